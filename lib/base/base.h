@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// base: what every module stands on: time and randomness handed in by the caller, hashing,
+// intrusive lists, a fixed-size histogram, number parsing, logging, assertions.
+//
+// Owner thread: none. Every object belongs to the caller; nothing here keeps global state but the
+// log level (written once at start).
+//
+//	struct base_rng rng;
+//	base_rng_seed(&rng, 42);
+//	uint64_t pick = base_rng_below(&rng, 16);
+//	uint64_t h = base_hash(key, key_len);
+#pragma once
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define BASE_CACHE_LINE 64
+
+#define base_likely(x)   __builtin_expect(!!(x), 1)
+#define base_unlikely(x) __builtin_expect(!!(x), 0)
+
+// States an invariant. Stays in release builds: a broken invariant stops the process with the
+// place and the expression rather than corrupt data.
+#define base_assert(cond) \
+	(base_likely(cond) ? (void)0 : base_assert_fail(#cond, __FILE__, __LINE__, __func__))
+_Noreturn void base_assert_fail(const char *expr, const char *file, int line, const char *func);
+
+// Member to container. Used with a pointer that is known to lie inside `type`.
+#define base_container_of(ptr, type, member) \
+	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+#define BASE_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline uint64_t base_min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t base_max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+// ---- time -------------------------------------------------------------------------------------
+// Read once per turn by whoever drives a worker (app or simulator), and passed down.
+struct base_now {
+	uint64_t mono_us; // monotonic, microseconds; never 0
+	uint64_t wall_s;  // Unix time, seconds
+};
+
+// The real clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). Called by app and benchmarks alone.
+struct base_now base_now_read(void);
+
+// ---- randomness (xoroshiro128+; not for secrets) ------------------------------------------------
+struct base_rng {
+	uint64_t s[2];
+};
+
+void base_rng_seed(struct base_rng *rng, uint64_t seed);
+uint64_t base_rng_next(struct base_rng *rng);
+// Uniform in [0, bound). bound > 0.
+uint64_t base_rng_below(struct base_rng *rng, uint64_t bound);
+// Fills buf from the system's generator (getrandom); for keys made at start-up. 0 or -errno.
+int base_secret_fill(void *buf, size_t len);
+
+// ---- hash -------------------------------------------------------------------------------------
+// XXH3-64 of a key. Shards take the high bits, the index the low ones.
+uint64_t base_hash(const void *data, size_t len);
+// Keyed (SipHash-2-4): for sequence numbers and tables that strangers choose the keys of.
+uint64_t base_siphash(const uint64_t key[2], const void *data, size_t len);
+
+// ---- intrusive doubly linked list (circular, with a head) ----------------------------------------
+struct base_list {
+	struct base_list *next, *prev;
+};
+
+static inline void base_list_init(struct base_list *head)
+{
+	head->next = head->prev = head;
+}
+
+static inline bool base_list_empty(const struct base_list *head)
+{
+	return head->next == head;
+}
+
+static inline void base_list_append(struct base_list *head, struct base_list *node)
+{
+	node->prev = head->prev;
+	node->next = head;
+	head->prev->next = node;
+	head->prev = node;
+}
+
+// Unlinks node and leaves it self-linked, so that removing twice is harmless.
+static inline void base_list_remove(struct base_list *node)
+{
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	node->next = node->prev = node;
+}
+
+// Removes and returns the first node, or NULL.
+static inline struct base_list *base_list_pop(struct base_list *head)
+{
+	struct base_list *n = head->next;
+
+	if (n == head)
+		return NULL;
+	base_list_remove(n);
+	return n;
+}
+
+#define base_list_for_each(it, head) \
+	for (struct base_list *it = (head)->next; it != (head); it = it->next)
+#define base_list_for_each_safe(it, tmp, head) \
+	for (struct base_list *it = (head)->next, *tmp = it->next; it != (head); \
+		it = tmp, tmp = it->next)
+
+// ---- histogram: log-linear, 8 sub-buckets a power of two, fixed memory ---------------------------
+#define BASE_HIST_BUCKETS 320 // up to 2^40 - 1; larger values count in the last bucket
+
+struct base_hist {
+	uint64_t count, sum, max;
+	uint32_t bucket[BASE_HIST_BUCKETS];
+};
+
+void base_hist_add(struct base_hist *h, uint64_t value);
+// The value below which `q` (0..1) of the values lie, to 12.5 %; 0 when empty.
+uint64_t base_hist_quantile(const struct base_hist *h, double q);
+void base_hist_merge(struct base_hist *into, const struct base_hist *from);
+
+// ---- numbers from outside -----------------------------------------------------------------------
+// Decimal, whole string, no sign, no white space. 0, -EINVAL or -ERANGE.
+int base_u64_parse(const char *s, size_t len, uint64_t *out);
+int base_i64_parse(const char *s, size_t len, int64_t *out); // one leading '-' or '+' allowed
+// Redis' units, no matter the case: b, k = 1000, kb = 1024, m, mb, g, gb. 0, -EINVAL or -ERANGE.
+int base_bytes_parse(const char *s, uint64_t *bytes);
+// Writes v in decimal without a terminator; returns the length (1..20). buf holds 20.
+size_t base_u64_format(char *buf, uint64_t v);
+
+// ---- log ----------------------------------------------------------------------------------------
+// To stderr, one line a call, prefixed with the level. Never called on the data path.
+enum base_log_level { BASE_LOG_ERROR, BASE_LOG_WARN, BASE_LOG_INFO, BASE_LOG_DEBUG };
+
+void base_log_level_set(enum base_log_level level);
+void base_log(enum base_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define base_error(...) base_log(BASE_LOG_ERROR, __VA_ARGS__)
+#define base_warn(...)  base_log(BASE_LOG_WARN, __VA_ARGS__)
+#define base_info(...)  base_log(BASE_LOG_INFO, __VA_ARGS__)
+#define base_debug(...) base_log(BASE_LOG_DEBUG, __VA_ARGS__)

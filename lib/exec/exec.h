@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// exec: the meaning of every command that touches keys: a parsed request applied to one shard.
+//
+// Owner thread: the shard's. The reply is written by proto_compose; items that it shows are held by
+// a reference that the caller gives back with store_unref once the bytes are sent.
+//
+//	struct exec_result res;
+//	exec_apply(&ex, &req, hash, &res);
+//	proto_compose(&req, &res.proto, head, &reply);
+//	if (reply.value) { send store_item_value(res.item) ... }
+//	if (res.item) store_unref(ex.store, res.item);
+#pragma once
+
+#include "proto/proto.h"
+#include "store/store.h"
+
+struct exec_counters { // writer: the owner; names as in memcached's `stats`
+	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch, cmd_meta;
+	uint64_t get_hits, get_misses, get_expired, get_flushed;
+	uint64_t delete_hits, delete_misses, incr_hits, incr_misses, decr_hits, decr_misses;
+	uint64_t cas_hits, cas_misses, cas_badval, touch_hits, touch_misses;
+	uint64_t store_too_large, store_no_memory;
+};
+
+struct exec {
+	struct store *store; // borrowed
+	struct exec_counters n;
+};
+
+struct exec_result {
+	struct proto_result proto;
+	struct store_item *item; // with a reference of the caller's when proto.has_value, else NULL
+};
+
+// Runs every op but PROTO_OP_SET (see exec_reserve), STATS, QUIT, REPLY and CLOSE, which are the
+// connection's affair. FLUSH_ALL flushes this shard alone; `exptime` is its delay.
+void exec_apply(struct exec *ex, const struct proto_request *r, uint64_t hash,
+	struct exec_result *out);
+
+// A storage command, in two steps. exec_reserve gives an item whose value bytes the caller fills
+// (store_item_value), then exec_commit decides by the mode and the key's present item, or the
+// caller gives it up with store_abort. When the reserve is refused, out->proto.status says why, the
+// old value is deleted as memcached does, and *item is NULL.
+void exec_reserve(struct exec *ex, const struct proto_request *r, uint64_t hash,
+	struct store_item **item, struct exec_result *out);
+// Takes the item. `r` may be a copy whose key points anywhere: the item has the key.
+void exec_commit(struct exec *ex, const struct proto_request *r, uint64_t hash,
+	struct store_item *item, struct exec_result *out);
+
+// memcached's rule: 0 never, negative expired, up to 30 days relative, else absolute. The result is
+// a deadline in the seconds of base_now.wall_s (0 = never).
+uint32_t exec_deadline(int64_t exptime, struct base_now now);

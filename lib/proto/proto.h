@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// proto: bytes to requests and results to bytes, for memcached's classic text and meta commands and
+// its UDP frame. Pure and incremental: allocates nothing, keeps no pointer past the call.
+//
+// Owner thread: the caller; one struct proto_parser a connection (or one for a datagram).
+//
+//	struct proto_parser p;
+//	struct proto_request r;
+//	proto_parser_init(&p);
+//	while (len && (v = proto_parse(&p, data, len, &r)) != PROTO_MORE) { ... data += r.consumed ... }
+//
+// A retrieval with n keys (get, gets, gat, gats) comes out as n requests and one PROTO_OP_END, so a
+// line of any length needs no buffer. A storage command comes out when its command line is
+// complete; the caller then receives r.value_bytes + 2 bytes by itself, and checks the last two
+// with proto_data_end_valid().
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTO_KEY_MAX    250
+#define PROTO_LINE_MAX   2048 // a longer line without newline closes, but for get and gets
+#define PROTO_OPAQUE_MAX 32
+#define PROTO_FLAGS_MAX  20  // meta tokens
+#define PROTO_HEAD_MAX   768 // bytes that proto_compose may write before the value
+#define PROTO_TAIL_MAX   8   // and after it
+
+enum proto_op {
+	PROTO_OP_GET,  // get, and its relatives by `with_cas` and `touch`: one key each
+	PROTO_OP_END,  // the end of a classic retrieval line: "END"
+	PROTO_OP_SET,  // set add replace append prepend cas, and ms: see `mode`
+	PROTO_OP_DELETE,
+	PROTO_OP_ARITH, // incr, decr, ma
+	PROTO_OP_TOUCH,
+	PROTO_OP_META_GET,   // mg
+	PROTO_OP_META_NOOP,  // mn
+	PROTO_OP_META_DEBUG, // me
+	PROTO_OP_FLUSH_ALL,
+	PROTO_OP_STATS, // `args` holds what followed "stats"
+	PROTO_OP_VERSION,
+	PROTO_OP_VERBOSITY,
+	PROTO_OP_QUIT,
+	PROTO_OP_REPLY, // nothing to execute: send `reply_text` (an error, or a constant answer)
+	PROTO_OP_CLOSE, // nothing to execute: close the connection, after `reply_text` if any
+};
+
+enum proto_mode { // of PROTO_OP_SET
+	PROTO_MODE_SET,
+	PROTO_MODE_ADD,
+	PROTO_MODE_REPLACE,
+	PROTO_MODE_APPEND,
+	PROTO_MODE_PREPEND,
+	PROTO_MODE_CAS,
+};
+
+// Meta flags present in a request, a bit each (letters as in memcached's protocol document).
+// PROTO_FLAG('k') etc.: a..z are bits 0..25, A..Z bits 26..51.
+#define PROTO_FLAG(letter) \
+	(UINT64_C(1) << ((letter) >= 'a' ? (letter) - 'a' : (letter) - 'A' + 26))
+
+struct proto_request {
+	// -- what the executor reads
+	uint8_t op;       // enum proto_op
+	uint8_t mode;     // enum proto_mode
+	uint8_t key_len;  // 1..250
+	bool meta;        // a meta command: reply in meta's form
+	bool noreply;     // classic noreply
+	bool quiet;       // meta q
+	bool with_cas;    // gets, gats
+	bool touch;       // gat, gats, touch; meta T
+	bool decr;        // decr, ma with mode D
+	bool key_base64;  // meta b: `key` is decoded, replies encode it again
+	bool first_key;   // first key of a retrieval line
+	uint8_t opaque_len;
+	uint8_t return_count; // meta: number of letters in `returns`
+	uint64_t flags;       // meta: PROTO_FLAG bits of what was given
+	const char *key;      // into the input, or into key_decoded; valid until the input moves
+	uint32_t client_flags;
+	uint32_t value_bytes; // of a PROTO_OP_SET, without the final \r\n
+	int64_t exptime;      // classic exptime, meta T; as sent (seconds, <= 30 days relative)
+	int64_t vivify_ttl;   // meta N
+	int64_t recache_ttl;  // meta R
+	uint64_t cas_compare; // cas, meta C
+	uint64_t cas_set;     // meta E
+	uint64_t delta;       // incr, decr, meta D
+	uint64_t initial;     // meta J
+	char returns[PROTO_FLAGS_MAX]; // meta: letters to return, in the order asked for
+	char opaque[PROTO_OPAQUE_MAX];
+
+	// -- what the caller reads
+	size_t consumed;        // bytes of the input that this request took
+	const char *reply_text; // PROTO_OP_REPLY, PROTO_OP_CLOSE: constant, with its \r\n; or NULL
+	uint64_t swallow_bytes; // bytes of the stream to drop after this (the body of a refused set)
+	const char *args;       // PROTO_OP_STATS, FLUSH_ALL...: rest of the line
+	uint16_t args_len;
+	bool rollback; // the line failed after some of its keys: drop its replies that were not sent
+	char key_decoded[PROTO_KEY_MAX + 6];
+};
+
+struct proto_parser {
+	uint8_t state;   // 0: at the start of a command; else inside a retrieval's key list
+	bool with_cas, touch, first_key;
+	int64_t exptime;
+	uint64_t item_bytes_max; // larger values are refused: SERVER_ERROR object too large for cache
+};
+
+enum proto_verdict {
+	PROTO_MORE,    // incomplete: call again with these bytes and more behind them
+	PROTO_REQUEST, // *r is a request; advance by r->consumed
+};
+
+void proto_parser_init(struct proto_parser *p, uint64_t item_bytes_max);
+
+// Takes one request from the front of data[0..len). `len` > 0. With PROTO_MORE nothing was consumed
+// but what r->consumed says (keys already handed out are never asked for again). The caller offers
+// at least PROTO_LINE_MAX contiguous bytes before it may conclude that a line is too long; the
+// parser itself answers that with PROTO_OP_CLOSE.
+enum proto_verdict proto_parse(
+	struct proto_parser *p, const char *data, size_t len, struct proto_request *r);
+
+// True when the two bytes behind a value are \r\n.
+static inline bool proto_data_end_valid(const char end[2])
+{
+	return end[0] == '\r' && end[1] == '\n';
+}
+
+// ---- results to bytes ----------------------------------------------------------------------------
+enum proto_status {
+	PROTO_OK,            // STORED, DELETED, TOUCHED, OK, VALUE, number; HD, VA
+	PROTO_MISS,          // END, NOT_FOUND; EN, NF
+	PROTO_NOT_STORED,    // NOT_STORED; NS
+	PROTO_EXISTS,        // EXISTS; EX
+	PROTO_NON_NUMERIC,   // CLIENT_ERROR cannot increment or decrement non-numeric value
+	PROTO_NO_MEMORY,     // SERVER_ERROR out of memory storing object
+	PROTO_TOO_LARGE,     // SERVER_ERROR object too large for cache
+	PROTO_BAD_CHUNK,     // CLIENT_ERROR bad data chunk
+};
+
+// What an executor found or did. Values are views: valid while the item is.
+struct proto_result {
+	uint8_t status; // enum proto_status
+	bool has_value; // value_bytes of value follow the head
+	bool won;       // meta W
+	bool stale;     // meta X
+	bool recaching; // meta Z: somebody else has won already
+	bool has_number;
+	bool fetched;          // meta h: hit before
+	uint32_t client_flags; // f
+	uint32_t value_bytes;  // s
+	int64_t ttl_s;         // t: seconds left, -1 = never expires
+	uint64_t idle_s;       // l: seconds since the last access
+	uint64_t cas;          // c
+	uint64_t number;       // result of incr, decr
+};
+
+struct proto_reply {
+	uint16_t head_len; // bytes written to head; 0 and no value: nothing is sent
+	uint8_t tail_len;  // bytes written to tail
+	bool value;        // the value stands between head and tail
+	char tail[PROTO_TAIL_MAX];
+};
+
+// Writes the reply to (r, res): at most PROTO_HEAD_MAX bytes into head. Suppressed replies (noreply,
+// quiet, a miss of a classic get) give head_len 0.
+void proto_compose(const struct proto_request *r, const struct proto_result *res, char *head,
+	struct proto_reply *out);
+
+// ---- UDP frame (doc/protocol.txt, "UDP protocol") -------------------------------------------------
+#define PROTO_UDP_HEADER  8
+#define PROTO_UDP_PAYLOAD 1392 // most payload bytes in a reply datagram, behind the header
+
+struct proto_udp {
+	uint16_t request_id;
+};
+
+// False: to be dropped in silence (8 bytes or fewer, or total other than 1).
+bool proto_udp_parse(const char *data, size_t len, struct proto_udp *out);
+void proto_udp_write(char header[PROTO_UDP_HEADER], uint16_t request_id, uint16_t sequence,
+	uint16_t total);

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// store: one shard. Items in the owner's memory domain, an index of cache-line buckets that grows a
+// bucket at a time, lazy expiry, a byte limit held by evicting, references for readers.
+//
+// Owner thread: the worker that opened it. Nothing here may be called from another thread, but for
+// reading the bytes of an item that it holds a reference on (a referenced item never changes).
+//
+//	store_turn(s, now);
+//	uint64_t h = base_hash(key, key_len);
+//	struct store_item *it = store_find(s, key, key_len, h);
+//	if (it && store_ref(s, it)) { ... store_item_value(it) ...; store_unref(s, it); }
+//
+// Reserve, fill, commit: a half-written item is never visible.
+//
+//	struct store_item *it;
+//	if (store_reserve(s, &(struct store_key){key, key_len, h}, 0, 0, n, &it) == STORE_OK) {
+//		memcpy(store_item_value(it), bytes, n);
+//		store_commit(s, it, h, 0);
+//	}
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "mem/mem.h"
+
+struct store;
+
+enum store_verdict {
+	STORE_OK,
+	STORE_NO_MEMORY, // the limit holds and nothing could be evicted, or the allocator failed
+	STORE_TOO_LARGE, // above item_bytes_max
+};
+
+// item bits
+#define STORE_ITEM_LINKED  0x01 // in the index
+#define STORE_ITEM_FETCHED 0x02 // read since it was stored
+#define STORE_ITEM_STALE   0x04 // meta: invalidated, still served (X)
+#define STORE_ITEM_WON     0x08 // meta: one client has been told to recache (W was sent)
+#define STORE_ITEM_CFLAGS  0x10 // 4 bytes of client flags stand before the key
+#define STORE_ITEM_NUMBER  0x20 // reserved: value kept as an integer
+
+//   0         8           12             16            20      22      24
+//   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
+//   | cas u64 | deadline  | access:24    | value bytes | refs  | bits  | cflags  | key | value |
+//   |         | u32, s    | key_len:8    | u32         | u16   | u16   | (0 / 4) |     |       |
+//   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
+struct store_item {
+	uint64_t cas;
+	uint32_t deadline_s;      // in the seconds of base_now.wall_s; 0: never expires
+	uint32_t access_key_len;  // high 24 bits: access clock; low 8: key length
+	uint32_t value_bytes;
+	uint16_t refs; // 1 while linked or reserved, +1 a reader
+	uint16_t bits;
+	char data[];
+};
+static_assert(sizeof(struct store_item) == 24, "header and index stay within 40 bytes a key");
+
+static inline uint8_t store_item_key_len(const struct store_item *it)
+{
+	return (uint8_t)it->access_key_len;
+}
+
+static inline char *store_item_key(struct store_item *it)
+{
+	return it->data + (it->bits & STORE_ITEM_CFLAGS ? 4 : 0);
+}
+
+static inline char *store_item_value(struct store_item *it)
+{
+	return store_item_key(it) + store_item_key_len(it);
+}
+
+static inline uint32_t store_item_client_flags(const struct store_item *it)
+{
+	uint32_t f = 0;
+
+	if (it->bits & STORE_ITEM_CFLAGS)
+		memcpy(&f, it->data, sizeof(f));
+	return f;
+}
+
+struct store_options {
+	struct mem_domain *mem;  // borrowed
+	uint64_t seed;           // of the sampling generator
+	uint64_t limit_bytes;    // of items and index together; 0: none
+	uint64_t item_bytes_max; // -I: largest header + key + value
+	uint64_t cas_first;      // first CAS number: the shard's number + 1 ...
+	uint64_t cas_step;       // ... and the step: the number of shards, so that none repeats
+	bool evict;              // false: at the limit, refuse (noeviction)
+	uint8_t samples;         // keys looked at for an eviction (Redis maxmemory-samples), 1..64
+};
+
+struct store_key {
+	const char *key;
+	uint8_t len;
+	uint64_t hash;
+};
+
+struct store_counters { // writer: the owner
+	uint64_t items, items_total, item_bytes; // item_bytes: usable bytes of linked items
+	uint64_t evicted, evicted_unfetched, expired, expired_unfetched, reclaimed;
+	uint64_t buckets, overflow_buckets, splits;
+	uint64_t refs_refused; // a reference count was full: the caller copied
+	uint64_t no_memory, too_large, flushed;
+	uint64_t pinned_bytes; // unlinked items that readers still hold
+};
+
+// 0, -ENOMEM or -EINVAL.
+int store_open(struct store **s, const struct store_options *opt);
+// Frees everything. Asserts that no reader holds an item.
+void store_close(struct store *s);
+
+// Once a turn, before all else of the turn.
+void store_turn(struct store *s, struct base_now now);
+struct base_now store_now(const struct store *s);
+
+// Stage 1 and 2 of a batch: fetch the bucket's line; look into it and fetch the likely item's line.
+void store_bucket_prefetch(const struct store *s, uint64_t hash);
+void store_item_prefetch(const struct store *s, uint64_t hash);
+
+// The live item of that key, or NULL. Expired or flushed: unlinks it, and misses. Does not count as
+// an access and takes no reference: the pointer is good until the next call that may unlink.
+struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash);
+// Marks an access: access clock and FETCHED.
+void store_touch_access(struct store *s, struct store_item *it);
+// Seconds since the last access (meta l).
+uint64_t store_item_idle_s(const struct store *s, const struct store_item *it);
+
+// Readers' references. store_ref is false when the count is full (copy the value instead).
+bool store_ref(struct store *s, struct store_item *it);
+void store_unref(struct store *s, struct store_item *it);
+
+// Makes an item, not yet visible, with room for value_bytes; evicts to get below the limit. It comes
+// with one reference, the caller's, until store_commit or store_abort takes it.
+// deadline_s: absolute, 0 = never.
+enum store_verdict store_reserve(struct store *s, const struct store_key *key,
+	uint32_t client_flags, uint32_t deadline_s, uint32_t value_bytes, struct store_item **it);
+// Links it, replacing what has the key, and gives it the next CAS number, or `cas` when not 0.
+void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_t cas);
+void store_abort(struct store *s, struct store_item *it);
+
+// Unlinks a linked item. Its memory goes when the last reference does.
+void store_delete(struct store *s, struct store_item *it, uint64_t hash);
+// In place on a linked item that no reader holds (refs == 1) and that keeps its length: true when
+// that is so, and the caller may write the value. Otherwise it must reserve and commit anew.
+bool store_writable(const struct store_item *it);
+void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s);
+uint64_t store_cas_next(struct store *s);
+
+// Invalidates everything stored until now, at `at_s` (0: now), in constant time; memory follows in
+// store_step and on access.
+void store_flush(struct store *s, uint64_t at_s);
+
+// One bounded slice of upkeep: index growth, reclaim after a flush, getting back below the limit.
+// `items_max` bounds the items looked at. True when there is more to do.
+bool store_step(struct store *s, unsigned items_max);
+
+// Live change of the limit; a cut is reached by store_step and by later reserves.
+void store_limit_set(struct store *s, uint64_t limit_bytes);
+
+const struct store_counters *store_counters_get(const struct store *s);

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tcp: TCP for one worker, server and client side (RFC 9293). Segments and the time come in,
+// segments go out through net, and the next deadline comes back. No sockets, no callbacks: what
+// happened to a connection is told by events that the owner fetches after a burst.
+//
+// Owner thread: the worker.
+//
+//	tcp_input(tcp, m, &pkt, now);                       // for each segment of the burst
+//	while ((c = tcp_event_next(tcp, &events))) {        // then what came of it
+//		if (events & TCP_EV_READABLE) { m = tcp_rx_peek(c); ...; tcp_rx_consume(tcp, c, n); }
+//		tcp_send(tcp, c, reply);
+//		if (events & TCP_EV_CLOSED) tcp_release(tcp, c);
+//	}
+//	next = tcp_timers(tcp, now);
+//	tcp_flush(tcp, now);                                // data and ACKs of this turn leave
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "base/base.h"
+#include "mem/mem.h"
+#include "net/net.h"
+
+struct tcp;
+struct tcp_conn;
+
+struct tcp_options {
+	struct mem_domain *mem;   // borrowed: connections, tables
+	struct net *net;          // borrowed
+	struct rte_mempool *pool; // headers and ACKs; borrowed
+	uint64_t seed;            // ISN and hash keys come from it
+	uint32_t conns_max;       // limit of connections, TIME-WAIT aside
+	uint32_t rcv_buf_bytes;   // largest receive window, default 256 KiB
+	uint32_t snd_buf_bytes;   // bytes tcp_send may hold unacknowledged and unsent, 256 KiB
+	uint32_t rto_min_us;      // default 200,000
+	uint32_t delack_us;       // default 40,000
+	uint32_t time_wait_us;    // default 60,000,000 (server side rarely gets there)
+	uint32_t keepalive_us;    // idle time before the first probe, default 7,200 s; 0: off
+	uint32_t syn_max;         // half-open connections, default 4,096
+	const char *cc;           // congestion control: "newreno"
+};
+
+struct tcp_counters { // writer: the worker
+	uint64_t rx_segments, rx_bytes, tx_segments, tx_bytes, tx_pure_acks;
+	uint64_t active_opens, passive_opens, established, resets_in, resets_out, closed;
+	uint64_t retransmits, fast_retransmits, rto_fires, dup_acks_in, sack_blocks_in, probes;
+	uint64_t out_of_order, duplicates, keepalive_drops, time_wait;
+	// drops, by reason
+	uint64_t bad_header, bad_checksum, bad_option, no_conn, outside_window, syn_dropped, no_memory;
+	uint64_t conns_refused, ooo_dropped, rcv_pruned;
+};
+
+int tcp_open(struct tcp **tcp, const struct tcp_options *opt); // 0 or -errno
+// Resets every connection, frees all. Every mbuf goes back.
+void tcp_close(struct tcp *tcp);
+
+// Accepts connections to `port` from now on (several ports may be open, at most 8). 0 or -errno.
+int tcp_listen(struct tcp *tcp, uint16_t port);
+void tcp_unlisten(struct tcp *tcp, uint16_t port);
+// Active open. TCP_EV_ESTABLISHED or TCP_EV_CLOSED follows. src_ip 0: our address; src_port 0: a
+// free ephemeral port. NULL: no memory, or no port left.
+struct tcp_conn *tcp_connect(struct tcp *tcp, rte_be32_t dst_ip, uint16_t dst_port,
+	rte_be32_t src_ip, uint16_t src_port, uint64_t now_us);
+
+// Takes m.
+void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
+
+#define TCP_EV_ACCEPTED    0x01 // a new connection of a listening port: give it a user pointer
+#define TCP_EV_ESTABLISHED 0x02 // our tcp_connect got through
+#define TCP_EV_READABLE    0x04 // bytes wait in the receive queue
+#define TCP_EV_WRITABLE    0x08 // acknowledgements made room in the send buffer
+#define TCP_EV_FIN         0x10 // the peer will send no more; what it sent is readable first
+#define TCP_EV_CLOSED      0x20 // over, for whatever reason: tcp_release() it now
+
+// The next connection with events, which are cleared by this; NULL when there is none. A connection
+// that got new events meanwhile comes again. Bounded by the number of connections.
+struct tcp_conn *tcp_event_next(struct tcp *tcp, unsigned *events);
+// Puts events back on the list (a reader that stopped early comes back next turn).
+void tcp_event_again(struct tcp *tcp, struct tcp_conn *c, unsigned events);
+
+// The head of the in-order receive queue: a chain by `next`, its data starts at the first unread
+// byte. NULL: empty. Stays tcp's.
+struct rte_mbuf *tcp_rx_peek(const struct tcp_conn *c);
+uint32_t tcp_rx_bytes(const struct tcp_conn *c);
+// Drops n bytes from the front and opens the window (silly-window rules apply).
+void tcp_rx_consume(struct tcp *tcp, struct tcp_conn *c, uint32_t n);
+
+// Appends a chain of payload mbufs (each with NET_HEADROOM + TCP_HEADER_MAX headroom or external)
+// to the send queue; takes it. mbufs of at most tcp_mss() bytes with refcnt 1 leave without a copy,
+// one a segment. Sent by tcp_flush.
+#define TCP_HEADER_MAX 60
+void tcp_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *chain);
+// Room in the send buffer now, in bytes (may be exceeded by the last tcp_send).
+uint32_t tcp_send_room(const struct tcp_conn *c);
+uint32_t tcp_send_pending(const struct tcp_conn *c); // bytes not yet acknowledged
+uint16_t tcp_mss(const struct tcp_conn *c);          // payload bytes a full segment carries
+
+// Sends FIN after what is queued. Input goes on until the peer's FIN; TCP_EV_CLOSED follows.
+void tcp_shutdown(struct tcp *tcp, struct tcp_conn *c);
+// RST now; TCP_EV_CLOSED follows in the next tcp_event_next.
+void tcp_abort(struct tcp *tcp, struct tcp_conn *c);
+// Ends the owner's interest: frees it, or leaves a TIME-WAIT record. The pointer is dead.
+void tcp_release(struct tcp *tcp, struct tcp_conn *c);
+
+void tcp_user_set(struct tcp_conn *c, void *user);
+void *tcp_user(const struct tcp_conn *c);
+void tcp_peer(const struct tcp_conn *c, rte_be32_t *ip, uint16_t *port);
+uint16_t tcp_local_port(const struct tcp_conn *c);
+
+// Runs what is due, at most `TCP_TIMERS_MAX` a call. Returns the next deadline (us), UINT64_MAX: none.
+#define TCP_TIMERS_MAX 1024
+uint64_t tcp_timers(struct tcp *tcp, uint64_t now_us);
+// Sends what this turn made: data, window updates, ACKs (never more than one ACK a connection).
+void tcp_flush(struct tcp *tcp, uint64_t now_us);
+
+uint32_t tcp_conns(const struct tcp *tcp); // open ones, half-open and TIME-WAIT aside
+const struct tcp_counters *tcp_counters_get(const struct tcp *tcp);
