@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BASE_CACHE_LINE 64
+#define BASE_CACHE_LINE  64
 
 #define base_likely(x)   __builtin_expect(!!(x), 1)
 #define base_unlikely(x) __builtin_expect(!!(x), 0)
@@ -30,7 +30,7 @@ _Noreturn void base_assert_fail(const char *expr, const char *file, int line, co
 
 // Member to container. Used with a pointer that is known to lie inside `type`.
 #define base_container_of(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+	((type *)(void *)((uintptr_t)(ptr)-offsetof(type, member)))
 
 #define BASE_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -54,7 +54,7 @@ struct base_now {
 // The real clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). Called by app and benchmarks alone.
 struct base_now base_now_read(void);
 
-// ---- randomness (xoroshiro128+; not for secrets) ------------------------------------------------
+// ---- randomness (xoroshiro128+; not for secrets) ----------------------------------------------
 struct base_rng {
 	uint64_t s[2];
 };
@@ -72,7 +72,7 @@ uint64_t base_hash(const void *data, size_t len);
 // Keyed (SipHash-2-4): for sequence numbers and tables that strangers choose the keys of.
 uint64_t base_siphash(const uint64_t key[2], const void *data, size_t len);
 
-// ---- intrusive doubly linked list (circular, with a head) ----------------------------------------
+// ---- intrusive doubly linked list (circular, with a head) -------------------------------------
 struct base_list {
 	struct base_list *next, *prev;
 };
@@ -120,8 +120,8 @@ static inline struct base_list *base_list_pop(struct base_list *head)
 	for (struct base_list *it = (head)->next, *tmp = it->next; it != (head); \
 		it = tmp, tmp = it->next)
 
-// ---- histogram: log-linear, 8 sub-buckets a power of two, fixed memory ---------------------------
-#define BASE_HIST_BUCKETS 320 // up to 2^40 - 1; larger values count in the last bucket
+// ---- histogram: log-linear, 8 sub-buckets a power of two, fixed memory ------------------------
+#define BASE_HIST_BUCKETS 320 // up to 2^42 - 1; larger values count in the last bucket
 
 struct base_hist {
 	uint64_t count, sum, max;
@@ -129,11 +129,12 @@ struct base_hist {
 };
 
 void base_hist_add(struct base_hist *h, uint64_t value);
-// The value below which `q` (0..1) of the values lie, to 12.5 %; 0 when empty.
+// The value at or below which `q` (0..1) of the values lie, at most 12.5 % above the true one; 0
+// when empty. Scans all buckets: for reports.
 uint64_t base_hist_quantile(const struct base_hist *h, double q);
 void base_hist_merge(struct base_hist *into, const struct base_hist *from);
 
-// ---- numbers from outside -----------------------------------------------------------------------
+// ---- numbers from outside ---------------------------------------------------------------------
 // Decimal, whole string, no sign, no white space. 0, -EINVAL or -ERANGE.
 int base_u64_parse(const char *s, size_t len, uint64_t *out);
 int base_i64_parse(const char *s, size_t len, int64_t *out); // one leading '-' or '+' allowed
@@ -142,8 +143,9 @@ int base_bytes_parse(const char *s, uint64_t *bytes);
 // Writes v in decimal without a terminator; returns the length (1..20). buf holds 20.
 size_t base_u64_format(char *buf, uint64_t v);
 
-// ---- log ----------------------------------------------------------------------------------------
-// To stderr, one line a call, prefixed with the level. Never called on the data path.
+// ---- log --------------------------------------------------------------------------------------
+// To stderr, one line a call (cut at 1,023 bytes), prefixed with the level. Never called on the
+// data path.
 enum base_log_level { BASE_LOG_ERROR, BASE_LOG_WARN, BASE_LOG_INFO, BASE_LOG_DEBUG };
 
 void base_log_level_set(enum base_log_level level);
