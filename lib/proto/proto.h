@@ -85,7 +85,9 @@ struct proto_request {
 	uint64_t cas_set;     // meta E
 	uint64_t delta;       // incr, decr, meta D
 	uint64_t initial;     // meta J
-	char returns[PROTO_FLAGS_MAX]; // meta: letters to return, in the order asked for
+	// meta: letters to return, in the order asked for. N, R and T stand among them, because their
+	// place counts ("t T60" shows the old time, "T60 t" the new one); they print nothing.
+	char returns[PROTO_FLAGS_MAX];
 	char opaque[PROTO_OPAQUE_MAX];
 
 	// -- what the caller reads
@@ -146,6 +148,7 @@ struct proto_result {
 	bool recaching; // meta Z: somebody else has won already
 	bool has_number;
 	bool fetched;          // meta h: hit before
+	bool key_base64;       // meta k: show the key encoded, with b behind it
 	uint32_t client_flags; // f
 	uint32_t value_bytes;  // s
 	int64_t ttl_s;         // t: seconds left, -1 = never expires

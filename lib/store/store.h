@@ -41,6 +41,7 @@ enum store_verdict {
 #define STORE_ITEM_WON     0x08 // meta: one client has been told to recache (W was sent)
 #define STORE_ITEM_CFLAGS  0x10 // 4 bytes of client flags stand before the key
 #define STORE_ITEM_NUMBER  0x20 // reserved: value kept as an integer
+#define STORE_ITEM_BASE64  0x40 // meta b: clients know the key in base64
 
 //   0         8           12             16            20      22      24
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
