@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
@@ -33,23 +34,33 @@ struct net_tx {
 	void *arg;
 };
 
+static inline void net_tx_flush(struct net_tx *tx)
+{
+	if (tx->count)
+		tx->flush(tx->arg, tx->m, tx->count);
+	tx->count = 0;
+}
+
 struct net_options {
-	struct mem_domain *mem;        // borrowed
-	struct rte_mempool *pool;      // mbufs for replies; borrowed
-	struct net_tx *tx;             // borrowed
+	struct mem_domain *mem;   // borrowed
+	struct rte_mempool *pool; // mbufs for replies; borrowed
+	struct net_tx *tx;        // borrowed
 	struct rte_ether_addr mac;
-	rte_be32_t ip;                 // own address
-	uint8_t prefix_len;            // of the on-link prefix, 0..32
-	rte_be32_t gateway;            // 0: none
-	uint16_t vlan;                 // 0: untagged
-	uint16_t mtu;                  // IP bytes, 576..9216
-	uint64_t tx_offloads;          // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS that hold
-	uint64_t rx_offloads;          // RTE_ETH_RX_OFFLOAD_*_CKSUM that hold
+	rte_be32_t ip;        // own address
+	uint8_t prefix_len;   // of the on-link prefix, 0..32
+	rte_be32_t gateway;   // 0: none
+	uint16_t vlan;        // 0: untagged
+	uint16_t mtu;         // IP bytes, 576..9216
+	uint64_t tx_offloads; // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS that hold
+	uint64_t rx_offloads; // RTE_ETH_RX_OFFLOAD_*_CKSUM that hold: their mbuf flags count
 	int socket_id;
 	uint64_t seed;
 };
 
-// Static routes beyond the default gateway: prefix/len via gateway (rte_lpm behind). 0 or -errno.
+// Static routes beyond the default gateway, longest prefix first (at most NET_ROUTES_MAX; the first
+// one makes an rte_lpm of 64 MiB). `via` must be on the on-link prefix. 0, -EINVAL, -ENOSPC,
+// -ENOMEM.
+#define NET_ROUTES_MAX 64
 int net_route_add(struct net *net, rte_be32_t prefix, uint8_t len, rte_be32_t via);
 
 struct net_counters { // writer: the worker
@@ -59,33 +70,42 @@ struct net_counters { // writer: the worker
 	uint64_t bad_ether, bad_vlan, bad_arp, bad_ip_header, bad_ip_checksum, bad_ip_length;
 	uint64_t not_ours, unknown_proto, bad_udp, bad_udp_checksum, bad_icmp, frag_dropped;
 	uint64_t neigh_dropped, neigh_full, no_mbuf, no_route;
+	uint64_t bad_source;    // a source that cannot be one host: multicast, ours, 0
+	uint64_t arp_conflicts; // somebody else uses our address
+	uint64_t tx_copied,
+		tx_dropped; // chains without MULTI_SEGS: made one mbuf; too long for one
+	uint64_t tx_fragments;
 };
 
 // One received UDP datagram or TCP segment. Host byte order but for addresses.
 struct net_packet {
 	rte_be32_t src_ip, dst_ip;
 	uint16_t src_port, dst_port; // UDP only
+	uint16_t l3_off;             // offset of the IP header in the mbuf
 	uint16_t l4_off;             // offset of the UDP or TCP header in the mbuf
-	uint16_t l4_len;             // bytes from there on (padding removed)
+	uint16_t l4_len;             // bytes from there on; the mbuf ends there (padding removed)
 	uint16_t data_off, data_len; // UDP only: the payload
 	uint8_t ecn;                 // of the IP header
 	struct rte_ether_addr src_mac;
-	bool l4_checked;             // checksum known to be good
+	bool l4_checked; // checksum known to be good
 	// NET_NEIGH
 	rte_be32_t neigh_ip;
 	struct rte_ether_addr neigh_mac;
 };
 
 enum net_verdict {
-	NET_DONE,  // taken: answered, queued or dropped and counted; m is gone
-	NET_UDP,   // m is the caller's; headers are contiguous, the checksum is good
-	NET_TCP,   // m is the caller's; IP is good; the TCP checksum is the tcp module's to look at
+	NET_DONE, // taken: answered, queued or dropped and counted; m is gone
+	NET_UDP,  // m is the caller's; headers are contiguous, the checksum is good
+	NET_TCP,  // m is the caller's; IP is good; l4_len may be anything, but the first
+		 // min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
+		 // verify (net_l4_checksum() == 0)
 	NET_NEIGH, // m is gone; a neighbour was learned: pass it on to the other workers
 };
 
 int net_open(struct net **net, const struct net_options *opt); // 0 or -errno
 void net_close(struct net *net);
 
+// Takes one frame (which may be a chain). pkt->src_ip of NET_UDP and NET_TCP is one host's address.
 enum net_verdict net_input(
 	struct net *net, struct rte_mbuf *m, uint64_t now_us, struct net_packet *pkt);
 // Announces our address (gratuitous ARP, RFC 5227 section 3). At start.
@@ -105,10 +125,15 @@ struct net_path {
 	uint8_t l2[18];
 };
 
-// Puts IPv4 and Ethernet before the L4 bytes at the head of m (headroom needed: NET_HEADROOM) and
-// queues the frame; waits for ARP in a bounded queue if need be. Takes m. With checksum offload the
-// L4 checksum field must hold the pseudo-header sum and m->ol_flags the L4 flag; net sets l2_len and
-// l3_len. m->pkt_len is read for the length.
+// Puts IPv4 and Ethernet before the L4 bytes at the head of m (headroom needed: NET_HEADROOM, in
+// the first mbuf) and queues the frame; waits for ARP in a bounded queue if need be. Takes m. The
+// source is net_ip(), the destination path->dst_ip, the length m->pkt_len. A TCP segment always has
+// RTE_MBUF_F_TX_TCP_CKSUM in ol_flags and the pseudo-header sum (net_pseudo_sum) in its checksum
+// field: net sums the rest where the device cannot, so it must be able to write that field.
+// ol_flags holds nothing else but RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len;
+// l4_len is not needed. Others may hold references to m, if they leave data_off, data_len, pkt_len,
+// ol_flags and the headroom of the first mbuf alone until theirs is the only one. Frames over the
+// MTU are fragmented.
 #define NET_HEADROOM (18 + 20)
 void net_ip_output(struct net *net, struct rte_mbuf *m, struct net_path *path, uint8_t proto,
 	uint8_t tos, uint64_t now_us);
@@ -120,14 +145,29 @@ void net_udp_output(struct net *net, struct rte_mbuf *m, struct net_path *path, 
 // Replies to a datagram along the way it came (no neighbour look-up needed when on-link).
 void net_udp_reply(
 	struct net *net, struct rte_mbuf *m, const struct net_packet *to, uint64_t now_us);
-// Port unreachable for a datagram that nobody listens for; rate-limited. Does not take m.
+// Port unreachable for a datagram that nobody listens for; rate-limited. Does not take m, which
+// must be as NET_UDP gave it.
 void net_icmp_unreachable(
 	struct net *net, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
 
-// TCP and UDP checksum help: the sum over the pseudo header and the L4 bytes of a chain.
+// The pseudo header's sum, folded and not inverted, as a checksum field holds it before offload.
+static inline uint16_t net_pseudo_sum(
+	rte_be32_t src, rte_be32_t dst, uint8_t proto, uint32_t l4_len)
+{
+	uint32_t sum = (src & 0xffff) + (src >> 16) + (dst & 0xffff) + (dst >> 16) +
+		rte_cpu_to_be_16(proto) + rte_cpu_to_be_16((uint16_t)l4_len);
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+// The checksum over the pseudo header and the L4 bytes of a chain from l4_off to its end, as it
+// goes into the (zeroed) field. Over a received segment with its field in place: 0 when good.
 uint16_t net_l4_checksum(
 	const struct rte_mbuf *m, uint32_t l4_off, rte_be32_t src, rte_be32_t dst, uint8_t proto);
-// IP payload bytes that fit the path's MTU (MTU - 20), our address, and the offloads that hold.
+
+// IP payload bytes that fit the MTU (options.mtu - 20), our address, and the transmit offloads that
+// hold.
 uint16_t net_mtu(const struct net *net);
 rte_be32_t net_ip(const struct net *net);
 uint64_t net_tx_offloads(const struct net *net);

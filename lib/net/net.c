@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One worker's network: opening, closing, frames in, timers.
+#include "net/net.h"
+
+#include <errno.h>
+
+#include "net/net_internal.h"
+
+#define MTU_MIN 576
+#define MTU_MAX 9216
+// Ethernet and tag, the longest IPv4 header and the longest TCP header: what must be contiguous.
+#define HEADERS_MAX (NET_L2_MAX + 60 + 60)
+
+static bool options_valid(const struct net_options *opt)
+{
+	return opt->mem && opt->pool && opt->tx && opt->tx->flush && opt->ip != 0 &&
+		opt->prefix_len <= 32 && opt->vlan < RTE_ETHER_MAX_VLAN_ID + 1 &&
+		opt->mtu >= MTU_MIN && opt->mtu <= MTU_MAX &&
+		rte_is_valid_assigned_ether_addr(&opt->mac);
+}
+
+static void l2_init(struct net *net)
+{
+	const struct net_options *opt = &net->opt;
+
+	memcpy(net->l2 + RTE_ETHER_ADDR_LEN, &opt->mac, RTE_ETHER_ADDR_LEN);
+	net->l2_len = RTE_ETHER_HDR_LEN;
+	if (opt->vlan == 0)
+		return;
+	net->l2_len += sizeof(struct rte_vlan_hdr);
+	net->l2[12] = RTE_ETHER_TYPE_VLAN >> 8;
+	net->l2[13] = RTE_ETHER_TYPE_VLAN & 0xff;
+	net->l2[14] = (uint8_t)(opt->vlan >> 8);
+	net->l2[15] = (uint8_t)opt->vlan;
+}
+
+int net_open(struct net **out, const struct net_options *opt)
+{
+	struct net *net;
+
+	*out = NULL;
+	if (!options_valid(opt)) {
+		base_error("net: bad options");
+		return -EINVAL;
+	}
+	net = mem_try_calloc(opt->mem, MEM_OTHER, sizeof(*net), NULL);
+	if (net == NULL)
+		goto no_memory;
+	net->opt = *opt;
+	net->tx_offloads = opt->tx_offloads;
+	net->rx_offloads = opt->rx_offloads;
+	net->mask = opt->prefix_len ? rte_cpu_to_be_32(UINT32_MAX << (32 - opt->prefix_len)) : 0;
+	// /31 and /32 have no broadcast address (RFC 3021)
+	net->broadcast =
+		opt->prefix_len <= 30 ? (opt->ip | ~net->mask) : RTE_BE32(RTE_IPV4_BROADCAST);
+	net->ip_id = (uint16_t)opt->seed;
+	net->icmp_credit_us = NET_ICMP_BURST * NET_ICMP_GAP_US;
+	net->announce_due_us = UINT64_MAX;
+	net->frag_due_us = UINT64_MAX;
+	l2_init(net);
+	net_neigh_init(net);
+	// one entry a bucket set of 4; times are microseconds, whatever the parameter's name
+	net->frags = rte_ip_frag_table_create(
+		NET_FRAG_ENTRIES, 4, NET_FRAG_ENTRIES, NET_FRAG_TIMEOUT_US, opt->socket_id);
+	if (net->frags == NULL)
+		goto no_memory;
+	*out = net;
+	return 0;
+
+no_memory:
+	base_error("net: no memory");
+	if (net != NULL)
+		mem_free(opt->mem, MEM_OTHER, net, sizeof(*net));
+	return -ENOMEM;
+}
+
+void net_close(struct net *net)
+{
+	net_neigh_fini(net);
+	rte_ip_frag_table_destroy(net->frags);
+	rte_lpm_free(net->lpm);
+	mem_free(net->opt.mem, MEM_OTHER, net, sizeof(*net));
+}
+
+// The 802.1Q tag of a frame whose Ethernet header is contiguous, or 0. Priority tags (VLAN 0) count
+// as none. *l2_len gets the length of the headers, *type what follows.
+static uint16_t vlan_read(const struct rte_mbuf *m, uint16_t *l2_len, rte_be16_t *type)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(eth + 1);
+
+	*l2_len = sizeof(*eth);
+	*type = eth->ether_type;
+	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
+		return m->vlan_tci & RTE_ETHER_MAX_VLAN_ID;
+	if (*type != RTE_BE16(RTE_ETHER_TYPE_VLAN) || m->data_len < sizeof(*eth) + sizeof(*tag))
+		return 0;
+	*l2_len += sizeof(*tag);
+	*type = tag->eth_proto;
+	return rte_be_to_cpu_16(tag->vlan_tci) & RTE_ETHER_MAX_VLAN_ID;
+}
+
+enum net_verdict net_input(
+	struct net *net, struct rte_mbuf *m, uint64_t now_us, struct net_packet *pkt)
+{
+	const struct rte_ether_hdr *eth;
+	uint16_t l2_len, vlan;
+	rte_be16_t type;
+	bool group;
+
+	net->n.rx_frames++;
+	net->n.rx_bytes += m->pkt_len;
+	if (base_unlikely(m->nb_segs > 1)) {
+		m = net_mbuf_pull(net, m, (uint16_t)RTE_MIN(m->pkt_len, (uint32_t)HEADERS_MAX));
+		if (m == NULL)
+			return NET_DONE;
+	}
+	if (base_unlikely(m->data_len < sizeof(*eth))) {
+		net->n.bad_ether++;
+		goto drop;
+	}
+	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	group = rte_is_broadcast_ether_addr(&eth->dst_addr);
+	if (!group && !rte_is_same_ether_addr(&eth->dst_addr, &net->opt.mac)) {
+		net->n.not_ours++;
+		goto drop;
+	}
+	if (!rte_is_unicast_ether_addr(&eth->src_addr)) {
+		net->n.bad_ether++;
+		goto drop;
+	}
+	vlan = vlan_read(m, &l2_len, &type);
+	if (vlan != net->opt.vlan) {
+		net->n.bad_vlan++;
+		goto drop;
+	}
+	memset(pkt, 0, sizeof(*pkt));
+	rte_ether_addr_copy(&eth->src_addr, &pkt->src_mac);
+	if (base_likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
+		return net_ipv4_input(net, m, l2_len, group, now_us, pkt);
+	if (type == RTE_BE16(RTE_ETHER_TYPE_ARP))
+		return net_arp_input(net, m, l2_len, now_us, pkt);
+	net->n.unknown_proto++;
+drop:
+	rte_pktmbuf_free(m);
+	return NET_DONE;
+}
+
+void net_neigh_learn(
+	struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, uint64_t now_us)
+{
+	net_neigh_update(net, ip, mac, true, now_us);
+}
+
+uint64_t net_timers(struct net *net, uint64_t now_us)
+{
+	uint64_t due_us = net_neigh_timers(net, now_us);
+
+	if (base_unlikely(now_us >= net->announce_due_us)) {
+		net_arp_request(net, net->opt.ip, NULL);
+		net->announce_due_us = UINT64_MAX;
+	}
+	due_us = base_min_u64(due_us, net_frag_timers(net, now_us));
+	return base_min_u64(due_us, net->announce_due_us);
+}
+
+uint16_t net_mtu(const struct net *net)
+{
+	return (uint16_t)(net->opt.mtu - sizeof(struct rte_ipv4_hdr));
+}
+
+rte_be32_t net_ip(const struct net *net)
+{
+	return net->opt.ip;
+}
+
+uint64_t net_tx_offloads(const struct net *net)
+{
+	return net->tx_offloads;
+}
+
+const struct net_counters *net_counters_get(const struct net *net)
+{
+	return &net->n;
+}

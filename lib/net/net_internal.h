@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of lib/net share. See docs/modules/net.md for the picture.
+#pragma once
+
+#include <rte_arp.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_ip_frag.h>
+#include <rte_lpm.h>
+#include <rte_udp.h>
+
+#include "net/net.h"
+
+#define NET_L2_MAX          18 // Ethernet and one 802.1Q tag
+#define NET_NEIGH_MAX       1024
+#define NET_NEIGH_BUCKETS   2048
+#define NET_NEIGH_OPEN_MAX  256 // unresolved at once: what a spoofed flood can take
+#define NET_NEIGH_QUEUE     64  // packets that wait for one neighbour
+#define NET_WAIT_MAX        512 // and for all of them
+#define NET_NEIGH_TRIES     3
+#define NET_ARP_RETRY_US    UINT64_C(1000000)  // RFC 1122 2.3.2.1: at most one request a second
+#define NET_NEIGH_FRESH_US  UINT64_C(60000000) // RFC 1122 2.3.2.1: "on the order of a minute"
+#define NET_NEIGH_STALE_US  UINT64_C(60000000)
+#define NET_ANNOUNCE_GAP_US UINT64_C(2000000)  // RFC 5227: ANNOUNCE_NUM 2, ANNOUNCE_INTERVAL 2 s
+#define NET_DEFEND_US       UINT64_C(10000000) // RFC 5227: DEFEND_INTERVAL
+#define NET_FRAG_ENTRIES    64                 // datagrams in reassembly
+#define NET_FRAG_TIMEOUT_US UINT64_C(2000000)
+#define NET_FRAGS_OUT       128             // 65,535 bytes at the smallest MTU make 119
+#define NET_ICMP_GAP_US     UINT64_C(10000) // 100 errors a second ...
+#define NET_ICMP_BURST      50              // ... and this many at once
+#define NET_NONE            UINT16_MAX      // no index
+
+enum net_neigh_state {
+	NET_NEIGH_FREE,
+	NET_NEIGH_INCOMPLETE, // asked, not answered; packets wait
+	NET_NEIGH_FRESH,
+	NET_NEIGH_STALE, // usable; the next use asks
+	NET_NEIGH_PROBE, // usable; asked, not answered
+};
+
+struct net_neigh {
+	rte_be32_t ip;
+	struct rte_ether_addr mac;
+	uint8_t state; // enum net_neigh_state
+	uint8_t tries;
+	uint16_t next;                 // in its bucket or in the free list
+	uint16_t wait_head, wait_tail; // slots of waiting packets, oldest first
+	uint16_t waiting;
+	uint64_t due_us; // when its state ends
+};
+
+struct net_wait {
+	struct rte_mbuf *m; // starts with its IP header
+	uint16_t next;
+};
+
+struct net_neigh_table {
+	uint64_t key[2];     // of the hash: strangers choose the addresses
+	uint32_t generation; // never 0; moves when a path may have become wrong
+	uint16_t used, open; // entries; of them INCOMPLETE
+	uint16_t free_entry, free_wait;
+	uint64_t due_us; // no entry is due before
+	uint16_t bucket[NET_NEIGH_BUCKETS];
+	struct net_neigh entry[NET_NEIGH_MAX];
+	struct net_wait wait[NET_WAIT_MAX];
+};
+
+struct net {
+	struct net_options opt;
+	rte_be32_t mask, broadcast; // of the on-link prefix
+	uint64_t tx_offloads, rx_offloads;
+	uint8_t l2_len;         // 14 or 18
+	uint8_t l2[NET_L2_MAX]; // our Ethernet header for IPv4, its destination unset
+	uint16_t ip_id;
+	struct net_counters n;
+	uint64_t icmp_credit_us, icmp_last_us; // token bucket, in microseconds
+	uint64_t announce_due_us;              // UINT64_MAX: none
+	uint64_t defend_after_us;
+	struct rte_lpm *lpm;            // NULL until there is a static route
+	rte_be32_t via[NET_ROUTES_MAX]; // next hops; an lpm entry holds index + 1, 0: on-link
+	unsigned routes;
+	struct rte_ip_frag_tbl *frags;
+	uint64_t frag_due_us, frag_last_us; // UINT64_MAX: table empty
+	struct rte_ip_frag_death_row death;
+	struct net_neigh_table neigh;
+};
+
+// ---- net_neigh.c
+void net_neigh_init(struct net *net);
+// Gives back every waiting packet.
+void net_neigh_fini(struct net *net);
+// Makes `path` good and returns true, or queues m (which starts with its IP header) until `hop`
+// answers, or drops it; false: m is gone.
+bool net_neigh_resolve(struct net *net, rte_be32_t hop, struct net_path *path, struct rte_mbuf *m,
+	uint64_t now_us);
+// What an ARP packet said. `create`: also when the address is new. True when the table has it now.
+bool net_neigh_update(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, bool create,
+	uint64_t now_us);
+uint64_t net_neigh_timers(struct net *net, uint64_t now_us);
+
+// ---- net_arp.c
+// m's ARP packet starts at `off`. Takes m.
+enum net_verdict net_arp_input(
+	struct net *net, struct rte_mbuf *m, uint16_t off, uint64_t now_us, struct net_packet *pkt);
+// Asks who has `ip`: of everybody, or of `mac` alone (unicast poll).
+void net_arp_request(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac);
+
+// ---- net_ipv4.c
+// m's IP header starts at `off`. `group`: came by link-layer broadcast.
+enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf *m, uint16_t off, bool group,
+	uint64_t now_us, struct net_packet *pkt);
+
+// ---- net_frag.c
+// Takes a fragment; returns the whole datagram, its L2 and L3 lengths unchanged, or NULL.
+struct rte_mbuf *net_frag_input(
+	struct net *net, struct rte_mbuf *m, uint16_t off, uint16_t ihl, uint64_t now_us);
+uint64_t net_frag_timers(struct net *net, uint64_t now_us);
+// Cuts m, an IP packet over the MTU, into pieces[NET_FRAGS_OUT]. Returns their number; 0: dropped
+// and counted. Takes m.
+unsigned net_frag_output(struct net *net, struct rte_mbuf *m, struct rte_mbuf **pieces);
+
+// ---- net_icmp.c
+enum net_verdict net_icmp_input(
+	struct net *net, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
+
+// ---- net_udp.c
+enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_packet *pkt);
+
+// ---- net_route.c
+// The neighbour that packets for `dst` go to; 0: none.
+rte_be32_t net_route_lookup(const struct net *net, rte_be32_t dst);
+static inline bool net_on_link(const struct net *net, rte_be32_t ip)
+{
+	return ((ip ^ net->opt.ip) & net->mask) == 0;
+}
+
+// ---- net_output.c
+// Queues a finished frame; copies or drops what the device cannot send. Takes m.
+void net_frame_output(struct net *net, struct rte_mbuf *m);
+// Puts path's Ethernet header before m and queues it.
+void net_path_output(struct net *net, struct rte_mbuf *m, const struct net_path *path);
+// A path back to where pkt came from: ready at once when that is on-link.
+void net_path_reverse(const struct net *net, const struct net_packet *pkt, struct net_path *path);
+// The Ethernet header towards `mac`, l2_len bytes.
+void net_l2_write(
+	const struct net *net, uint8_t *l2, const struct rte_ether_addr *mac, uint16_t ether_type);
+
+// ---- net_mbuf.c
+// The same chain with its first `len` bytes in the first segment (len <= pkt_len, and small), or
+// NULL: counted and freed.
+struct rte_mbuf *net_mbuf_pull(struct net *net, struct rte_mbuf *m, uint16_t len);
+// Cuts the chain to `len` bytes (len <= pkt_len, not 0).
+void net_mbuf_trim(struct rte_mbuf *m, uint32_t len);
+// One mbuf with everything, from the pool, or NULL (m is left alone).
+struct rte_mbuf *net_mbuf_flatten(struct net *net, const struct rte_mbuf *m);
+// May its first segment be written without anybody noticing?
+static inline bool net_mbuf_private(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
+}
+
+// ---- net_checksum.c
+// The folded, not inverted ones' complement sum of the chain from `off` to its end.
+uint16_t net_sum(const struct rte_mbuf *m, uint32_t off);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// IPv4 input (RFC 791, RFC 1122 3.2): header checks, whose it is, and on to the protocol.
+#include "net/net_internal.h"
+
+static enum net_verdict drop(struct rte_mbuf *m, uint64_t *reason)
+{
+	++*reason;
+	rte_pktmbuf_free(m);
+	return NET_DONE;
+}
+
+static bool header_sum_good(const struct net *net, const struct rte_mbuf *m,
+	const struct rte_ipv4_hdr *ip, uint16_t ihl)
+{
+	if ((net->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) &&
+		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		return true;
+	return rte_raw_cksum(ip, ihl) == UINT16_MAX;
+}
+
+// RFC 1122 3.2.1.3: a source must be one host's address.
+static bool source_valid(const struct net *net, rte_be32_t ip)
+{
+	uint32_t host = rte_be_to_cpu_32(ip);
+
+	return (host >> 24) != 0 && (host >> 24) != 127 && host < RTE_IPV4_MIN_MCAST &&
+		ip != net->opt.ip && ip != net->broadcast;
+}
+
+static bool is_broadcast(const struct net *net, rte_be32_t ip)
+{
+	return ip == net->broadcast || ip == RTE_BE32(RTE_IPV4_BROADCAST);
+}
+
+// Checks the header and cuts off padding. Returns the header's length, or 0 with the reason
+// counted.
+static uint16_t header_check(
+	struct net *net, struct rte_mbuf *m, uint16_t off, const struct rte_ipv4_hdr *ip)
+{
+	uint16_t ihl = rte_ipv4_hdr_len(ip);
+	uint16_t total = rte_be_to_cpu_16(ip->total_length);
+
+	if ((ip->version_ihl >> 4) != 4 || ihl < sizeof(*ip)) {
+		net->n.bad_ip_header++;
+		return 0;
+	}
+	if (total < ihl || (uint32_t)off + total > m->pkt_len || off + ihl > m->data_len) {
+		net->n.bad_ip_length++;
+		return 0;
+	}
+	if (!header_sum_good(net, m, ip, ihl)) {
+		net->n.bad_ip_checksum++;
+		return 0;
+	}
+	net_mbuf_trim(m, (uint32_t)off + total);
+	return ihl;
+}
+
+static bool l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto)
+{
+	uint64_t offload =
+		proto == IPPROTO_TCP ? RTE_ETH_RX_OFFLOAD_TCP_CKSUM : RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	uint64_t kind = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	// NONE: not filled in, but never left the machine, so its bytes are good
+	return (net->rx_offloads & offload) &&
+		(kind == RTE_MBUF_F_RX_L4_CKSUM_GOOD || kind == RTE_MBUF_F_RX_L4_CKSUM_NONE);
+}
+
+// m is a whole datagram for us, its headers up to L4 contiguous.
+static enum net_verdict datagram_input(struct net *net, struct rte_mbuf *m, uint16_t ihl,
+	uint8_t proto, uint64_t now_us, struct net_packet *pkt)
+{
+	uint16_t l4_len;
+
+	pkt->l4_off = (uint16_t)(pkt->l3_off + ihl);
+	l4_len = (uint16_t)(m->pkt_len - pkt->l4_off);
+	pkt->l4_len = l4_len;
+	pkt->l4_checked = l4_checked(net, m, proto);
+	switch (proto) {
+	case IPPROTO_TCP:
+		if (pkt->dst_ip != net->opt.ip) // RFC 9293 3.10.7: broadcasts are not for TCP
+			return drop(m, &net->n.not_ours);
+		m = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, 60)));
+		return m != NULL ? NET_TCP : NET_DONE;
+	case IPPROTO_UDP:
+		m = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, 8)));
+		return m != NULL ? net_udp_input(net, m, pkt) : NET_DONE;
+	case IPPROTO_ICMP:
+		m = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, 8)));
+		return m != NULL ? net_icmp_input(net, m, pkt, now_us) : NET_DONE;
+	default:
+		return drop(m, &net->n.unknown_proto);
+	}
+}
+
+enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf *m, uint16_t off, bool group,
+	uint64_t now_us, struct net_packet *pkt)
+{
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, off);
+	uint16_t ihl;
+	uint8_t proto;
+
+	if (base_unlikely(m->data_len < off + sizeof(*ip)))
+		return drop(m, &net->n.bad_ip_length);
+	ihl = header_check(net, m, off, ip);
+	if (base_unlikely(ihl == 0)) {
+		rte_pktmbuf_free(m);
+		return NET_DONE;
+	}
+	// RFC 1122 3.3.6: what came by link-layer broadcast must be addressed to one
+	if (ip->dst_addr != net->opt.ip ? !is_broadcast(net, ip->dst_addr) : group)
+		return drop(m, &net->n.not_ours);
+	if (!source_valid(net, ip->src_addr))
+		return drop(m, &net->n.bad_source);
+	pkt->src_ip = ip->src_addr;
+	pkt->dst_ip = ip->dst_addr;
+	pkt->ecn = ip->type_of_service & 3;
+	pkt->l3_off = off;
+	proto = ip->next_proto_id;
+	if (base_unlikely(rte_ipv4_frag_pkt_is_fragmented(ip))) {
+		m = net_frag_input(net, m, off, ihl, now_us);
+		if (m == NULL)
+			return NET_DONE;
+		pkt->l3_off = m->l2_len; // of the first fragment, as all that is looked at
+		ihl = m->l3_len;
+	}
+	return datagram_input(net, m, ihl, proto, now_us, pkt);
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// UDP (RFC 768).
+#include "net/net_internal.h"
+
+enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_packet *pkt)
+{
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, pkt->l4_off);
+	uint16_t len;
+
+	if (pkt->l4_len < sizeof(*udp))
+		goto bad;
+	len = rte_be_to_cpu_16(udp->dgram_len);
+	if (len < sizeof(*udp) || len > pkt->l4_len || udp->src_port == 0 || udp->dst_port == 0)
+		goto bad;
+	net_mbuf_trim(m, (uint32_t)pkt->l4_off + len);
+	pkt->l4_len = len;
+	if (udp->dgram_cksum != 0 && !pkt->l4_checked &&
+		net_l4_checksum(m, pkt->l4_off, pkt->src_ip, pkt->dst_ip, IPPROTO_UDP) != 0) {
+		net->n.bad_udp_checksum++;
+		goto drop;
+	}
+	pkt->l4_checked = true;
+	pkt->src_port = rte_be_to_cpu_16(udp->src_port);
+	pkt->dst_port = rte_be_to_cpu_16(udp->dst_port);
+	pkt->data_off = (uint16_t)(pkt->l4_off + sizeof(*udp));
+	pkt->data_len = (uint16_t)(len - sizeof(*udp));
+	return NET_UDP;
+
+bad:
+	net->n.bad_udp++;
+drop:
+	rte_pktmbuf_free(m);
+	return NET_DONE;
+}
+
+void net_udp_output(struct net *net, struct rte_mbuf *m, struct net_path *path, uint16_t src_port,
+	uint16_t dst_port, uint64_t now_us)
+{
+	void *head = rte_pktmbuf_prepend(m, sizeof(struct rte_udp_hdr));
+	struct rte_udp_hdr *udp = head;
+
+	base_assert(head != NULL); // headroom is the caller's duty
+	udp->src_port = rte_cpu_to_be_16(src_port);
+	udp->dst_port = rte_cpu_to_be_16(dst_port);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)m->pkt_len);
+	udp->dgram_cksum = net_pseudo_sum(net->opt.ip, path->dst_ip, IPPROTO_UDP, m->pkt_len);
+	m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+	net_ip_output(net, m, path, IPPROTO_UDP, 0, now_us);
+}
+
+void net_udp_reply(
+	struct net *net, struct rte_mbuf *m, const struct net_packet *to, uint64_t now_us)
+{
+	struct net_path path;
+
+	net_path_reverse(net, to, &path);
+	net_udp_output(net, m, &path, to->dst_port, to->src_port, now_us);
+}
