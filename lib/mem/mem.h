@@ -45,32 +45,37 @@ int mem_backend_probe(void);
 
 // Makes a domain with an arena of its own where the back end has arenas. 0, -ENOMEM or -errno.
 int mem_domain_open(struct mem_domain **d, const struct mem_options *opt);
-// Destroys the domain and its arena. Asserts that every byte has come back but MEM_OTHER.
+// Destroys the domain and its arena: MEM_OTHER blocks that are left are gone with it, and every
+// other byte must have come back (asserted). To be called by the owner, or after its thread's end.
+// An arena that also holds what others allocated (the C library on the owner's thread) is not
+// destroyed: its free pages go back to the system.
 void mem_domain_close(struct mem_domain *d);
 // Makes the calling thread the owner: its arena and automatic tcache serve the domain from now on
-// (8 ns a pair against 24 with an explicit tcache). 0 or -errno.
+// (8 ns a pair against 24 with an explicit tcache), and its pages come from the domain's memory
+// node. One domain a thread at a time. Blocks got before may be freed after, and the other way
+// round. 0 or -errno.
 int mem_domain_bind(struct mem_domain *d);
 void mem_domain_unbind(struct mem_domain *d);
 
-// Allocates `size` bytes (0 < size < SIZE_MAX/2), aligned to 16. *usable (may be NULL) gets the
-// bytes really held, which are what is counted. NULL when there is no memory: never aborts.
+// Allocates `size` bytes (0 < size < SIZE_MAX/2, else NULL), aligned to 16. *usable (may be NULL)
+// gets the bytes really held, which are what is counted. NULL when there is no memory: never
+// aborts.
 void *mem_try_alloc(struct mem_domain *d, enum mem_class c, size_t size, size_t *usable);
 void *mem_try_calloc(struct mem_domain *d, enum mem_class c, size_t size, size_t *usable);
 // As above with an alignment (a power of two, 16 to 2 MiB). Free with mem_free_aligned.
 void *mem_try_alloc_aligned(
 	struct mem_domain *d, enum mem_class c, size_t align, size_t size, size_t *usable);
-void mem_free_aligned(
-	struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size);
+void mem_free_aligned(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size);
 // Grows or shrinks; `size` is the old requested or usable size. NULL leaves the block as it was.
-void *mem_try_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t size,
-	size_t new_size, size_t *usable);
+void *mem_try_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t size, size_t new_size,
+	size_t *usable);
 
 // For infrastructure at set-up: logs name, class and size, and stops the process on failure.
 void *mem_alloc(struct mem_domain *d, enum mem_class c, size_t size);
 
-// Returns a block. `size`: the size asked for, or any size up to its usable size.
+// Returns a block. `size`: the size asked for, or any from there up to its usable size.
 void mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size);
-// The usable size that a request of `size` gets, without allocating.
+// The usable size that a request of `size` gets, without allocating; 0 when it is never granted.
 size_t mem_usable(const struct mem_domain *d, size_t size);
 
 // Bytes in use, by class and in total. Any thread.
@@ -88,3 +93,7 @@ struct mem_process {
 void mem_process_read(struct mem_process *out);
 // Returns free pages of every arena to the system. Control core, on request.
 void mem_purge(void);
+// Has threads of the back end's own return free pages, so that no owner does it while it serves
+// (jemalloc-bg-thread). They inherit the caller's CPU affinity: to be called by the control core.
+// 0, or -ENOTSUP where the back end has none.
+int mem_background_set(bool on);

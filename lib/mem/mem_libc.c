@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C library: no arenas, so a domain is its counters.
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+#include "mem/mem_internal.h"
+
+const char *mem_backend_name(void)
+{
+	return "libc";
+}
+
+int mem_backend_probe(void)
+{
+	base_info("libc has no arenas: no defragmentation, no memory of its own a worker");
+	return 0;
+}
+
+struct mem_domain *mem_backend_domain_new(void)
+{
+	return aligned_alloc(BASE_CACHE_LINE, sizeof(struct mem_domain));
+}
+
+void mem_backend_domain_free(struct mem_domain *d)
+{
+	free(d);
+}
+
+int mem_backend_open(struct mem_domain *d)
+{
+	return 0;
+}
+
+void mem_backend_close(struct mem_domain *d)
+{
+}
+
+int mem_backend_bind(struct mem_domain *d)
+{
+	return 0;
+}
+
+void mem_backend_unbind(struct mem_domain *d)
+{
+}
+
+void mem_backend_process_read(struct mem_process *out)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	out->allocated_bytes = info.uordblks + info.hblkhd;
+	out->active_bytes = info.arena + info.hblkhd;
+	out->resident_bytes = out->active_bytes;
+	out->mapped_bytes = out->active_bytes;
+}
+
+void mem_purge(void)
+{
+	malloc_trim(0);
+}
+
+int mem_background_set(bool on)
+{
+	return on ? -ENOTSUP : 0;
+}
