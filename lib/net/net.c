@@ -51,8 +51,7 @@ int net_open(struct net **out, const struct net_options *opt)
 	net->rx_offloads = opt->rx_offloads;
 	net->mask = opt->prefix_len ? rte_cpu_to_be_32(UINT32_MAX << (32 - opt->prefix_len)) : 0;
 	// /31 and /32 have no broadcast address (RFC 3021)
-	net->broadcast =
-		opt->prefix_len <= 30 ? (opt->ip | ~net->mask) : RTE_BE32(RTE_IPV4_BROADCAST);
+	net->broadcast = opt->prefix_len <= 30 ? (opt->ip | ~net->mask) : NET_LIMITED_BROADCAST;
 	net->ip_id = (uint16_t)opt->seed;
 	net->icmp_credit_us = NET_ICMP_BURST * NET_ICMP_GAP_US;
 	net->announce_due_us = UINT64_MAX;
@@ -101,8 +100,9 @@ static uint16_t vlan_read(const struct rte_mbuf *m, uint16_t *l2_len, rte_be16_t
 }
 
 enum net_verdict net_input(
-	struct net *net, struct rte_mbuf *m, uint64_t now_us, struct net_packet *pkt)
+	struct net *net, struct rte_mbuf **packet, uint64_t now_us, struct net_packet *pkt)
 {
+	struct rte_mbuf *m = *packet;
 	const struct rte_ether_hdr *eth;
 	uint16_t l2_len, vlan;
 	rte_be16_t type;
@@ -114,6 +114,7 @@ enum net_verdict net_input(
 		m = net_mbuf_pull(net, m, (uint16_t)RTE_MIN(m->pkt_len, (uint32_t)HEADERS_MAX));
 		if (m == NULL)
 			return NET_DONE;
+		*packet = m;
 	}
 	if (base_unlikely(m->data_len < sizeof(*eth))) {
 		net->n.bad_ether++;
@@ -137,7 +138,7 @@ enum net_verdict net_input(
 	memset(pkt, 0, sizeof(*pkt));
 	rte_ether_addr_copy(&eth->src_addr, &pkt->src_mac);
 	if (base_likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
-		return net_ipv4_input(net, m, l2_len, group, now_us, pkt);
+		return net_ipv4_input(net, packet, l2_len, group, now_us, pkt);
 	if (type == RTE_BE16(RTE_ETHER_TYPE_ARP))
 		return net_arp_input(net, m, l2_len, now_us, pkt);
 	net->n.unknown_proto++;

@@ -5,7 +5,7 @@
 // Owner thread: the worker. One struct net a worker; ARP results are told to the other workers by
 // the worker module (NET_NEIGH).
 //
-//	switch (net_input(net, m, now, &pkt)) {
+//	switch (net_input(net, &m, now, &pkt)) {
 //	case NET_UDP: ... reply with net_udp_output(net, reply, &pkt) ...
 //	case NET_TCP: tcp_input(tcp, m, &pkt); break;
 //	case NET_NEIGH: tell the others pkt.neigh; break;
@@ -105,9 +105,11 @@ enum net_verdict {
 int net_open(struct net **net, const struct net_options *opt); // 0 or -errno
 void net_close(struct net *net);
 
-// Takes one frame (which may be a chain). pkt->src_ip of NET_UDP and NET_TCP is one host's address.
+// Takes the frame *m (which may be a chain). For NET_UDP and NET_TCP *m is the packet, which need
+// not be the mbuf that came in: fragments are put together, split headers too. pkt->src_ip of
+// NET_UDP and NET_TCP is one host's address.
 enum net_verdict net_input(
-	struct net *net, struct rte_mbuf *m, uint64_t now_us, struct net_packet *pkt);
+	struct net *net, struct rte_mbuf **m, uint64_t now_us, struct net_packet *pkt);
 // Announces our address (gratuitous ARP, RFC 5227 section 3). At start.
 void net_announce(struct net *net, uint64_t now_us);
 // A neighbour that another worker has learned.

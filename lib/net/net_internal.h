@@ -28,7 +28,9 @@
 #define NET_FRAGS_OUT       128             // 65,535 bytes at the smallest MTU make 119
 #define NET_ICMP_GAP_US     UINT64_C(10000) // 100 errors a second ...
 #define NET_ICMP_BURST      50              // ... and this many at once
-#define NET_NONE            UINT16_MAX      // no index
+// 255.255.255.255. DPDK 22.11 has 224.0.0.0 for RTE_IPV4_BROADCAST.
+#define NET_LIMITED_BROADCAST RTE_BE32(UINT32_MAX)
+#define NET_NONE              UINT16_MAX // no index
 
 enum net_neigh_state {
 	NET_NEIGH_FREE,
@@ -106,8 +108,8 @@ enum net_verdict net_arp_input(
 void net_arp_request(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac);
 
 // ---- net_ipv4.c
-// m's IP header starts at `off`. `group`: came by link-layer broadcast.
-enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf *m, uint16_t off, bool group,
+// The packet's IP header starts at `off`. `group`: came by link-layer broadcast.
+enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
 	uint64_t now_us, struct net_packet *pkt);
 
 // ---- net_frag.c

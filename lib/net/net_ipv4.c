@@ -29,7 +29,7 @@ static bool source_valid(const struct net *net, rte_be32_t ip)
 
 static bool is_broadcast(const struct net *net, rte_be32_t ip)
 {
-	return ip == net->broadcast || ip == RTE_BE32(RTE_IPV4_BROADCAST);
+	return ip == net->broadcast || ip == NET_LIMITED_BROADCAST;
 }
 
 // Checks the header and cuts off padding. Returns the header's length, or 0 with the reason
@@ -68,35 +68,38 @@ static bool l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t 
 }
 
 // m is a whole datagram for us, its headers up to L4 contiguous.
-static enum net_verdict datagram_input(struct net *net, struct rte_mbuf *m, uint16_t ihl,
+static enum net_verdict datagram_input(struct net *net, struct rte_mbuf **packet, uint16_t ihl,
 	uint8_t proto, uint64_t now_us, struct net_packet *pkt)
 {
-	uint16_t l4_len;
+	struct rte_mbuf *m = *packet;
+	uint16_t l4_len, head;
 
 	pkt->l4_off = (uint16_t)(pkt->l3_off + ihl);
 	l4_len = (uint16_t)(m->pkt_len - pkt->l4_off);
 	pkt->l4_len = l4_len;
 	pkt->l4_checked = l4_checked(net, m, proto);
+	head = proto == IPPROTO_TCP ? 60 : 8; // what the protocols read
+	m = *packet = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, head)));
+	if (m == NULL)
+		return NET_DONE;
 	switch (proto) {
 	case IPPROTO_TCP:
 		if (pkt->dst_ip != net->opt.ip) // RFC 9293 3.10.7: broadcasts are not for TCP
 			return drop(m, &net->n.not_ours);
-		m = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, 60)));
-		return m != NULL ? NET_TCP : NET_DONE;
+		return NET_TCP;
 	case IPPROTO_UDP:
-		m = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, 8)));
-		return m != NULL ? net_udp_input(net, m, pkt) : NET_DONE;
+		return net_udp_input(net, m, pkt);
 	case IPPROTO_ICMP:
-		m = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, 8)));
-		return m != NULL ? net_icmp_input(net, m, pkt, now_us) : NET_DONE;
+		return net_icmp_input(net, m, pkt, now_us);
 	default:
 		return drop(m, &net->n.unknown_proto);
 	}
 }
 
-enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf *m, uint16_t off, bool group,
+enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
 	uint64_t now_us, struct net_packet *pkt)
 {
+	struct rte_mbuf *m = *packet;
 	const struct rte_ipv4_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, off);
 	uint16_t ihl;
@@ -125,6 +128,7 @@ enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf *m, uint16_t of
 			return NET_DONE;
 		pkt->l3_off = m->l2_len; // of the first fragment, as all that is looked at
 		ihl = m->l3_len;
+		*packet = m;
 	}
-	return datagram_input(net, m, ihl, proto, now_us, pkt);
+	return datagram_input(net, packet, ihl, proto, now_us, pkt);
 }

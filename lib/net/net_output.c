@@ -122,7 +122,7 @@ static bool path_ready(struct net *net, struct rte_mbuf *m, struct net_path *pat
 
 	if (base_likely(path->generation == net->neigh.generation))
 		return true;
-	if (dst == net->broadcast || dst == RTE_BE32(RTE_IPV4_BROADCAST)) {
+	if (dst == net->broadcast || dst == NET_LIMITED_BROADCAST) {
 		net_l2_write(net, path->l2, &everybody, RTE_ETHER_TYPE_IPV4);
 		path->l2_len = net->l2_len;
 		path->generation = net->neigh.generation;
