@@ -42,6 +42,7 @@ enum store_verdict {
 #define STORE_ITEM_CFLAGS  0x10 // 4 bytes of client flags stand before the key
 #define STORE_ITEM_NUMBER  0x20 // reserved: value kept as an integer
 #define STORE_ITEM_BASE64  0x40 // meta b: clients know the key in base64
+#define STORE_ITEM_PRIVATE 0x80 // reserved, and not committed
 
 //   0         8           12             16            20      22      24
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
@@ -50,8 +51,8 @@ enum store_verdict {
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
 struct store_item {
 	uint64_t cas;
-	uint32_t deadline_s;      // in the seconds of base_now.wall_s; 0: never expires
-	uint32_t access_key_len;  // high 24 bits: access clock; low 8: key length
+	uint32_t deadline_s;     // in the seconds of base_now.wall_s; 0: never expires
+	uint32_t access_key_len; // high 24 bits: access clock; low 8: key length
 	uint32_t value_bytes;
 	uint16_t refs; // 1 while linked or reserved, +1 a reader
 	uint16_t bits;
@@ -86,12 +87,12 @@ static inline uint32_t store_item_client_flags(const struct store_item *it)
 struct store_options {
 	struct mem_domain *mem;  // borrowed
 	uint64_t seed;           // of the sampling generator
-	uint64_t limit_bytes;    // of items and index together; 0: none
-	uint64_t item_bytes_max; // -I: largest header + key + value
-	uint64_t cas_first;      // first CAS number: the shard's number + 1 ...
-	uint64_t cas_step;       // ... and the step: the number of shards, so that none repeats
+	uint64_t limit_bytes;    // of items and index together, pinned_bytes aside; 0: none
+	uint64_t item_bytes_max; // -I: largest header + key + value; 0: 1 MiB
+	uint64_t cas_first;      // first CAS number: the shard's number + 1 ... (0: 1)
+	uint64_t cas_step;       // ... and the step: the number of shards, none repeats (0: 1)
 	bool evict;              // false: at the limit, refuse (noeviction)
-	uint8_t samples;         // keys looked at for an eviction (Redis maxmemory-samples), 1..64
+	uint8_t samples; // keys looked at for an eviction (Redis maxmemory-samples), 1..64; 0: 5
 };
 
 struct store_key {
@@ -100,12 +101,17 @@ struct store_key {
 	uint64_t hash;
 };
 
-struct store_counters { // writer: the owner
+// Writer: the owner.
+struct store_counters {
 	uint64_t items, items_total, item_bytes; // item_bytes: usable bytes of linked items
-	uint64_t evicted, evicted_unfetched, expired, expired_unfetched, reclaimed;
+	uint64_t evicted, evicted_unfetched;
+	uint64_t expired, expired_unfetched; // by deadline, wherever met
+	uint64_t reclaimed;                  // expired ones met while making room
 	uint64_t buckets, overflow_buckets, splits;
-	uint64_t refs_refused; // a reference count was full: the caller copied
-	uint64_t no_memory, too_large, flushed;
+	uint64_t splits_deferred; // for want of memory; tried again later
+	uint64_t refs_refused;    // a reference count was full: the caller copied
+	uint64_t no_memory, too_large;
+	uint64_t flushed;      // items that flushes invalidated
 	uint64_t pinned_bytes; // unlinked items that readers still hold
 };
 
@@ -132,14 +138,16 @@ uint64_t store_item_idle_s(const struct store *s, const struct store_item *it);
 
 // Readers' references. store_ref is false when the count is full (copy the value instead).
 bool store_ref(struct store *s, struct store_item *it);
+// Also gives back a reserved item that was made for one reader and is never committed.
 void store_unref(struct store *s, struct store_item *it);
 
-// Makes an item, not yet visible, with room for value_bytes; evicts to get below the limit. It comes
-// with one reference, the caller's, until store_commit or store_abort takes it.
-// deadline_s: absolute, 0 = never.
+// Makes an item, not yet visible, with room for value_bytes; evicts to get below the limit. It
+// comes with one reference, the caller's, until store_commit or store_abort takes it. deadline_s:
+// absolute, 0 = never. Evicts: an item found before is good only if it is referenced.
 enum store_verdict store_reserve(struct store *s, const struct store_key *key,
 	uint32_t client_flags, uint32_t deadline_s, uint32_t value_bytes, struct store_item **it);
 // Links it, replacing what has the key, and gives it the next CAS number, or `cas` when not 0.
+// Cannot fail. `it` is good afterwards as if found; other items found before may be gone.
 void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_t cas);
 void store_abort(struct store *s, struct store_item *it);
 
@@ -151,12 +159,14 @@ bool store_writable(const struct store_item *it);
 void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s);
 uint64_t store_cas_next(struct store *s);
 
-// Invalidates everything stored until now, at `at_s` (0: now), in constant time; memory follows in
-// store_step and on access.
+// Invalidates, at the wall time `at_s` (0, or not after now: at once), everything committed until
+// then, in constant time; memory follows in store_step, and before anything is evicted. There is
+// one pending time: each call replaces it. Items found before are gone, references stay good.
 void store_flush(struct store *s, uint64_t at_s);
 
 // One bounded slice of upkeep: index growth, reclaim after a flush, getting back below the limit.
-// `items_max` bounds the items looked at. True when there is more to do.
+// `items_max` bounds the items looked at (a bucket is finished once begun). True when there is more
+// to do and it can be done.
 bool store_step(struct store *s, unsigned items_max);
 
 // Live change of the limit; a cut is reached by store_step and by later reserves.

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A shard as a whole: opened, closed, stepped, counted.
+#include <errno.h>
+
+#include "store/store_internal.h"
+
+#define ITEM_BYTES_DEFAULT (1u << 20)
+#define SAMPLES_DEFAULT    5
+#define SAMPLES_MOST       64
+
+int store_open(struct store **out, const struct store_options *opt)
+{
+	struct store *s;
+	int rc;
+
+	*out = NULL;
+	if (!opt->mem || opt->samples > SAMPLES_MOST)
+		return -EINVAL;
+	s = mem_try_calloc(opt->mem, MEM_INDEX, sizeof(*s), NULL);
+	if (!s)
+		return -ENOMEM;
+	s->mem = opt->mem;
+	s->limit_bytes = opt->limit_bytes;
+	s->item_bytes_max = opt->item_bytes_max ? opt->item_bytes_max : ITEM_BYTES_DEFAULT;
+	s->cas_next = opt->cas_first ? opt->cas_first : 1;
+	s->cas_step = opt->cas_step ? opt->cas_step : 1;
+	s->evict = opt->evict;
+	s->samples = opt->samples ? opt->samples : SAMPLES_DEFAULT;
+	base_rng_seed(&s->rng, opt->seed);
+	rc = store_index_open(&s->live, s->mem);
+	if (rc != 0)
+		goto free_store;
+	s->n.buckets = s->live.buckets;
+	*out = s;
+	return 0;
+
+free_store:
+	mem_free(opt->mem, MEM_INDEX, s, sizeof(*s));
+	return rc;
+}
+
+void store_close(struct store *s)
+{
+	struct mem_domain *mem = s->mem;
+
+	base_assert(s->reserved == 0);
+	store_live_empty(s);
+	while (s->dead)
+		store_dead_reclaim(s, UINT32_MAX);
+	base_assert(s->n.pinned_bytes == 0);
+	store_index_close(&s->live, mem);
+	while (s->spare) {
+		struct store_line *line = s->spare;
+
+		s->spare = line->next;
+		mem_free_aligned(mem, MEM_INDEX, line, BASE_CACHE_LINE, sizeof(*line));
+	}
+	mem_free(mem, MEM_INDEX, s, sizeof(*s));
+}
+
+struct base_now store_now(const struct store *s)
+{
+	return s->now;
+}
+
+void store_limit_set(struct store *s, uint64_t limit_bytes)
+{
+	s->limit_bytes = limit_bytes;
+	s->headroom_bytes = 0;
+}
+
+const struct store_counters *store_counters_get(const struct store *s)
+{
+	return &s->n;
+}
+
+// Evicts down to the limit less headroom. True: it is not reached, and another slice gets nearer.
+static bool limit_step(struct store *s, unsigned *budget)
+{
+	unsigned cost = s->samples + 1u;
+
+	if (!s->limit_bytes || !s->evict)
+		return false;
+	while (store_charged_bytes(s) > s->limit_bytes - s->headroom_bytes) {
+		if (*budget == 0)
+			return true;
+		if (!store_evict_one(s))
+			return false;
+		*budget -= base_min_u64(cost, *budget);
+	}
+	return false;
+}
+
+bool store_step(struct store *s, unsigned items_max)
+{
+	unsigned budget = store_dead_reclaim(s, items_max);
+	bool over = limit_step(s, &budget), loaded = false;
+
+	s->grow_wait = 0;
+	if (budget > 0)
+		loaded = store_grow(s, budget / STORE_SLOTS + 1);
+	return s->dead || over || loaded;
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Items: found, reserved, committed, referenced, dropped.
+#include "store/store_internal.h"
+
+static inline uint64_t item_usable(const struct store *s, const struct store_item *it)
+{
+	return mem_usable(s->mem, store_item_bytes(it));
+}
+
+static inline void access_mark(const struct store *s, struct store_item *it)
+{
+	it->access_key_len = s->clock << 8 | store_item_key_len(it);
+}
+
+// ---- leaving -----------------------------------------------------------------------------------
+
+void store_item_drop(struct store *s, struct store_item *it)
+{
+	base_assert((it->bits & STORE_ITEM_LINKED) && it->refs > 0);
+	it->bits &= (uint16_t)~STORE_ITEM_LINKED;
+	if (--it->refs == 0)
+		mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
+	else
+		s->n.pinned_bytes += item_usable(s, it);
+}
+
+void store_item_leave(struct store *s, struct store_item *it)
+{
+	base_assert(s->n.items > 0);
+	s->n.items--;
+	s->n.item_bytes -= item_usable(s, it);
+	store_item_drop(s, it);
+}
+
+void store_item_expire(struct store *s, struct store_item *it)
+{
+	s->n.expired++;
+	s->n.expired_unfetched += !(it->bits & STORE_ITEM_FETCHED);
+	store_item_leave(s, it);
+}
+
+void store_delete(struct store *s, struct store_item *it, uint64_t hash)
+{
+	uint64_t *slot = store_index_locate(&s->live, it, hash);
+
+	base_assert(slot);
+	store_slot_clear(s, slot, hash);
+	store_item_leave(s, it);
+}
+
+// ---- finding -----------------------------------------------------------------------------------
+
+void store_bucket_prefetch(const struct store *s, uint64_t hash)
+{
+	__builtin_prefetch(store_index_chain(&s->live, hash));
+}
+
+void store_item_prefetch(const struct store *s, uint64_t hash)
+{
+	const struct store_line *line = store_index_chain(&s->live, hash);
+	uint32_t match = store_line_match(line, hash);
+	const char *it;
+
+	if (base_likely(match)) {
+		it = (const char *)store_slot_item(line->slot[__builtin_ctz(match)]);
+		__builtin_prefetch(it);
+		__builtin_prefetch(it + BASE_CACHE_LINE);
+	} else if (line->next) {
+		__builtin_prefetch(line->next);
+	}
+}
+
+struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash)
+{
+	uint64_t *slot = store_index_find(&s->live, key, key_len, hash);
+	struct store_item *it;
+
+	if (!slot)
+		return NULL;
+	it = store_slot_item(*slot);
+	if (base_unlikely(store_item_expired(s, it))) {
+		store_slot_clear(s, slot, hash);
+		store_item_expire(s, it);
+		return NULL;
+	}
+	return it;
+}
+
+// A line that is already as wanted is not written.
+void store_touch_access(struct store *s, struct store_item *it)
+{
+	uint32_t access = s->clock << 8 | store_item_key_len(it);
+
+	if (it->access_key_len != access)
+		it->access_key_len = access;
+	if (!(it->bits & STORE_ITEM_FETCHED))
+		it->bits |= STORE_ITEM_FETCHED;
+}
+
+uint64_t store_item_idle_s(const struct store *s, const struct store_item *it)
+{
+	// one unit on top: a whole second must not read as less for the unit that has not passed
+	return (((uint64_t)store_item_idle(s, it) + 1) << STORE_CLOCK_SHIFT) / 1000000;
+}
+
+// ---- references
+// ----------------------------------------------------------------------------------
+
+bool store_ref(struct store *s, struct store_item *it)
+{
+	base_assert(it->refs > 0);
+	if (base_unlikely(it->refs == UINT16_MAX)) {
+		s->n.refs_refused++;
+		return false;
+	}
+	it->refs++;
+	return true;
+}
+
+static void private_free(struct store *s, struct store_item *it)
+{
+	base_assert(s->reserved > 0);
+	mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
+	s->reserved--;
+	store_spare_trim(s);
+}
+
+void store_unref(struct store *s, struct store_item *it)
+{
+	uint64_t usable;
+
+	base_assert(it->refs > 0);
+	if (base_likely(--it->refs > 0))
+		return;
+	if (it->bits & STORE_ITEM_PRIVATE) {
+		private_free(s, it);
+		return;
+	}
+	usable = item_usable(s, it);
+	base_assert(!(it->bits & STORE_ITEM_LINKED) && s->n.pinned_bytes >= usable);
+	s->n.pinned_bytes -= usable;
+	mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
+}
+
+bool store_writable(const struct store_item *it)
+{
+	return (it->bits & STORE_ITEM_LINKED) && it->refs == 1;
+}
+
+void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s)
+{
+	it->deadline_s = deadline_s;
+}
+
+// ---- reserve, commit, abort
+// ------------------------------------------------------------------------
+
+uint64_t store_cas_next(struct store *s)
+{
+	uint64_t cas = s->cas_next;
+
+	s->cas_next += s->cas_step;
+	return cas;
+}
+
+// Room below the limit for the item and, if this reservation needs one, its spare line.
+static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t bytes)
+{
+	uint64_t room = mem_usable(s->mem, bytes) +
+		(s->spares > s->reserved ? 0 : sizeof(struct store_line));
+	struct store_item *it = NULL;
+
+	if (!store_chain_room_make(s, hash) || !store_room_make(s, room))
+		return NULL;
+	if (store_spare_ensure(s))
+		it = mem_try_alloc(s->mem, MEM_ITEMS, bytes, NULL);
+	if (base_unlikely(!it) && store_room_force(s, room) && store_spare_ensure(s))
+		it = mem_try_alloc(s->mem, MEM_ITEMS, bytes, NULL);
+	return it;
+}
+
+enum store_verdict store_reserve(struct store *s, const struct store_key *key,
+	uint32_t client_flags, uint32_t deadline_s, uint32_t value_bytes, struct store_item **out)
+{
+	uint64_t bytes = sizeof(struct store_item) + (client_flags ? 4 : 0) + key->len +
+		(uint64_t)value_bytes;
+	struct store_item *it;
+
+	*out = NULL;
+	if (bytes > s->item_bytes_max) {
+		s->n.too_large++;
+		return STORE_TOO_LARGE;
+	}
+	it = item_alloc(s, key->hash, bytes);
+	if (!it) {
+		s->n.no_memory++;
+		return STORE_NO_MEMORY;
+	}
+	*it = (struct store_item){
+		.deadline_s = deadline_s,
+		.access_key_len = s->clock << 8 | key->len,
+		.value_bytes = value_bytes,
+		.refs = 1,
+		.bits = STORE_ITEM_PRIVATE | (client_flags ? STORE_ITEM_CFLAGS : 0),
+	};
+	if (client_flags)
+		memcpy(it->data, &client_flags, sizeof(client_flags));
+	memcpy(store_item_key(it), key->key, key->len);
+	s->reserved++;
+	*out = it;
+	return STORE_OK;
+}
+
+void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_t cas)
+{
+	uint64_t *slot;
+
+	base_assert((it->bits & STORE_ITEM_PRIVATE) && it->refs == 1 && s->reserved > 0);
+	if (base_unlikely(s->grow_wait > 0))
+		s->grow_wait--;
+	store_grow(s, STORE_SPLITS_COMMIT); // before linking: a split may drop what has expired
+	slot = store_index_find(&s->live, store_item_key(it), store_item_key_len(it), hash);
+	if (slot) {
+		struct store_item *old = store_slot_item(*slot);
+
+		*slot = store_slot_make(it, hash);
+		store_item_leave(s, old);
+	} else {
+		store_link(s, it, hash);
+	}
+	it->bits ^= STORE_ITEM_PRIVATE | STORE_ITEM_LINKED;
+	it->cas = cas ? cas : store_cas_next(s);
+	access_mark(s, it);
+	s->n.items++;
+	s->n.items_total++;
+	s->n.item_bytes += item_usable(s, it);
+	s->reserved--;
+	store_spare_trim(s);
+}
+
+void store_abort(struct store *s, struct store_item *it)
+{
+	base_assert((it->bits & STORE_ITEM_PRIVATE) && it->refs == 1);
+	private_free(s, it);
+}
