@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Shared between the files of lib/port alone.
+#pragma once
+
+#include "port/port.h"
+
+#define PORT_SETTINGS_MAX 32
+#define PORT_CACHE_MBUFS  256 // of a worker's pool, in front of the shared ring
+
+// Defaults, before the first line is read.
+void port_config_init(struct port_config *cfg);
+// Index of a setting (below PORT_SETTINGS_MAX) or -ENOENT; *list: it may stand several times.
+int port_setting_find(const char *name, bool *list);
+// `ip,tcp,udp` to RTE_ETH_RSS_* bits. 0 or -EINVAL.
+int port_rss_parse(const char *text, uint64_t *hf);
+
+// The value of `key` in a device argument string (name,key=value,...), bounded; false: not there.
+bool port_vdev_value(const char *vdev, const char *key, char *buf, size_t len);
+// True when vdev's driver is `driver` (net_tap0 is of net_tap).
+bool port_vdev_is(const char *vdev, const char *driver);
+// Looks at every device before EAL does: there, allowed, not another process'; claims those that
+// nothing else guards; removes stale sockets. 0 or -errno, logged.
+int port_devices_check(struct port_eal *eal, const struct port_config *cfg);
+
+// Bytes of packet data (headroom included) in an mbuf for this MTU.
+uint16_t port_mbuf_room(const struct port_config *cfg);
+// mbufs of one worker's pool, and the bytes that they take with and without hugepages.
+unsigned port_pool_size(const struct port_config *cfg, unsigned workers, unsigned conns);
+uint64_t port_pool_bytes(const struct port_config *cfg, unsigned mbufs, bool hugepages);
+
+// The node of the first PCI device as sysfs knows it, -1: none or unknown.
+int port_numa_guess(const struct port_config *cfg);
