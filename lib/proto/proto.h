@@ -6,8 +6,11 @@
 //
 //	struct proto_parser p;
 //	struct proto_request r;
-//	proto_parser_init(&p);
-//	while (len && (v = proto_parse(&p, data, len, &r)) != PROTO_MORE) { ... data += r.consumed ... }
+//	proto_parser_init(&p, item_bytes_max);
+//	while (len > 0 && proto_parse(&p, data, len, &r) == PROTO_REQUEST) {
+//		... r ...
+//		data += r.consumed, len -= r.consumed;
+//	}
 //
 // A retrieval with n keys (get, gets, gat, gats) comes out as n requests and one PROTO_OP_END, so a
 // line of any length needs no buffer. A storage command comes out when its command line is
@@ -20,16 +23,16 @@
 #include <stdint.h>
 
 #define PROTO_KEY_MAX    250
-#define PROTO_LINE_MAX   2048 // a longer line without newline closes, but for get and gets
-#define PROTO_OPAQUE_MAX 32
-#define PROTO_FLAGS_MAX  20  // meta tokens
-#define PROTO_HEAD_MAX   768 // bytes that proto_compose may write before the value
-#define PROTO_TAIL_MAX   8   // and after it
+#define PROTO_LINE_MAX   2048 // a longer line closes, but for get, gets, gat and gats
+#define PROTO_OPAQUE_MAX 32   // with its O
+#define PROTO_FLAGS_MAX  20   // tokens of a meta command, its name and key among them
+#define PROTO_HEAD_MAX   768  // bytes that proto_compose may write before the value
+#define PROTO_TAIL_MAX   8    // and after it
 
 enum proto_op {
-	PROTO_OP_GET,  // get, and its relatives by `with_cas` and `touch`: one key each
-	PROTO_OP_END,  // the end of a classic retrieval line: "END"
-	PROTO_OP_SET,  // set add replace append prepend cas, and ms: see `mode`
+	PROTO_OP_GET, // get, and its relatives by `with_cas` and `touch`: one key each
+	PROTO_OP_END, // the end of a classic retrieval line: "END"
+	PROTO_OP_SET, // set add replace append prepend cas, and ms: see `mode`
 	PROTO_OP_DELETE,
 	PROTO_OP_ARITH, // incr, decr, ma
 	PROTO_OP_TOUCH,
@@ -56,55 +59,62 @@ enum proto_mode { // of PROTO_OP_SET
 
 // Meta flags present in a request, a bit each (letters as in memcached's protocol document).
 // PROTO_FLAG('k') etc.: a..z are bits 0..25, A..Z bits 26..51.
-#define PROTO_FLAG(letter) \
-	(UINT64_C(1) << ((letter) >= 'a' ? (letter) - 'a' : (letter) - 'A' + 26))
+#define PROTO_FLAG(letter) (UINT64_C(1) << ((letter) >= 'a' ? (letter) - 'a' : (letter) - 'A' + 26))
 
+// The parser writes the first part of each request whole, the second part of meta commands alone,
+// and the rest where a flag says so: what no flag or op announces is undefined.
 struct proto_request {
-	// -- what the executor reads
-	uint8_t op;       // enum proto_op
-	uint8_t mode;     // enum proto_mode
-	uint8_t key_len;  // 1..250
-	bool meta;        // a meta command: reply in meta's form
-	bool noreply;     // classic noreply
-	bool quiet;       // meta q
-	bool with_cas;    // gets, gats
-	bool touch;       // gat, gats, touch; meta T
-	bool decr;        // decr, ma with mode D
-	bool key_base64;  // meta b: `key` is decoded, replies encode it again
-	bool first_key;   // first key of a retrieval line
+	// -- set in every request (0 where it does not apply)
+	uint8_t op;      // enum proto_op
+	uint8_t mode;    // enum proto_mode
+	uint8_t key_len; // 1..250
+	bool meta;       // a meta command: reply in meta's form
+	bool noreply;    // classic noreply
+	bool quiet;      // meta q
+	bool with_cas;   // gets, gats
+	bool touch;      // gat, gats, touch; meta T
+	bool decr;       // decr, ma with mode D
+	bool key_base64; // meta b: `key` is decoded, replies encode it again
+	bool first_key;  // first key of a retrieval line
+	bool rollback;   // the line failed after some of its keys: drop its replies not yet sent
+	uint16_t args_len;
 	uint8_t opaque_len;
 	uint8_t return_count; // meta: number of letters in `returns`
-	uint64_t flags;       // meta: PROTO_FLAG bits of what was given
-	const char *key;      // into the input, or into key_decoded; valid until the input moves
 	uint32_t client_flags;
 	uint32_t value_bytes; // of a PROTO_OP_SET, without the final \r\n
+	uint64_t flags;       // meta: PROTO_FLAG bits of what was given
+	const char *key;      // into the input, or into key_decoded; valid until the input moves
 	int64_t exptime;      // classic exptime, meta T; as sent (seconds, <= 30 days relative)
-	int64_t vivify_ttl;   // meta N
-	int64_t recache_ttl;  // meta R
 	uint64_t cas_compare; // cas, meta C
-	uint64_t cas_set;     // meta E
-	uint64_t delta;       // incr, decr, meta D
-	uint64_t initial;     // meta J
-	// meta: letters to return, in the order asked for. N, R and T stand among them, because their
-	// place counts ("t T60" shows the old time, "T60 t" the new one); they print nothing.
-	char returns[PROTO_FLAGS_MAX];
-	char opaque[PROTO_OPAQUE_MAX];
-
-	// -- what the caller reads
+	uint64_t delta;       // incr, decr, meta D (1 when not given)
+	// for the caller rather than the executor:
 	size_t consumed;        // bytes of the input that this request took
-	const char *reply_text; // PROTO_OP_REPLY, PROTO_OP_CLOSE: constant, with its \r\n; or NULL
-	uint64_t swallow_bytes; // bytes of the stream to drop after this (the body of a refused set)
-	const char *args;       // PROTO_OP_STATS, FLUSH_ALL...: rest of the line
-	uint16_t args_len;
-	bool rollback; // the line failed after some of its keys: drop its replies that were not sent
+	const char *reply_text; // PROTO_OP_REPLY: constant, with its \r\n, or "" when noreply hides
+				// it; PROTO_OP_CLOSE: the same, or NULL
+	uint64_t
+		swallow_bytes; // bytes of the stream to drop after this (the body of a refused set)
+	const char *args;      // PROTO_OP_STATS: what followed, without spaces around it
+
+	// -- set in every meta request
+	int64_t vivify_ttl;  // N
+	int64_t recache_ttl; // R
+	uint64_t cas_set;    // E
+	uint64_t initial;    // J
+	// Letters to return, in the order asked for; only those that the command can return. N, R
+	// and T stand among them, because their place counts ("t T60" shows the old time, "T60 t"
+	// the new one); they print nothing.
+	char returns[PROTO_FLAGS_MAX]; // return_count of them
+	char opaque[PROTO_OPAQUE_MAX]; // opaque_len of them, without the O
 	char key_decoded[PROTO_KEY_MAX + 6];
 };
 
+// 24 bytes a connection. Nothing in it points anywhere: it may be copied and put back.
 struct proto_parser {
-	uint8_t state;   // 0: at the start of a command; else inside a retrieval's key list
+	uint8_t state; // enum proto_state; 0: at the start of a command
 	bool with_cas, touch, first_key;
+	bool bad_exptime; // gat with an exptime that is none: an error once a key is seen
 	int64_t exptime;
-	uint64_t item_bytes_max; // larger values are refused: SERVER_ERROR object too large for cache
+	uint64_t item_bytes_max;
 };
 
 enum proto_verdict {
@@ -112,12 +122,16 @@ enum proto_verdict {
 	PROTO_REQUEST, // *r is a request; advance by r->consumed
 };
 
+// item_bytes_max: longer values of add, replace, append, prepend and cas are refused here
+// (SERVER_ERROR object too large for cache). Those of set and ms come out as requests for all that,
+// because their refusal also deletes the old value: the executor refuses them, and the caller then
+// drops value_bytes + 2 bytes.
 void proto_parser_init(struct proto_parser *p, uint64_t item_bytes_max);
 
 // Takes one request from the front of data[0..len). `len` > 0. With PROTO_MORE nothing was consumed
 // but what r->consumed says (keys already handed out are never asked for again). The caller offers
-// at least PROTO_LINE_MAX contiguous bytes before it may conclude that a line is too long; the
-// parser itself answers that with PROTO_OP_CLOSE.
+// PROTO_LINE_MAX contiguous bytes as soon as it has them; a line that does not end within them is
+// answered with PROTO_OP_CLOSE. How the input is cut into calls never changes what comes out.
 enum proto_verdict proto_parse(
 	struct proto_parser *p, const char *data, size_t len, struct proto_request *r);
 
@@ -127,16 +141,17 @@ static inline bool proto_data_end_valid(const char end[2])
 	return end[0] == '\r' && end[1] == '\n';
 }
 
-// ---- results to bytes ----------------------------------------------------------------------------
+// ---- results to bytes
+// ----------------------------------------------------------------------------
 enum proto_status {
-	PROTO_OK,            // STORED, DELETED, TOUCHED, OK, VALUE, number; HD, VA
-	PROTO_MISS,          // END, NOT_FOUND; EN, NF
-	PROTO_NOT_STORED,    // NOT_STORED; NS
-	PROTO_EXISTS,        // EXISTS; EX
-	PROTO_NON_NUMERIC,   // CLIENT_ERROR cannot increment or decrement non-numeric value
-	PROTO_NO_MEMORY,     // SERVER_ERROR out of memory storing object
-	PROTO_TOO_LARGE,     // SERVER_ERROR object too large for cache
-	PROTO_BAD_CHUNK,     // CLIENT_ERROR bad data chunk
+	PROTO_OK,          // STORED, DELETED, TOUCHED, OK, VALUE, number; HD, VA
+	PROTO_MISS,        // END, NOT_FOUND; EN, NF
+	PROTO_NOT_STORED,  // NOT_STORED; NS
+	PROTO_EXISTS,      // EXISTS; EX
+	PROTO_NON_NUMERIC, // CLIENT_ERROR cannot increment or decrement non-numeric value
+	PROTO_NO_MEMORY,   // SERVER_ERROR out of memory storing object
+	PROTO_TOO_LARGE,   // SERVER_ERROR object too large for cache
+	PROTO_BAD_CHUNK,   // CLIENT_ERROR bad data chunk
 };
 
 // What an executor found or did. Values are views: valid while the item is.
@@ -164,12 +179,15 @@ struct proto_reply {
 	char tail[PROTO_TAIL_MAX];
 };
 
-// Writes the reply to (r, res): at most PROTO_HEAD_MAX bytes into head. Suppressed replies (noreply,
-// quiet, a miss of a classic get) give head_len 0.
+// Writes the reply to (r, res): at most PROTO_HEAD_MAX bytes into head. Suppressed replies
+// (noreply, quiet, a miss of a classic get) give head_len 0, and `value` false whatever res says.
+// For every op but STATS, QUIT and CLOSE; res may be NULL for those that nothing executes (END,
+// META_NOOP, FLUSH_ALL, VERSION, VERBOSITY, REPLY).
 void proto_compose(const struct proto_request *r, const struct proto_result *res, char *head,
 	struct proto_reply *out);
 
-// ---- UDP frame (doc/protocol.txt, "UDP protocol") -------------------------------------------------
+// ---- UDP frame (doc/protocol.txt, "UDP protocol")
+// -------------------------------------------------
 #define PROTO_UDP_HEADER  8
 #define PROTO_UDP_PAYLOAD 1392 // most payload bytes in a reply datagram, behind the header
 
@@ -179,5 +197,5 @@ struct proto_udp {
 
 // False: to be dropped in silence (8 bytes or fewer, or total other than 1).
 bool proto_udp_parse(const char *data, size_t len, struct proto_udp *out);
-void proto_udp_write(char header[PROTO_UDP_HEADER], uint16_t request_id, uint16_t sequence,
-	uint16_t total);
+void proto_udp_write(
+	char header[PROTO_UDP_HEADER], uint16_t request_id, uint16_t sequence, uint16_t total);

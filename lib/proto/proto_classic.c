@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Classic command lines, retrievals aside (doc/protocol.txt of memcached).
+#include "proto/proto_internal.h"
+
+// noreply counts as the last word of a line, behind at least `first` others.
+static bool line_noreply(const struct proto_tokens *t, unsigned first)
+{
+	return t->n > first && proto_token_is(&t->t[t->n - 1], "noreply");
+}
+
+// True when the line has from min to max tokens; otherwise r is its error, which noreply does not
+// hide: a line of a wrong shape may have the word in any place.
+static bool line_count(
+	const struct proto_tokens *t, unsigned min, unsigned max, struct proto_request *r)
+{
+	if (t->n >= min && t->n <= max)
+		return true;
+	proto_refuse(r, t->n < min ? PROTO_TEXT_BAD_FORMAT : PROTO_TEXT_ERROR);
+	return false;
+}
+
+// The key stands second. False: r is the error.
+static bool line_key(const struct proto_tokens *t, struct proto_request *r)
+{
+	if (t->t[1].len > PROTO_KEY_MAX) {
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+		return false;
+	}
+	r->key = t->t[1].s;
+	r->key_len = (uint8_t)t->t[1].len;
+	return true;
+}
+
+// set KEY FLAGS EXPTIME BYTES [noreply]; cas KEY FLAGS EXPTIME BYTES UNIQUE [noreply]
+static void storage_parse(const struct proto_parser *p, const struct proto_tokens *t,
+	enum proto_mode mode, struct proto_request *r)
+{
+	const struct proto_token *w = t->t;
+	unsigned words = mode == PROTO_MODE_CAS ? 6 : 5;
+
+	if (!line_count(t, words, words + 1, r))
+		return;
+	r->noreply = line_noreply(t, 2);
+	if (!line_key(t, r))
+		return;
+	if (!proto_client_flags_parse(w[2].s, w[2].len, &r->client_flags) ||
+		!proto_i64_parse(w[3].s, w[3].len, &r->exptime) ||
+		!proto_value_bytes_parse(w[4].s, w[4].len, &r->value_bytes) ||
+		(mode == PROTO_MODE_CAS && !proto_u64_parse(w[5].s, w[5].len, &r->cas_compare))) {
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+		return;
+	}
+	r->op = PROTO_OP_SET;
+	r->mode = (uint8_t)mode;
+	if (r->value_bytes > p->item_bytes_max && mode != PROTO_MODE_SET) {
+		proto_refuse(r, PROTO_TEXT_TOO_LARGE);
+		r->swallow_bytes = (uint64_t)r->value_bytes + 2;
+	}
+}
+
+// delete KEY [anything] [noreply]
+static void delete_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	if (!line_count(t, 2, PROTO_TOKENS_MAX, r))
+		return;
+	r->noreply = line_noreply(t, 2);
+	if (line_key(t, r))
+		r->op = PROTO_OP_DELETE;
+}
+
+// incr KEY DELTA [noreply]
+static void arith_parse(const struct proto_tokens *t, bool decr, struct proto_request *r)
+{
+	if (!line_count(t, 3, 4, r))
+		return;
+	r->noreply = line_noreply(t, 2);
+	if (!line_key(t, r))
+		return;
+	r->op = PROTO_OP_ARITH;
+	r->decr = decr;
+	if (!proto_u64_parse(t->t[2].s, t->t[2].len, &r->delta))
+		proto_refuse(r, PROTO_TEXT_BAD_DELTA);
+}
+
+// touch KEY EXPTIME [noreply]
+static void touch_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	if (!line_count(t, 3, 4, r))
+		return;
+	r->noreply = line_noreply(t, 2);
+	if (!line_key(t, r))
+		return;
+	r->op = PROTO_OP_TOUCH;
+	r->touch = true;
+	if (!proto_i64_parse(t->t[2].s, t->t[2].len, &r->exptime))
+		proto_refuse(r, PROTO_TEXT_BAD_EXPTIME);
+}
+
+// flush_all [DELAY] [noreply]
+static void flush_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	if (!line_count(t, 1, 3, r))
+		return;
+	r->noreply = line_noreply(t, 1);
+	r->op = PROTO_OP_FLUSH_ALL;
+	if (t->n == 1 + (unsigned)r->noreply)
+		return;
+	if (!proto_i64_parse(t->t[1].s, t->t[1].len, &r->exptime))
+		proto_refuse(r, PROTO_TEXT_BAD_EXPTIME);
+}
+
+// verbosity LEVEL [noreply]. The level is checked and then ignored.
+static void verbosity_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	uint64_t level;
+
+	if (!line_count(t, 2, 3, r))
+		return;
+	r->noreply = line_noreply(t, 1);
+	r->op = PROTO_OP_VERBOSITY;
+	if (!proto_u64_parse(t->t[1].s, t->t[1].len, &level))
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+}
+
+static void stats_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	const struct proto_token *last = &t->t[t->n - 1];
+
+	r->op = PROTO_OP_STATS;
+	r->args = t->n > 1 ? t->t[1].s : "";
+	r->args_len = (uint16_t)(t->n > 1 ? last->s + last->len - r->args : 0);
+}
+
+// A name that is no command of ours. A browser that was led here is hung up on, so that no page can
+// smuggle commands in as a request's body.
+static void unknown_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	const struct proto_token *last = &t->t[t->n - 1];
+
+	if (t->n > 1 && last->len >= 5 && memcmp(last->s, "HTTP/", 5) == 0)
+		r->op = PROTO_OP_CLOSE;
+	else
+		proto_refuse(r, PROTO_TEXT_ERROR);
+}
+
+#define NAME_IS(name, literal) (memcmp((name), (literal), sizeof(literal) - 1) == 0)
+
+static void short_parse(
+	const struct proto_parser *p, const struct proto_tokens *t, struct proto_request *r)
+{
+	const char *name = t->t[0].s;
+
+	if (NAME_IS(name, "set"))
+		storage_parse(p, t, PROTO_MODE_SET, r);
+	else if (NAME_IS(name, "add"))
+		storage_parse(p, t, PROTO_MODE_ADD, r);
+	else if (NAME_IS(name, "cas"))
+		storage_parse(p, t, PROTO_MODE_CAS, r);
+	else if (NAME_IS(name, "get") || NAME_IS(name, "gat"))
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT); // with a key it would not come here
+	else
+		unknown_parse(t, r);
+}
+
+static void four_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	const char *name = t->t[0].s;
+
+	if (NAME_IS(name, "incr"))
+		arith_parse(t, false, r);
+	else if (NAME_IS(name, "decr"))
+		arith_parse(t, true, r);
+	else if (NAME_IS(name, "quit"))
+		r->op = PROTO_OP_QUIT;
+	else if (NAME_IS(name, "gets") || NAME_IS(name, "gats"))
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+	else
+		unknown_parse(t, r);
+}
+
+static void long_parse(
+	const struct proto_parser *p, const struct proto_tokens *t, struct proto_request *r)
+{
+	const char *name = t->t[0].s;
+	size_t len = t->t[0].len;
+
+	if (len == 6 && NAME_IS(name, "delete"))
+		delete_parse(t, r);
+	else if (len == 5 && NAME_IS(name, "touch"))
+		touch_parse(t, r);
+	else if (len == 6 && NAME_IS(name, "append"))
+		storage_parse(p, t, PROTO_MODE_APPEND, r);
+	else if (len == 7 && NAME_IS(name, "prepend"))
+		storage_parse(p, t, PROTO_MODE_PREPEND, r);
+	else if (len == 7 && NAME_IS(name, "replace"))
+		storage_parse(p, t, PROTO_MODE_REPLACE, r);
+	else if (len == 5 && NAME_IS(name, "stats"))
+		stats_parse(t, r);
+	else if (len == 7 && NAME_IS(name, "version"))
+		r->op = PROTO_OP_VERSION;
+	else if (len == 9 && NAME_IS(name, "flush_all"))
+		flush_parse(t, r);
+	else if (len == 9 && NAME_IS(name, "verbosity"))
+		verbosity_parse(t, r);
+	else
+		unknown_parse(t, r);
+}
+
+void proto_classic_parse(
+	const struct proto_parser *p, const struct proto_tokens *t, struct proto_request *r)
+{
+	base_assert(t->n > 0);
+	if (t->t[0].len == 3)
+		short_parse(p, t, r);
+	else if (t->t[0].len == 4)
+		four_parse(t, r);
+	else
+		long_parse(p, t, r);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// proto, inside: lines, tokens, numbers, and the texts of errors.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "proto/proto.h"
+
+// memcached's own words.
+#define PROTO_TEXT_ERROR       "ERROR\r\n"
+#define PROTO_TEXT_BAD_FORMAT  "CLIENT_ERROR bad command line format\r\n"
+#define PROTO_TEXT_BAD_EXPTIME "CLIENT_ERROR invalid exptime argument\r\n"
+#define PROTO_TEXT_BAD_DELTA   "CLIENT_ERROR invalid numeric delta argument\r\n"
+#define PROTO_TEXT_TOO_LARGE   "SERVER_ERROR object too large for cache\r\n"
+
+// Longest value that a command line may announce (memcached: INT_MAX less its \r\n).
+#define PROTO_VALUE_MAX (INT64_C(0x7fffffff) - 2)
+
+enum proto_state {
+	PROTO_STATE_COMMAND, // at the start of a command line
+	PROTO_STATE_KEYS,    // inside the key list of a retrieval
+	PROTO_STATE_SKIP,    // in a retrieval line that has been answered with an error
+};
+
+// The most that any command looks at; a longer line keeps its first 23 and its last.
+#define PROTO_TOKENS_MAX 24
+
+struct proto_token {
+	const char *s;
+	uint16_t len;
+};
+
+struct proto_tokens {
+	unsigned n; // PROTO_TOKENS_MAX: that many or more
+	struct proto_token t[PROTO_TOKENS_MAX];
+};
+
+// Cuts a line (without its end) at spaces.
+void proto_tokens_cut(struct proto_tokens *t, const char *line, size_t len);
+bool proto_token_is(const struct proto_token *t, const char *word);
+
+// Numbers as the C library's strtol family reads them, which is what memcached's clients were
+// written against: white space and a sign may precede, white space (a tab, say) ends. False: no
+// number, or not of 64 bits.
+bool proto_i64_parse(const char *s, size_t len, int64_t *out);
+bool proto_u64_parse(const char *s, size_t len, uint64_t *out);
+// Client flags: the low 32 bits, as memcached takes them.
+bool proto_client_flags_parse(const char *s, size_t len, uint32_t *out);
+// The length that a storage command announces: 0..PROTO_VALUE_MAX.
+bool proto_value_bytes_parse(const char *s, size_t len, uint32_t *out);
+
+// Standard base64 with padding. Decodes in_len bytes into out (3/4 of it fit); 0: not base64.
+size_t proto_base64_decode(const char *in, size_t in_len, char *out);
+// Returns the length written: 4 bytes for each 3 begun.
+size_t proto_base64_encode(const char *in, size_t in_len, char *out);
+
+// Makes r an answer without execution.
+static inline void proto_refuse(struct proto_request *r, const char *text)
+{
+	r->op = PROTO_OP_REPLY;
+	r->reply_text = r->noreply ? "" : text;
+}
+
+// A whole command line, cut into tokens, of which there is at least one. Fills r but for
+// `consumed`.
+void proto_classic_parse(
+	const struct proto_parser *p, const struct proto_tokens *t, struct proto_request *r);
+// True when the line is a meta command (two letters, m first), and r is filled.
+bool proto_meta_parse(const struct proto_tokens *t, struct proto_request *r);
+
+// Replies of meta commands. Returns the end of what was written.
+char *proto_compose_meta(const struct proto_request *r, const struct proto_result *res, char *p,
+	struct proto_reply *out);
+// What errors have in common: the text of a status that is none of the command's own.
+const char *proto_status_text(const struct proto_request *r, const struct proto_result *res);
+
+static inline char *proto_put(char *p, const char *text, size_t len)
+{
+	memcpy(p, text, len);
+	return p + len;
+}
+
+#define proto_put_text(p, literal) proto_put((p), (literal), sizeof(literal) - 1)
+
+static inline char *proto_put_u64(char *p, uint64_t v)
+{
+	return p + base_u64_format(p, v);
+}
