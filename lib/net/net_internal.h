@@ -30,7 +30,8 @@
 #define NET_ICMP_BURST      50              // ... and this many at once
 // 255.255.255.255. DPDK 22.11 has 224.0.0.0 for RTE_IPV4_BROADCAST.
 #define NET_LIMITED_BROADCAST RTE_BE32(UINT32_MAX)
-#define NET_NONE              UINT16_MAX // no index
+#define NET_MULTICAST_FIRST   UINT32_C(0xe0000000) // 224.0.0.0, host order; no host from there on
+#define NET_NONE              UINT16_MAX           // no index
 
 enum net_neigh_state {
 	NET_NEIGH_FREE,

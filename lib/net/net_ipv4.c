@@ -23,7 +23,7 @@ static bool source_valid(const struct net *net, rte_be32_t ip)
 {
 	uint32_t host = rte_be_to_cpu_32(ip);
 
-	return (host >> 24) != 0 && (host >> 24) != 127 && host < RTE_IPV4_MIN_MCAST &&
+	return (host >> 24) != 0 && (host >> 24) != 127 && host < NET_MULTICAST_FIRST &&
 		ip != net->opt.ip && ip != net->broadcast;
 }
 

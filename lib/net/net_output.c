@@ -129,7 +129,7 @@ static bool path_ready(struct net *net, struct rte_mbuf *m, struct net_path *pat
 		return true;
 	}
 	hop = net_route_lookup(net, dst);
-	if (hop == 0 || hop == net->opt.ip || RTE_IS_IPV4_MCAST(rte_be_to_cpu_32(dst))) {
+	if (hop == 0 || hop == net->opt.ip || rte_be_to_cpu_32(dst) >= NET_MULTICAST_FIRST) {
 		net->n.no_route++;
 		rte_pktmbuf_free(m);
 		return false;

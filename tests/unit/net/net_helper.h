@@ -22,15 +22,16 @@
 
 #include "net/net.h"
 
-#define IP(a, b, c, d) RTE_BE32(RTE_IPV4(a, b, c, d))
-#define OUR_IP         IP(10, 0, 0, 2)
-#define PEER_IP        IP(10, 0, 0, 1)
-#define GATEWAY_IP     IP(10, 0, 0, 254)
-#define FAR_IP         IP(192, 0, 2, 7)
-#define SECOND_US      UINT64_C(1000000)
-#define FRAME_MAX      10000
-#define RIG_OUT_MAX    1024
-#define FIRST_IP_ID    100
+#define HOST_IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+#define IP(a, b, c, d)      RTE_BE32(HOST_IP(a, b, c, d))
+#define OUR_IP              IP(10, 0, 0, 2)
+#define PEER_IP             IP(10, 0, 0, 1)
+#define GATEWAY_IP          IP(10, 0, 0, 254)
+#define FAR_IP              IP(192, 0, 2, 7)
+#define SECOND_US           UINT64_C(1000000)
+#define FRAME_MAX           10000
+#define RIG_OUT_MAX         1024
+#define FIRST_IP_ID         100
 
 static const struct rte_ether_addr our_mac = {{0x02, 0, 0, 0, 0, 2}};
 static const struct rte_ether_addr peer_mac = {{0x02, 0, 0, 0, 0, 1}};

@@ -226,7 +226,7 @@ static void unanswered_addresses_take_a_quarter_of_the_table(void **state)
 	opt.prefix_len = 16;
 	assert_int_equal(net_open(&r.net, &opt), 0);
 	for (unsigned i = 0; i < 300; i++) {
-		struct net_path path = {.dst_ip = rte_cpu_to_be_32(RTE_IPV4(10, 0, 1, 0) + i)};
+		struct net_path path = {.dst_ip = rte_cpu_to_be_32(HOST_IP(10, 0, 1, 0) + i)};
 
 		send_hello(&r, &path);
 	}
@@ -245,8 +245,7 @@ static void a_full_table_gives_up_stale_entries_only(void **state)
 	opt.prefix_len = 16;
 	assert_int_equal(net_open(&r.net, &opt), 0);
 	for (unsigned i = 0; i < 1024; i++)
-		net_neigh_learn(
-			r.net, rte_cpu_to_be_32(RTE_IPV4(10, 0, 16, 0) + i), &mac, r.now_us);
+		net_neigh_learn(r.net, rte_cpu_to_be_32(HOST_IP(10, 0, 16, 0) + i), &mac, r.now_us);
 	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
 	assert_int_equal(net_counters_get(r.net)->neigh_full, 1);
 	rig_wait(&r, 60 * SECOND_US);
