@@ -24,6 +24,21 @@ static void each_size_is_aligned_counted_and_wholly_usable(void **state)
 	mem_domain_close(d);
 }
 
+// jemalloc and tcmalloc align their class of 8 bytes to 8: every second block would be off.
+static void neighbouring_small_blocks_are_aligned_too(void **state)
+{
+	struct mem_domain *d = test_domain_open();
+	void *blocks[48];
+
+	for (size_t i = 0; i < 48; i++) {
+		blocks[i] = mem_alloc(d, MEM_ITEMS, 1 + i % 16);
+		assert_int_equal((uintptr_t)blocks[i] % 16, 0);
+	}
+	for (size_t i = 0; i < 48; i++)
+		mem_free(d, MEM_ITEMS, blocks[i], 1 + i % 16);
+	mem_domain_close(d);
+}
+
 static void each_alignment_holds_and_is_counted(void **state)
 {
 	static const size_t sizes[] = {1, 16, 65, 130, 577, 4096, 5000, 14337, 100000, 2 << 20};
@@ -280,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_size_is_aligned_counted_and_wholly_usable),
+		cmocka_unit_test(neighbouring_small_blocks_are_aligned_too),
 		cmocka_unit_test(each_alignment_holds_and_is_counted),
 		cmocka_unit_test(free_takes_the_requested_the_usable_and_sizes_between),
 		cmocka_unit_test(calloc_clears_memory_used_before),
