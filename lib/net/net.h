@@ -115,7 +115,9 @@ void net_announce(struct net *net, uint64_t now_us);
 // A neighbour that another worker has learned.
 void net_neigh_learn(
 	struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, uint64_t now_us);
-// Ages neighbours, sends ARP retries, drops stale fragments. Returns the next deadline in us.
+// Ages neighbours, sends ARP retries, drops stale fragments. Returns the next deadline in us, to
+// sleep by; what is sent or received meanwhile may bring it nearer, so call this every turn (two
+// comparisons).
 uint64_t net_timers(struct net *net, uint64_t now_us);
 
 // A way to a peer, kept by a connection: the finished Ethernet header, renewed when neighbours
