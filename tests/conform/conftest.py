@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of the end-to-end tests. docs/testing.md says how to run them."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+import server as server_module
+from netlab import Lab
+from server import KIND, SLOW, Server
+from wire import Tcp, Udp
+
+WORKERS = (1, 3)
+LIMIT_S = 60
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): how long the test may take")
+    config.addinivalue_line("markers", "lcached_only(reason): memcached differs or lacks it")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        mark = item.get_closest_marker("lcached_only")
+        if mark and KIND != "lcached":
+            item.add_marker(pytest.mark.skip(reason=f"memcached: {mark.args[0]}"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that hangs fails, alone, after its limit."""
+    mark = item.get_closest_marker("limit")
+    seconds = (mark.args[0] if mark else LIMIT_S) * (3 if SLOW else 1)
+
+    def expire(*_):
+        raise TimeoutError(f"test took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test shows what the server wrote."""
+    report = (yield).get_result()
+    running = item.funcargs.get("server") if hasattr(item, "funcargs") else None
+    if report.failed and isinstance(running, Server) and running.process:
+        report.sections.append(("server stderr", running.tail()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment():
+    if os.geteuid():
+        pytest.exit("these tests make network namespaces: run them as root", 2)
+    if KIND == "lcached" and not os.access(server_module.LCACHED, os.X_OK):
+        pytest.exit(f"no {server_module.LCACHED}: build first, or set LCACHED", 2)
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """The plain topology; the whole session's sockets are opened in the client's namespace."""
+    made = Lab(KIND)
+    try:
+        with made.client.inside():
+            yield made
+    finally:
+        made.delete()
+
+
+@pytest.fixture(scope="session", params=WORKERS, ids=lambda n: f"t{n}")
+def running_server(request, lab):
+    """One server for all tests that need nothing special, once with 1 and once with 3 workers."""
+    made = Server(lab, workers=request.param).start()
+    try:
+        yield made
+        made.stop()
+    finally:
+        made.kill()
+
+
+@pytest.fixture
+def server(running_server):
+    """The shared server, emptied; after the test it must still answer."""
+    with Tcp() as conn:
+        assert conn.ask(b"flush_all\r\n") == b"OK\r\n"
+    yield running_server
+    assert running_server.alive(), "the server died"
+    with Tcp() as conn:
+        assert conn.ask(b"version\r\n").startswith(b"VERSION ")
+
+
+@pytest.fixture
+def tcp(server):
+    with Tcp() as conn:
+        yield conn
+
+
+@pytest.fixture
+def udp(server):
+    with Udp() as sock:
+        yield sock
+
+
+@pytest.fixture
+def launch():
+    """Starts servers with their own options, each in a lab of its own:
+
+        with launch(drop_percent=1, options=["-I", "128m"]) as special: ...
+
+    The block runs in that lab's client namespace. The server has to end cleanly.
+    """
+
+    @contextlib.contextmanager
+    def start(drop_percent=0, **how):
+        made = Lab(KIND, drop_percent)
+        running = Server(made, **how)
+        try:
+            running.start()
+            with made.client.inside():
+                yield running
+            running.stop()
+        finally:
+            running.kill()
+            made.delete()
+
+    return start

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The server under test, lcached on a TAP or Debian's memcached on a veth, as one object."""
+
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from netlab import PORT, SERVER_IP
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+LCACHED = os.environ.get("LCACHED", str(SOURCE / "build/app/lcached/lcached"))
+KIND = os.environ.get("LCACHED_KIND", "lcached")
+SLOW = os.environ.get("LCACHED_SLOW", "") not in ("", "0")  # a sanitizer build: smaller sizes
+START_S = 60 if SLOW else 30
+SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:).*")
+
+
+def driver_config(lab, folder):
+    """drivers-config/tap.conf with this lab's interface name; returns the file."""
+    text = (SOURCE / "drivers-config/tap.conf").read_text()
+    text, found = re.subn(r"(?m)^(host-interface\s+)\S+", rf"\g<1>{lab.tap}", text)
+    if found != 1:
+        raise RuntimeError("drivers-config/tap.conf has no line host-interface")
+    path = pathlib.Path(folder) / "tap.conf"
+    path.write_text(text)
+    return str(path)
+
+
+class Server:
+    """start() returns when it answers; stop() checks that it ends as it should."""
+
+    def __init__(self, lab, workers=1, options=(), udp=True, memory_mb=256):
+        self.lab = lab
+        self.workers = workers
+        self.options = list(options)
+        self.udp = udp
+        self.memory_mb = memory_mb
+        self.folder = tempfile.TemporaryDirectory(prefix="lcached-conform-")
+        self.stderr_path = pathlib.Path(self.folder.name) / "stderr"
+        self.process = None
+        self.ready_line = ""
+
+    def argv(self):
+        shared = ["-m", str(self.memory_mb), "-t", str(self.workers), "-c", "4096"]
+        shared += ["-U", str(PORT)] if self.udp else []
+        if self.lab.kind == "memcached":
+            return ["memcached", "-u", "root", "-l", SERVER_IP, *shared, *self.options]
+        conf = driver_config(self.lab, self.folder.name)
+        return [LCACHED, "-d", conf, *shared, *self.options]
+
+    def start(self):
+        with self.lab.server.inside():
+            self.process = subprocess.Popen(
+                self.argv(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self.stderr_path.open("wb"),
+            )
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def _wait_ready(self):
+        deadline = time.monotonic() + START_S
+        if self.lab.kind == "lcached":
+            self.ready_line = self._read_line(deadline)
+            if not self.ready_line.startswith("lcached ready "):
+                raise RuntimeError(f"no ready line but {self.ready_line!r}\n{self.stderr()}")
+            self.lab.attach(self.lab.tap)
+        while True:
+            try:
+                with self.lab.client.inside():
+                    socket.create_connection((SERVER_IP, PORT), timeout=2).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline or not self.alive():
+                    raise RuntimeError(f"no connection\n{self.stderr()}") from None
+                time.sleep(0.05)
+
+    def _read_line(self, deadline):
+        line = b""
+        while not line.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise RuntimeError(f"no ready line in {START_S} s\n{self.stderr()}")
+            byte = os.read(self.process.stdout.fileno(), 1)
+            if not byte:
+                raise RuntimeError(f"exit {self.process.wait()} at start\n{self.stderr()}")
+            line += byte
+        return line.decode().rstrip("\n")
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def stderr(self):
+        return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+
+    def rss_bytes(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no VmRSS")
+
+    def stop(self, with_signal=signal.SIGTERM, seconds=5):
+        """Ends the server; raises unless it left cleanly: exit 0, in time, nothing lost."""
+        if self.process is None:
+            return
+        if self.alive():
+            self.process.send_signal(with_signal)
+        try:
+            code = self.process.wait(timeout=seconds * (3 if SLOW else 1))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running {seconds} s after a signal\n{self.tail()}")
+        finally:
+            log = self.stderr()
+            self.kill()
+        if self.lab.kind == "lcached":
+            assert code == 0, f"exit code {code}\n{log[-4000:]}"
+            missing = re.findall(r"mbufs missing (\d+)", log)
+            assert missing == ["0"], f"mbufs missing {missing}, expected 0\n{log[-4000:]}"
+        found = SANITIZER.search(log)
+        assert not found, log[found.start() - 200 : found.start() + 6000]
+
+    def tail(self):
+        return self.stderr()[-4000:]
+
+    def kill(self):
+        if self.process is None:
+            return
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        self.folder.cleanup()

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Start and end: the ready line, bad options, a device that is taken, signals."""
+
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from netlab import PORT, SERVER_IP, Lab
+from server import KIND, LCACHED, SLOW, Server, driver_config
+from wire import Tcp, Udp
+
+pytestmark = pytest.mark.lcached_only("other options")
+
+QUICK_S = 10 if SLOW else 3
+
+
+@pytest.fixture
+def space():
+    """A lab without a server."""
+    made = Lab(KIND)
+    try:
+        yield made
+    finally:
+        made.delete()
+
+
+def run_server(space, *options, seconds=QUICK_S):
+    """Runs lcached to its end: exit code, stdout, stderr."""
+    with space.server.inside():
+        done = subprocess.run(
+            [LCACHED, *options],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    (
+        ("--no-such-option",),
+        ("--no-such-option", "1"),
+        ("-Z",),
+        ("-t",),
+        ("-t", "0"),
+        ("-t", "x"),
+        ("-t", "-1"),
+        ("-t", "1000"),
+        ("-p", "70000"),
+        ("-p", "-1"),
+        ("-U", "70000"),
+        ("-m", "x"),
+        ("-m", "-5"),
+        ("-m", ""),
+        ("-c", "0"),
+        ("-c", "x"),
+        ("-I", "512"),
+        ("-I", "2g"),
+        ("-I", "1x"),
+        ("-l", "198.18.211.2/99"),
+        ("-l", "1.2.3.4.5/24"),
+        ("-l", "nonsense"),
+        ("-d", "no-such-driver"),
+        ("-d", "/no/such/file.conf"),
+        ("-f", "/no/such/file.conf"),
+        ("--maxmemory-policy", "allkeys-nonsense"),
+        ("--maxmemory", "12parsecs"),
+        ("surplus",),
+    ),
+    ids=" ".join,
+)
+def test_bad_option_ends_with_2_and_one_line(space, options):
+    """Before any device is touched: no interface appears, and it is quick."""
+    base = ["-d", "tap"] if "-d" not in options else []
+    links = space.server.ip("-o", "link")
+    code, out, err = run_server(space, *base, *options)
+    assert code == 2, err
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1, err
+    assert err.strip().isprintable()
+    assert space.server.ip("-o", "link") == links
+
+
+@pytest.mark.parametrize(
+    "text", ("nonsense 1\n", "address 300.1.1.1/24\n", "mtu\n", "mtu big\n", "queues -1\n")
+)
+def test_bad_line_of_a_driver_file_is_named(space, tmp_path, text):
+    path = tmp_path / "broken.conf"
+    path.write_text("# a comment\n\n" + text)
+    code, _, err = run_server(space, "-d", str(path))
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1, err
+    assert "broken.conf" in err and "3" in err, err
+
+
+@pytest.mark.parametrize("text", ("maxmemory-policy nonsense\n", "no-such-setting 1\n"))
+def test_bad_line_of_a_configuration_file_is_named(space, tmp_path, text):
+    path = tmp_path / "broken.conf"
+    path.write_text("# a comment\n" + text)
+    code, _, err = run_server(space, "-d", "tap", "-f", str(path))
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1, err
+    assert "broken.conf" in err and "2" in err, err
+
+
+def test_help_and_version(space):
+    code, out, _ = run_server(space, "-h")
+    assert code == 0
+    for option in "-m -p -U -t -I -c -l -d -f -v -V -h --maxmemory-policy".split():
+        assert option in out, option
+    code, out, _ = run_server(space, "-V")
+    assert code == 0 and re.search(r"lcached \d+\.\d+", out)
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_ready_line(launch, workers):
+    with launch(workers=workers) as server:
+        address = f"{SERVER_IP}:{PORT}"
+        expected = f"lcached ready tcp {address} udp {address} workers {workers} driver tap"
+        assert server.ready_line == expected
+
+
+def test_other_ports_and_address(space, tmp_path):
+    """Options win over the driver file's address."""
+    options = ["-p", "12000", "-U", "12001", "-l", "198.18.211.77/24"]
+    argv = [LCACHED, "-d", driver_config(space, tmp_path), *options]
+    with space.server.inside():
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        line = process.stdout.readline().decode()
+        process.terminate()
+        assert process.wait(timeout=QUICK_S * 2) == 0
+    finally:
+        process.kill()
+        process.wait()
+    ends = "tcp 198.18.211.77:12000 udp 198.18.211.77:12001"
+    assert line == f"lcached ready {ends} workers 1 driver tap\n"
+
+
+def test_second_server_on_the_same_device(launch):
+    """It says why it cannot start; the first one loses neither clients nor values."""
+    with launch() as first:
+        with Tcp() as conn:
+            assert conn.set(b"k", b"x") == b"STORED\r\n"
+            conf = driver_config(first.lab, first.folder.name)
+            code, out, err = run_server(first.lab, "-d", conf, "-U", str(PORT), seconds=30)
+            assert code > 0, f"exit code {code}"
+            assert "lcached ready" not in out
+            assert first.lab.tap in err, err
+            for i in range(200):
+                assert conn.set(b"k%d" % i, b"x") == b"STORED\r\n"
+            assert conn.get(b"k") == b"x"
+            with Udp() as sock:
+                for i in range(100):
+                    assert sock.ask(b"mn\r\n", i) == b"MN\r\n"
+
+
+def test_two_servers_on_different_devices(launch):
+    """Two processes, two namespaces: neither knows of the other."""
+    with launch():
+        with Tcp() as conn:
+            assert conn.set(b"k", b"first") == b"STORED\r\n"
+        with launch():
+            with Tcp() as conn:
+                assert conn.get(b"k") is None
+        with Tcp() as conn:
+            assert conn.get(b"k") == b"first"
+
+
+@pytest.mark.parametrize("which", (signal.SIGTERM, signal.SIGINT), ids=("SIGTERM", "SIGINT"))
+def test_signal_resets_connections(launch, which):
+    with launch(workers=3) as server:
+        conns = [Tcp() for _ in range(20)]
+        for n, conn in enumerate(conns):
+            assert conn.set(b"k%d" % n, b"x") == b"STORED\r\n"
+        started = time.monotonic()
+        process = server.process
+        process.send_signal(which)
+        for conn in conns:
+            with pytest.raises(ConnectionResetError):
+                if conn.sock.recv(1) == b"":
+                    raise AssertionError("closed with a FIN")
+        assert process.wait(timeout=5 if not SLOW else 15) == 0
+        print(f"ended after {time.monotonic() - started:.2f} s")
+
+
+def test_signal_in_the_middle_of_transfers(launch):
+    """Replies on the way, a half-filled value and full windows: exit 0 in time, all mbufs back."""
+    with launch(workers=3) as server:
+        deaf = [Tcp(5, receive_buffer=32 << 10) for _ in range(10)]
+        for n, conn in enumerate(deaf):
+            conn.set(b"k%d" % n, bytes(500 << 10))
+            conn.send(b"get k0 k1 k2\r\n" * 20)
+            conn.send(b"set half%d 0 0 90000\r\n" % n + bytes(1000))
+        time.sleep(0.3)
+        server.stop()
+        for conn in deaf:
+            conn.close()
+
+
+def test_restart_on_the_same_device(space):
+    """Five times: nothing of the server before stands in the way."""
+    for _ in range(5):
+        server = Server(space)
+        try:
+            server.start()
+            with space.client.inside(), Tcp() as conn:
+                assert conn.get(b"k") is None
+                assert conn.set(b"k", b"x") == b"STORED\r\n"
+            server.stop()
+        finally:
+            server.kill()
