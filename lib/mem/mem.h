@@ -50,10 +50,9 @@ int mem_domain_open(struct mem_domain **d, const struct mem_options *opt);
 // An arena that also holds what others allocated (the C library on the owner's thread) is not
 // destroyed: its free pages go back to the system.
 void mem_domain_close(struct mem_domain *d);
-// Makes the calling thread the owner: its arena and automatic tcache serve the domain from now on
-// (8 ns a pair against 24 with an explicit tcache), and its pages come from the domain's memory
-// node. One domain a thread at a time. Blocks got before may be freed after, and the other way
-// round. 0 or -errno.
+// Makes the calling thread the owner: its arena and automatic tcache serve the domain from now on,
+// and its pages come from the domain's memory node. One domain a thread at a time. Blocks got
+// before may be freed after, and the other way round. 0 or -errno.
 int mem_domain_bind(struct mem_domain *d);
 void mem_domain_unbind(struct mem_domain *d);
 
