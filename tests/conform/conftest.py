@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import server as server_module
-from netlab import Lab
+from netlab import Lab, sweep
 from server import KIND, SLOW, Server
 from wire import Tcp, Udp
 
@@ -61,6 +61,12 @@ def environment():
         pytest.exit("these tests make network namespaces: run them as root", 2)
     if KIND == "lcached" and not os.access(server_module.LCACHED, os.X_OK):
         pytest.exit(f"no {server_module.LCACHED}: build first, or set LCACHED", 2)
+
+    def terminate(*_):  # as Ctrl-C: what the fixtures made is removed
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminate)
+    sweep()
 
 
 @pytest.fixture(scope="session")

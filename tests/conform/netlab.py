@@ -15,6 +15,7 @@ import ctypes
 import itertools
 import os
 import re
+import signal
 import subprocess
 
 SERVER_IP = "198.18.211.2"
@@ -23,6 +24,8 @@ PREFIX_LEN = 24
 PORT = 11211
 
 _CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+_BPF_RANDOM = (1 << 32) - 0x1000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM
 _libc = ctypes.CDLL(None, use_errno=True)
 _serial = itertools.count()
 HOME_NS = os.open("/proc/self/ns/net", os.O_RDONLY)  # where the run started: has the registries
@@ -51,6 +54,19 @@ def inside(ns_fd):
     finally:
         _enter(before)
         os.close(before)
+
+
+def sweep():
+    """Deletes what runs that were killed have left: their process is gone, the names are there."""
+    for name in re.findall(r"(?m)^lct\d+-\S+", run("ip", "netns", "list")):
+        if not os.path.exists("/proc/" + re.match(r"lct(\d+)-", name)[1]):
+            with contextlib.suppress(RuntimeError):
+                run("ip", "netns", "del", name)
+
+
+def die_with_parent():
+    """For a child between fork and exec: a server does not outlive a run that is killed."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Namespace:
@@ -87,6 +103,7 @@ class Lab:
         self.drop_percent = drop_percent
         self.spaces = []
         self.bridge = None
+        self.lossy = []
         # Interfaces start life in one namespace and move, so their names have to differ too.
         self.tag = f"{os.getpid()}x{next(_serial)}"
         self.tap = f"t{self.tag}"[:15]
@@ -133,13 +150,13 @@ class Lab:
         """Makes iface a port of the bridge that loses what arrives through it."""
         self.bridge.ip("link", "set", iface, "master", "br0", "up")
         self.bridge.plain_segments(iface)
-        self.bridge.exec(
-            "nft",
-            f"add table netdev loss; add chain netdev loss {iface} "
-            f'{{ type filter hook ingress device "{iface}" priority 0; policy accept; }}; '
-            f"add rule netdev loss {iface} "
-            f"numgen random mod 100 < {self.drop_percent} counter drop",
-        )
+        self.bridge.exec("tc", "qdisc", "add", "dev", iface, "clsact")
+        # Classic BPF: a random word below the limit is dropped (TC_ACT_SHOT), else passed on.
+        limit = int(self.drop_percent * 2**32 / 100)
+        program = f"4,32 0 0 {_BPF_RANDOM},53 1 0 {limit},6 0 0 2,6 0 0 0"
+        bpf = ("bpf", "da", "bytecode", program)
+        self.bridge.exec("tc", "filter", "add", "dev", iface, "ingress", *bpf)
+        self.lossy.append(iface)
 
     def attach(self, iface):
         """Links the server's end (the TAP when it is there, or a veth) to the client."""
@@ -156,8 +173,11 @@ class Lab:
 
     def dropped(self):
         """Packets lost so far, one number for each direction."""
-        rules = self.bridge.exec("nft", "list", "ruleset")
-        return [int(n) for n in re.findall(r"counter packets (\d+)", rules)]
+        lost = []
+        for iface in self.lossy:
+            told = self.bridge.exec("tc", "-s", "qdisc", "show", "dev", iface, "clsact")
+            lost.append(int(re.search(r"dropped (\d+)", told).group(1)))
+        return lost
 
     def delete(self):
         for space in self.spaces:

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from netlab import PORT, SERVER_IP
+from netlab import PORT, SERVER_IP, die_with_parent
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LCACHED = os.environ.get("LCACHED", str(SOURCE / "build/app/lcached/lcached"))
@@ -61,6 +61,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self.stderr_path.open("wb"),
+                preexec_fn=die_with_parent,
             )
         try:
             self._wait_ready()

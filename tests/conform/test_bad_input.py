@@ -144,8 +144,8 @@ def test_garbage_on_tcp(server):
 def test_garbage_made_of_commands(server):
     """Words of the protocol in every order: closer to what a parser gets wrong."""
     words = (
-        b"get set gets cas incr ms mg md ma me mn 0 1 -1 4294967295 18446744073709551615 k kk noreply "
-        b"v t T0 O123 q b k c s I MA \r\n \r\n \r\n \n \r \0 VALUE STORED stats verbosity"
+        b"get set gets cas incr ms mg md ma me mn 0 1 -1 4294967295 18446744073709551615 k kk "
+        b"noreply v t T0 O123 q b k c s I MA \r\n \r\n \r\n \n \r \0 VALUE STORED stats verbosity"
     ).split(b" ")
     for seed in range(200):
         source = random.Random(seed)

@@ -49,7 +49,7 @@ server_start() {
 	fail "no ready line in ten minutes"
 }
 
-# server_end SIGNAL: like Ctrl-C for INT (the whole job), like an init system for TERM (its process).
+# server_end SIGNAL: INT like Ctrl-C (the whole job), TERM like an init system (its process).
 server_end() {
 	local to=$server_pid code=0 start end
 	[ "$1" != INT ] || to=-$server_pid
