@@ -23,7 +23,7 @@ LOGS = ROOT / "build/test-logs"
 TOTAL_LIMIT_S = 29 * 60
 BUILD_LIMIT_S = 600
 SMOKE_LIMIT_S = 300
-CONFORM_LIMIT_S = 900
+CONFORM_LIMIT_S = 1200
 SHOWN_LINES = 60  # of a failed step's log
 SKIPPED = 77
 
