@@ -124,7 +124,9 @@ int port_eal_base_args(
 // are replaced in cfg). Returns the new argc, or -ENOSPC.
 int port_eal_args(struct port_config *cfg, unsigned queues, char **argv, int argc, int argv_max);
 // rte_eal_init with its log on stderr (its default is stdout). Blocks while a virtio-user device
-// with server=1 waits for its peer: have the signal handlers in place. 0 or -errno, logged.
+// with server=1 waits for its peer, and accept is restarted after a signal: a handler that must end
+// the process then has to do so itself. Ignores SIGPIPE from here on (virtio-user writes to a peer
+// that may be gone). 0 or -errno, logged.
 int port_eal_init(struct port_eal *eal);
 // rte_eal_cleanup, and gives the claims back.
 void port_eal_cleanup(struct port_eal *eal);
@@ -162,6 +164,7 @@ struct port {
 	bool multi_segs;    // chains may be sent; false: one mbuf a frame, never an external buffer
 	bool tx_any_memory; // frames are copied out: external buffers may lie anywhere. false: only
 			    // in DPDK's memory
+	unsigned driver_keeps; // mbufs a worker that the driver does not give back when closed
 	char driver[32];
 	struct port_queue queue[PORT_WORKERS_MAX];
 };

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <numa.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,13 +143,11 @@ static uint64_t hugepages_free(int node)
 	return bytes;
 }
 
-static uint64_t bytes_needed(
-	const struct port_config *cfg, const struct port_eal_options *opt, bool hugepages)
+static uint64_t bytes_needed(const struct port_config *cfg, const struct port_eal_options *opt)
 {
 	unsigned mbufs = port_pool_size(cfg, opt->workers, opt->conns);
 
-	return port_pool_bytes(cfg, mbufs, hugepages) * opt->workers + OVERHEAD_BYTES +
-		opt->memory_bytes;
+	return port_pool_bytes(cfg, mbufs) * opt->workers + OVERHEAD_BYTES + opt->memory_bytes;
 }
 
 // --in-memory: no files to leave behind, no hugetlbfs mount needed; --single-file-segments keeps
@@ -157,7 +156,7 @@ static int memory_add(
 	struct port_eal *eal, const struct port_config *cfg, const struct port_eal_options *opt)
 {
 	uint64_t free_mb = hugepages_free(port_numa_guess(cfg)) >> 20;
-	uint64_t need_mb = bytes_needed(cfg, opt, true) >> 20;
+	uint64_t need_mb = bytes_needed(cfg, opt) >> 20;
 	int rc;
 
 	if (GIVEN(cfg, opt, "--no-huge", "--in-memory", "--legacy-mem", "--socket-mem", "-m",
@@ -185,7 +184,7 @@ static int memory_add(
 		free_mb, need_mb);
 	rc = arg_add(eal, "--no-huge");
 	rc = rc ? rc : arg_add(eal, "--no-shconf");
-	return rc ? rc : arg_add(eal, "-m%" PRIu64, bytes_needed(cfg, opt, false) >> 20);
+	return rc ? rc : arg_add(eal, "-m%" PRIu64, need_mb);
 }
 
 int port_eal_base_args(
@@ -208,8 +207,6 @@ int port_eal_base_args(
 		rc = arg_add(eal, "--iova-mode=va"); // no device sees physical addresses
 	if (!rc && opt->file_prefix && !GIVEN(cfg, opt, "--file-prefix"))
 		rc = arg_add(eal, "--file-prefix=%s", opt->file_prefix);
-	if (!rc && !opt->verbose && !GIVEN(cfg, opt, "--log-level"))
-		rc = arg_add(eal, "--log-level=*:warning");
 	return rc;
 }
 
@@ -264,6 +261,21 @@ int port_eal_args(struct port_config *cfg, unsigned queues, char **argv, int arg
 	return argc;
 }
 
+// Last on the line, as the first pattern that a log type matches wins: the driver file's may be
+// narrower. An operator who gives one gets what he asks for.
+static int log_levels_add(struct port_eal *eal, const struct port_eal_options *opt)
+{
+	int rc = 0;
+
+	for (int i = 0; i < opt->extra_argc; i++)
+		if (arg_is(opt->extra_argv[i], "--log-level"))
+			return 0;
+	if (opt->verbose)
+		return 0;
+	rc = arg_add(eal, "--log-level=lib.telemetry:error"); // warns of what nobody asked for
+	return rc ? rc : arg_add(eal, "--log-level=*:warning");
+}
+
 int port_eal_build(
 	struct port_eal *eal, struct port_config *cfg, const struct port_eal_options *opt)
 {
@@ -283,6 +295,8 @@ int port_eal_build(
 	for (int i = 0; !rc && i < opt->extra_argc; i++)
 		rc = arg_add(eal, "%s", opt->extra_argv[i]);
 	if (!rc)
+		rc = log_levels_add(eal, opt);
+	if (!rc)
 		rc = port_devices_check(eal, cfg);
 	if (rc)
 		port_eal_release(eal);
@@ -295,6 +309,7 @@ int port_eal_init(struct port_eal *eal)
 
 	memcpy(argv, eal->argv, sizeof(argv));
 	rte_openlog_stream(stderr);
+	signal(SIGPIPE, SIG_IGN); // virtio-user writes to its peer's socket, gone or not
 	if (rte_eal_init(eal->argc, argv) < 0) {
 		int rc = rte_errno ? -rte_errno : -EINVAL;
 

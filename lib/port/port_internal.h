@@ -24,9 +24,11 @@ int port_devices_check(struct port_eal *eal, const struct port_config *cfg);
 
 // Bytes of packet data (headroom included) in an mbuf for this MTU.
 uint16_t port_mbuf_room(const struct port_config *cfg);
-// mbufs of one worker's pool, and the bytes that they take with and without hugepages.
+// mbufs of one worker's pool, and the bytes that they take.
 unsigned port_pool_size(const struct port_config *cfg, unsigned workers, unsigned conns);
-uint64_t port_pool_bytes(const struct port_config *cfg, unsigned mbufs, bool hugepages);
+uint64_t port_pool_bytes(const struct port_config *cfg, unsigned mbufs);
+// NULL with rte_errno set.
+struct rte_mempool *port_pool_create(const char *name, unsigned mbufs, uint16_t room, int node);
 
 // The node of the first PCI device as sysfs knows it, -1: none or unknown.
 int port_numa_guess(const struct port_config *cfg);

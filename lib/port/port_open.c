@@ -66,6 +66,10 @@ static void conf_fill(struct port *port, const struct port_config *cfg,
 
 	memset(conf, 0, sizeof(*conf));
 	conf->rxmode.mtu = cfg->mtu;
+	// virtio-user notices a peer that goes or comes again in its link interrupt; and without
+	// it, its own handlers stay registered on file descriptors that closing the device closes
+	if (!strcmp(port->driver, "net_virtio_user"))
+		conf->intr_conf.lsc = !!(*info->dev_flags & RTE_ETH_DEV_INTR_LSC);
 	if (cfg->offload_checksum) {
 		conf->rxmode.offloads |= info->rx_offload_capa & checksum_offloads_rx();
 		conf->txmode.offloads |= info->tx_offload_capa & checksum_offloads_tx();
@@ -170,19 +174,17 @@ static int pools_create(struct port *port, const struct port_config *cfg, unsign
 		char name[RTE_MEMPOOL_NAMESIZE];
 
 		snprintf(name, sizeof(name), "port_worker%u", i);
-		port->queue[i].pool = rte_pktmbuf_pool_create(
-			name, n, PORT_CACHE_MBUFS, 0, port_mbuf_room(cfg), node);
+		port->queue[i].pool = port_pool_create(name, n, port_mbuf_room(cfg), node);
 		if (!port->queue[i].pool) {
 			base_error("port: no memory for %u packet buffers of worker %u (%" PRIu64
 				   " MB): %s; fewer workers or connections, or mbufs N",
-				n, i, port_pool_bytes(cfg, n, rte_eal_has_hugepages()) >> 20,
-				rte_strerror(rte_errno));
+				n, i, port_pool_bytes(cfg, n) >> 20, rte_strerror(rte_errno));
 			return -ENOMEM;
 		}
 		far |= own >= 0 && port->numa_node >= 0 && own != port->numa_node;
 	}
 	base_info("port: %u packet buffers a worker, %" PRIu64 " MB in all", n,
-		port_pool_bytes(cfg, n, rte_eal_has_hugepages()) * port->workers >> 20);
+		port_pool_bytes(cfg, n) * port->workers >> 20);
 	if (far)
 		base_warn("port: workers on another NUMA node than the device (node %d): slower",
 			port->numa_node);
@@ -268,6 +270,13 @@ static void link_wait(const struct port *port)
 		LINK_WAIT_MS / 1000);
 }
 
+// What a driver holds for good, a queue: af_xdp's never gives back what it has put into the
+// kernel's fill ring, which has twice the descriptors.
+static unsigned driver_keeps(const struct port *port, unsigned rx_desc)
+{
+	return strcmp(port->driver, "net_af_xdp") ? 0 : 2 * rx_desc;
+}
+
 // Frees the pools that have all their mbufs; returns how many mbufs the others lack. Those pools
 // stay: whoever holds the mbufs may still look at them.
 static unsigned pools_free(struct port *port)
@@ -278,6 +287,11 @@ static unsigned pools_free(struct port *port)
 		struct rte_mempool *pool = port->queue[i].pool;
 		unsigned out = pool ? rte_mempool_in_use_count(pool) : 0;
 
+		if (out && out <= port->driver_keeps) {
+			base_info("port: %u packet buffers of worker %u stay with %s", out, i,
+				port->driver);
+			continue;
+		}
 		missing += out;
 		if (out)
 			base_warn("port: %u packet buffers of worker %u never came back", out, i);
@@ -316,10 +330,10 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 		goto err_close;
 	}
 	views_fill(port, cfg);
+	port->driver_keeps = driver_keeps(port, cfg->rx_desc);
 	link_wait(port);
-	base_info("port: %s, %u queue%s for %u workers, flows spread by %s", port->driver,
-		port->queues, port->queues > 1 ? "s" : "", workers,
-		port->spread == PORT_SPREAD_TOEPLITZ ? "software" : "the device");
+	base_info("port: %s, workers %u, queues %u, flows spread by %s", port->driver, workers,
+		port->queues, port->spread == PORT_SPREAD_TOEPLITZ ? "software" : "the device");
 	return 0;
 
 err_close:

@@ -125,7 +125,7 @@ static void the_operators_arguments_replace_ours(void **state)
 	assert_false(has(&eal, "--in-memory"));
 	assert_false(has(&eal, "--iova-mode=va"));
 	assert_true(has(&eal, "--iova-mode=pa"));
-	assert_string_equal(eal.argv[eal.argc - 2], "99");
+	assert_true(has(&eal, "99"));
 	assert_false(eal.hugepages);
 	port_eal_release(&eal);
 }
