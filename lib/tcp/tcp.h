@@ -7,9 +7,8 @@
 //
 //	tcp_input(tcp, m, &pkt, now);                       // for each segment of the burst
 //	while ((c = tcp_event_next(tcp, &events))) {        // then what came of it
-//		if (events & TCP_EV_READABLE) { m = tcp_rx_peek(c); ...; tcp_rx_consume(tcp, c, n); }
-//		tcp_send(tcp, c, reply);
-//		if (events & TCP_EV_CLOSED) tcp_release(tcp, c);
+//		if (events & TCP_EV_READABLE) { m = tcp_rx_peek(c); ...; tcp_rx_consume(tcp, c, n);
+//} 		tcp_send(tcp, c, reply); 		if (events & TCP_EV_CLOSED) tcp_release(tcp, c);
 //	}
 //	next = tcp_timers(tcp, now);
 //	tcp_flush(tcp, now);                                // data and ACKs of this turn leave
@@ -38,7 +37,7 @@ struct tcp_options {
 	uint32_t rto_min_us;      // default 200,000
 	uint32_t delack_us;       // default 40,000
 	uint32_t time_wait_us;    // default 60,000,000 (server side rarely gets there)
-	uint32_t keepalive_us;    // idle time before the first probe, default 7,200 s; 0: off
+	uint64_t keepalive_us;    // idle time before the first probe, usually 7,200 s; 0: off
 	uint32_t syn_max;         // half-open connections, default 4,096
 	const char *cc;           // congestion control: "newreno"
 };
@@ -49,7 +48,8 @@ struct tcp_counters { // writer: the worker
 	uint64_t retransmits, fast_retransmits, rto_fires, dup_acks_in, sack_blocks_in, probes;
 	uint64_t out_of_order, duplicates, keepalive_drops, time_wait;
 	// drops, by reason
-	uint64_t bad_header, bad_checksum, bad_option, no_conn, outside_window, syn_dropped, no_memory;
+	uint64_t bad_header, bad_checksum, bad_option, no_conn, outside_window, syn_dropped,
+		no_memory;
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
 };
 
@@ -110,7 +110,8 @@ void *tcp_user(const struct tcp_conn *c);
 void tcp_peer(const struct tcp_conn *c, rte_be32_t *ip, uint16_t *port);
 uint16_t tcp_local_port(const struct tcp_conn *c);
 
-// Runs what is due, at most `TCP_TIMERS_MAX` a call. Returns the next deadline (us), UINT64_MAX: none.
+// Runs what is due, at most `TCP_TIMERS_MAX` a call. Returns the next deadline (us), UINT64_MAX:
+// none.
 #define TCP_TIMERS_MAX 1024
 uint64_t tcp_timers(struct tcp *tcp, uint64_t now_us);
 // Sends what this turn made: data, window updates, ACKs (never more than one ACK a connection).

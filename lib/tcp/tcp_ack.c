@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an acknowledgement does: it empties the sent queue, samples the round trip, moves the
+// windows and drives recovery (RFC 9293 3.10.7.4, RFC 5681, 6582, 6675).
+#include "tcp/tcp_internal.h"
+
+#define DUP_THRESH 3
+
+struct acked {
+	uint32_t bytes, sent_us;
+	bool sampled, again, fin;
+};
+
+static uint32_t meta_space(const struct tcp_meta *s)
+{
+	return s->len + !!(s->flags & TCP_M_FIN);
+}
+
+// The part of a segment that is acknowledged leaves the sums; its payload is found from the end.
+static void segment_trim(struct tcp_conn *c, struct tcp_meta *s, uint32_t n)
+{
+	base_assert(n <= s->len);
+	if (s->flags & TCP_M_SACKED)
+		c->sacked_bytes -= n;
+	if (s->flags & TCP_M_LOST)
+		c->lost_bytes -= n;
+	if (s->flags & TCP_M_RETRANS)
+		c->retrans_bytes -= n;
+	s->seq += n;
+	s->len -= n;
+}
+
+static void sample_note(struct acked *a, const struct tcp_meta *s)
+{
+	if (s->flags & TCP_M_EVER)
+		a->again = true;
+	if (a->sampled || (s->flags & (TCP_M_EVER | TCP_M_SACKED)))
+		return;
+	a->sampled = true;
+	a->sent_us = s->sent_us;
+}
+
+static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, struct acked *a)
+{
+	struct rte_mbuf *m;
+
+	a->bytes = ack - c->snd_una;
+	while ((m = c->sent_head) != NULL) {
+		struct tcp_meta *s = tcp_meta(tcp, m);
+
+		if (seq_lt(ack, s->seq + meta_space(s))) {
+			if (seq_lt(s->seq, ack))
+				segment_trim(c, s, ack - s->seq);
+			break;
+		}
+		sample_note(a, s);
+		a->fin |= !!(s->flags & TCP_M_FIN);
+		tcp_meta_unmark(c, s);
+		c->sent_head = s->next;
+		rte_pktmbuf_free(m);
+	}
+	if (c->sent_head == NULL)
+		c->sent_tail = NULL;
+	c->snd_una = ack;
+}
+
+// Karn: what was sent twice gives no sample, but for the echo of its own timestamp (RFC 7323 4.1).
+static void rtt_take(
+	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, const struct acked *a)
+{
+	if (a->sampled && !a->again) {
+		tcp_rtt_sample(tcp, c, (uint32_t)tcp->now_us - a->sent_us);
+		return;
+	}
+	if ((c->flags & TCP_F_TS) && (s->opts & TCP_O_TS) && s->tsecr != 0) {
+		uint32_t ms = tcp->now_ms + c->ts_offset - s->tsecr;
+
+		if (ms < TCP_RTO_MAX_US / 1000)
+			tcp_rtt_sample(tcp, c, ms ? ms * 1000 : 500);
+	}
+}
+
+void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	bool fresh =
+		seq_lt(c->snd_wl1, s->seq) || (c->snd_wl1 == s->seq && seq_le(c->snd_wl2, s->ack));
+
+	if (!fresh)
+		return;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	c->snd_wnd = (uint32_t)s->wnd << c->node.snd_wscale;
+	if (c->snd_wnd > c->snd_wnd_max)
+		c->snd_wnd_max = c->snd_wnd;
+}
+
+static void recovery_enter(struct tcp *tcp, struct tcp_conn *c)
+{
+	tcp->n.fast_retransmits++;
+	c->recovery = TCP_R_FAST;
+	c->recover = c->snd_nxt;
+	c->ssthresh = tcp->cc->ssthresh(c, tcp_flight(c));
+	c->cwnd = c->ssthresh;
+	c->cc_acked = 0;
+	c->flags |= TCP_F_RTX_FORCE;
+}
+
+static void recovery_leave(struct tcp_conn *c)
+{
+	if (c->recovery == TCP_R_FAST) // RFC 6582 section 3.2 step 3: no burst
+		c->cwnd = RTE_MIN(c->ssthresh, RTE_MAX(tcp_flight(c), (uint32_t)c->mss) + c->mss);
+	c->recovery = TCP_R_OPEN;
+	c->flags &= ~TCP_F_RTX_FORCE;
+}
+
+// Without SACK every duplicate stands for one segment that arrived; a partial acknowledgement
+// takes back what it covers, the retransmission aside.
+static void reno_sacked_reduce(struct tcp_conn *c, uint32_t acked)
+{
+	uint32_t n = acked - RTE_MIN(acked, (uint32_t)c->mss);
+
+	c->sacked_bytes -= RTE_MIN(c->sacked_bytes, n);
+}
+
+static void recovery_advance(struct tcp *tcp, struct tcp_conn *c, const struct acked *a)
+{
+	bool sack = c->flags & TCP_F_SACK;
+
+	c->dup_acks = 0;
+	if (c->recovery != TCP_R_OPEN && !seq_lt(c->snd_una, c->recover))
+		recovery_leave(c);
+	if (!sack && c->recovery != TCP_R_FAST)
+		c->sacked_bytes = 0;
+	if (c->recovery != TCP_R_FAST) {
+		if ((c->flags & TCP_F_CWND_BOUND) || c->recovery == TCP_R_LOSS)
+			tcp->cc->acked(c, a->bytes, tcp->now_us);
+		return;
+	}
+	if (!sack)
+		reno_sacked_reduce(c, a->bytes);
+	if (!sack || c->sacked_segs > 0)
+		tcp_loss_mark_head(tcp, c); // a partial acknowledgement: the next hole
+}
+
+// RFC 5681 section 2, for peers without SACK.
+static void dup_ack(struct tcp *tcp, struct tcp_conn *c)
+{
+	tcp->n.dup_acks_in++;
+	if (c->recovery == TCP_R_LOSS)
+		return;
+	c->sacked_bytes = RTE_MIN(c->sacked_bytes + c->mss, tcp_flight(c));
+	if (c->dup_acks < UINT8_MAX)
+		c->dup_acks++;
+	// RFC 6582 section 3.2 step 1: not for what a timeout has sent again already.
+	if (c->recovery == TCP_R_OPEN && c->dup_acks == DUP_THRESH &&
+		seq_lt(c->recover, c->snd_una)) {
+		tcp_loss_mark_head(tcp, c);
+		recovery_enter(tcp, c);
+	}
+}
+
+static void timer_restart(struct tcp *tcp, struct tcp_conn *c)
+{
+	c->backoff = c->retries = 0;
+	if (c->sent_head != NULL)
+		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+	else
+		tcp_timer_stop(c, TCP_T_RTX);
+	c->flags &= ~TCP_F_PERSIST;
+}
+
+// Our FIN is acknowledged. False: c is gone.
+static bool fin_acked(struct tcp *tcp, struct tcp_conn *c)
+{
+	switch (c->node.state) {
+	case TCP_FIN_WAIT_1:
+		c->node.state = TCP_FIN_WAIT_2;
+		tcp_timer_arm(tcp, c, TCP_T_KEEP, tcp_keep_delay_us(tcp, c));
+		return true;
+	case TCP_CLOSING:
+		tcp_timewait_enter(tcp, c);
+		return false;
+	case TCP_LAST_ACK:
+		tcp_conn_end(tcp, c);
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool new_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint32_t pending = tcp_send_pending(c);
+	struct acked a = {0};
+
+	sent_release(tcp, c, s->ack, &a);
+	rtt_take(tcp, c, s, &a);
+	recovery_advance(tcp, c, &a);
+	timer_restart(tcp, c);
+	if (pending >= c->snd_buf / 2 && tcp_send_room(c) > 0)
+		tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
+	if (c->unsent_bytes || c->lost_bytes || (c->flags & TCP_F_FIN_QUEUED))
+		tcp_conn_dirty(tcp, c);
+	return !a.fin || fin_acked(tcp, c);
+}
+
+static bool ack_is_duplicate(
+	const struct tcp_conn *c, const struct tcp_seg *s, uint32_t window_before)
+{
+	return s->ack == c->snd_una && s->len == 0 && !(s->flags & RTE_TCP_FIN_FLAG) &&
+		c->sent_head != NULL && c->snd_wnd == window_before;
+}
+
+// RFC 5961 section 5.2: neither beyond what was sent nor older than the largest window.
+static bool ack_in_range(const struct tcp_conn *c, uint32_t ack)
+{
+	return seq_le(ack, c->snd_nxt) && !seq_lt(ack, c->snd_una - c->snd_wnd_max);
+}
+
+enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint32_t window = c->snd_wnd, fresh = 0;
+
+	if (!ack_in_range(c, s->ack)) {
+		tcp_answer_limited(tcp, c);
+		return TCP_ACK_BAD;
+	}
+	if (seq_lt(s->ack, c->snd_una))
+		return TCP_ACK_OK; // old news; its data may be new
+	tcp_window_update(c, s);
+	if (c->snd_wnd == 0)
+		c->retries = 0; // it lives (RFC 9293 3.8.6.1)
+	if (c->snd_wnd > window) {
+		if (c->flags & TCP_F_PERSIST)
+			c->backoff = 0;
+		if (c->unsent_bytes)
+			tcp_conn_dirty(tcp, c);
+	}
+	if (s->sacks && (c->flags & TCP_F_SACK))
+		fresh = tcp_sack_input(tcp, c, s);
+	if (seq_lt(c->snd_una, s->ack)) {
+		if (!new_ack(tcp, c, s))
+			return TCP_ACK_GONE;
+	} else if (!(c->flags & TCP_F_SACK) && ack_is_duplicate(c, s, window)) {
+		dup_ack(tcp, c);
+		tcp_conn_dirty(tcp, c);
+	}
+	if (fresh) {
+		tcp->n.dup_acks_in++;
+		tcp_loss_mark(tcp, c);
+		if (c->recovery == TCP_R_OPEN && c->lost_bytes)
+			recovery_enter(tcp, c);
+		tcp_conn_dirty(tcp, c);
+	}
+	return TCP_ACK_OK;
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Opening: a listening port, SYN-SENT and SYN-RECEIVED (RFC 9293 3.10.7.2 to 3.10.7.4), and the
+// numbers a connection starts with (RFC 6528).
+#include "tcp/tcp_internal.h"
+
+#define MSS_DEFAULT 536 // RFC 9293 3.7.1: the peer did not say
+#define MSS_MIN     64  // payload; smaller ones are an attack on the sender
+#define TS_BYTES    12
+
+bool tcp_listening(const struct tcp *tcp, rte_be16_t port)
+{
+	for (unsigned i = 0; i < tcp->listens; i++) {
+		if (tcp->listen[i] == rte_be_to_cpu_16(port))
+			return true;
+	}
+	return false;
+}
+
+// A 4 us clock plus a keyed hash of the connection.
+uint32_t tcp_iss(struct tcp *tcp, const struct tcp_key *key)
+{
+	if (tcp->iss_fixed)
+		return tcp->iss_next;
+	return (uint32_t)base_siphash(tcp->isn_key, key, sizeof(*key)) +
+		(uint32_t)(tcp->now_us >> 2);
+}
+
+uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key)
+{
+	return (uint32_t)(base_siphash(tcp->isn_key, key, sizeof(*key)) >> 32);
+}
+
+// What both sides' SYNs allow. c->flags holds what ours offers (or would).
+static void options_agree(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint32_t ours = net_mtu(tcp->opt.net) - sizeof(struct rte_tcp_hdr);
+	uint32_t mss = s->opts & TCP_O_MSS ? s->mss : MSS_DEFAULT;
+
+	if (!(s->opts & TCP_O_SACKOK))
+		c->flags &= ~TCP_F_SACK;
+	if (!(s->opts & TCP_O_TS))
+		c->flags &= ~TCP_F_TS;
+	if (!(s->opts & TCP_O_WSCALE))
+		c->flags &= ~TCP_F_WSCALE;
+	c->node.snd_wscale = c->flags & TCP_F_WSCALE ? s->wscale : 0;
+	c->node.rcv_wscale = c->flags & TCP_F_WSCALE ? tcp->rcv_wscale : 0;
+	mss = RTE_MIN(mss, ours);
+	if (c->flags & TCP_F_TS) {
+		mss = mss > TS_BYTES ? mss - TS_BYTES : 0;
+		c->ts_recent = s->tsval;
+		c->ts_recent_ms = tcp->now_ms;
+	}
+	c->mss = (uint16_t)RTE_MAX(mss, (uint32_t)MSS_MIN);
+}
+
+static void peer_syn_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	options_agree(tcp, c, s);
+	c->node.rcv_nxt = s->seq + 1;
+	c->rcv_adv = c->node.rcv_nxt + RTE_MIN(tcp->opt.rcv_buf_bytes, (uint32_t)UINT16_MAX);
+	c->snd_wnd = c->snd_wnd_max = s->wnd; // never scaled in a SYN
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	c->last_rx_ms = tcp->now_ms;
+}
+
+// The half-open queue is bounded; a full one drops (the client tries again).
+static bool syn_refused(struct tcp *tcp, const struct tcp_seg *s)
+{
+	if (tcp->conns >= tcp->opt.conns_max) {
+		tcp->n.conns_refused++;
+		tcp_xmit_reset_reply(tcp, s);
+		return true;
+	}
+	if (tcp->half_open >= tcp->opt.syn_max) {
+		tcp->n.syn_dropped++;
+		return true;
+	}
+	return false;
+}
+
+// iss_after: our first sequence number must lie beyond it (a TIME-WAIT connection used the pair);
+// NULL: any.
+void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after)
+{
+	struct tcp_conn *c;
+	uint32_t iss;
+
+	if (s->flags & RTE_TCP_RST_FLAG)
+		return;
+	if (s->flags & RTE_TCP_ACK_FLAG) {
+		tcp->n.no_conn++;
+		tcp_xmit_reset_reply(tcp, s);
+		return;
+	}
+	if (!(s->flags & RTE_TCP_SYN_FLAG) || syn_refused(tcp, s))
+		return;
+	c = tcp_conn_new(tcp, &s->key);
+	if (c == NULL)
+		return;
+	tcp->n.passive_opens++;
+	tcp->half_open++;
+	c->node.state = TCP_SYN_RCVD;
+	c->flags = tcp->offer;
+	peer_syn_take(tcp, c, s);
+	iss = tcp_iss(tcp, &s->key);
+	c->snd_una = iss_after && seq_lt(iss, *iss_after) ? *iss_after : iss;
+	c->snd_nxt = c->snd_una + 1;
+	c->recover = c->snd_una;
+	c->last_tx_us = (uint32_t)tcp->now_us;
+	tcp_xmit_syn(tcp, c); // without an mbuf the timer sends it
+	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+}
+
+// Our SYN is acknowledged by a SYN: the third step of the handshake goes with the next flush.
+static void syn_sent_establish(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
+{
+	c->snd_una = s->ack;
+	c->recover = c->snd_una;
+	c->flags |= TCP_F_ACK_NOW;
+	tcp_conn_establish(tcp, c);
+}
+
+// Both opened at once: their SYN crossed ours (RFC 9293 figure 7).
+static void syn_sent_cross(struct tcp *tcp, struct tcp_conn *c)
+{
+	c->node.state = TCP_SYN_RCVD;
+	tcp_xmit_syn(tcp, c);
+	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+}
+
+// Data that comes with the SYN is not taken: the peer sends it again.
+void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
+{
+	bool ack = s->flags & RTE_TCP_ACK_FLAG;
+
+	if (ack && s->ack != c->snd_nxt) {
+		tcp_xmit_reset_reply(tcp, s);
+		return;
+	}
+	if (s->flags & RTE_TCP_RST_FLAG) {
+		if (ack) {
+			tcp->n.resets_in++;
+			tcp_conn_end(tcp, c);
+		}
+		return;
+	}
+	if (!(s->flags & RTE_TCP_SYN_FLAG))
+		return;
+	peer_syn_take(tcp, c, s);
+	if (ack)
+		syn_sent_establish(tcp, c, s);
+	else
+		syn_sent_cross(tcp, c);
+}
+
+// An acceptable segment with ACK in SYN-RECEIVED. False: c stays half-open or is gone.
+bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (s->ack != c->snd_nxt) {
+		tcp_xmit_reset_reply(tcp, s);
+		return false;
+	}
+	c->snd_una = s->ack;
+	c->recover = c->snd_una;
+	c->snd_wnd = c->snd_wnd_max = (uint32_t)s->wnd << c->node.snd_wscale;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	return tcp_conn_establish(tcp, c);
+}

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tcp_internal: the structures that the files of lib/tcp share. See docs/modules/tcp.md for the
+// picture. Sequence numbers are host order and compared modulo 2^32.
+#pragma once
+
+#include <netinet/in.h>
+
+#include <rte_ip.h>
+#include <rte_mbuf_dyn.h>
+#include <rte_tcp.h>
+
+#include "tcp/tcp.h"
+
+enum tcp_state {
+	TCP_CLOSED, // unhashed; waits for tcp_release
+	TCP_SYN_SENT,
+	TCP_SYN_RCVD,
+	TCP_ESTABLISHED,
+	TCP_CLOSE_WAIT,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSING,
+	TCP_LAST_ACK,
+};
+
+// ---- sequence arithmetic ------------------------------------------------------------------------
+static inline bool seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_le(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}
+
+static inline uint32_t seq_max(uint32_t a, uint32_t b)
+{
+	return seq_lt(a, b) ? b : a;
+}
+
+// ---- what an mbuf on the sent or out-of-order queue carries (a dynamic field)
+// ---------------------
+#define TCP_M_SACKED  0x01 // the peer has it, above a hole
+#define TCP_M_LOST    0x02 // taken for lost: no longer in the network
+#define TCP_M_RETRANS 0x04 // sent again since it was taken for lost
+#define TCP_M_EVER    0x08 // was ever sent again: no RTT sample (Karn)
+#define TCP_M_FIN     0x10 // a FIN follows the payload
+
+struct tcp_meta {
+	struct rte_mbuf *next;
+	uint32_t seq;     // of the first payload byte not yet acknowledged
+	uint32_t sent_us; // last transmission
+	uint16_t len;     // payload: the last `len` bytes of the chain
+	uint8_t flags;
+	uint8_t spare;
+};
+
+// ---- connection table
+// -----------------------------------------------------------------------------
+struct tcp_key {
+	rte_be32_t local_ip, peer_ip;
+	rte_be16_t local_port, peer_port;
+};
+
+#define TCP_NODE_CONN 0
+#define TCP_NODE_TW   1
+
+// First member of whatever stands in the table.
+struct tcp_node {
+	struct tcp_node *next;
+	uint32_t hash;
+	struct tcp_key key;
+	uint32_t rcv_nxt;
+	uint8_t kind;
+	uint8_t state; // enum tcp_state; TIME-WAIT records: TCP_CLOSED
+	uint8_t snd_wscale, rcv_wscale;
+};
+static_assert(sizeof(struct tcp_node) == 32, "half a cache line");
+
+#define TCP_BUCKETS 1024 // of a table segment
+
+struct tcp_table { // linear hashing: `base <= buckets < 2 * base`
+	struct tcp_node ***segment;
+	uint32_t segments_max, buckets, base, count;
+};
+
+// ---- timing wheel
+// ---------------------------------------------------------------------------------
+#define TCP_WHEEL_LEVELS 4
+#define TCP_WHEEL_SLOTS  64
+#define TCP_WHEEL_SPAN   (1u << 24) // ticks of 1 ms: 64^4
+
+struct tcp_wheel {
+	uint64_t tick; // the next one to be run
+	bool running;  // its slot is being emptied: nothing may be added there
+	uint64_t busy[TCP_WHEEL_LEVELS];
+	struct base_list slot[TCP_WHEEL_LEVELS][TCP_WHEEL_SLOTS];
+};
+
+enum tcp_timer { TCP_T_RTX, TCP_T_DELACK, TCP_T_KEEP, TCP_TIMERS };
+
+// ---- out-of-order queue: exists only while there is a hole
+// -----------------------------------------
+#define TCP_SACK_BLOCKS 4
+
+struct tcp_range {
+	uint32_t start, end;
+};
+
+struct tcp_ooo {
+	struct base_list node; // of tcp.ooo: longest-standing first
+	struct tcp_conn *conn;
+	struct rte_mbuf *head, *tail; // by tcp_meta.next; sorted, disjoint
+	uint32_t bytes;
+	uint16_t mbufs;
+	uint8_t blocks;
+	struct tcp_range sack[TCP_SACK_BLOCKS]; // most recently changed first (RFC 2018 section 4)
+};
+
+// ---- connection
+// -----------------------------------------------------------------------------------
+#define TCP_F_ACTIVE     0x0001 // opened by tcp_connect
+#define TCP_F_KNOWN      0x0002 // the owner has (or gets) a pointer to it
+#define TCP_F_COUNTED    0x0004 // counts in tcp.conns
+#define TCP_F_SACK       0x0008
+#define TCP_F_TS         0x0010
+#define TCP_F_WSCALE     0x0020
+#define TCP_F_ACK_NOW    0x0040 // tcp_flush owes an ACK
+#define TCP_F_FIN_QUEUED 0x0080 // tcp_shutdown was called
+#define TCP_F_FIN_SENT   0x0100
+#define TCP_F_FIN_SEEN   0x0200 // fin_seq holds
+#define TCP_F_FIN_RCVD   0x0400 // in order
+#define TCP_F_CWND_BOUND 0x0800 // the congestion window is what holds us back
+#define TCP_F_RTX_FORCE  0x1000 // the first retransmission of a recovery goes whatever the pipe
+#define TCP_F_PERSIST    0x2000 // TCP_T_RTX runs for a window probe
+#define TCP_F_SYN_LOST   0x4000 // a SYN of ours was sent again
+#define TCP_F_DIRTY      0x8000 // on tcp.dirty
+
+enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
+
+struct tcp_conn {
+	// line 0: look-up, receive
+	struct tcp_node node;
+	uint32_t flags;
+	uint32_t rcv_adv; // right edge of the largest window ever offered
+	uint32_t snd_una, snd_nxt;
+	uint32_t snd_wnd; // scaled
+	uint32_t ts_recent;
+	uint32_t last_ack_sent; // RFC 7323's Last.ACK.sent
+	uint32_t last_rx_ms;
+	// line 1: receive queue, lists, owner
+	struct rte_mbuf *rx_head, *rx_tail;
+	uint32_t rx_bytes;
+	uint16_t rx_mbufs;
+	uint16_t rcv_mss; // largest payload seen
+	struct base_list event, dirty;
+	struct tcp_ooo *ooo;
+	// line 2: send queue
+	struct rte_mbuf *sent_head, *sent_tail;
+	struct rte_mbuf *unsent_head, *unsent_tail;
+	uint32_t unsent_bytes;
+	uint32_t cwnd, ssthresh;
+	uint32_t snd_buf;
+	uint16_t mss; // payload of a full segment
+	uint8_t events;
+	uint8_t recovery;
+	uint8_t dup_acks;
+	uint8_t quick_acks; // left of those at the start
+	uint8_t dup_owed;   // duplicate ACKs for a peer without SACK
+	uint8_t backoff;
+	uint32_t timer_at[2]; // TCP_T_RTX, TCP_T_DELACK; ms
+	// line 3: timers, RTT, path
+	struct base_list timer; // wheel slot; tcp.closed once closed
+	uint32_t keep_at;
+	uint32_t wheel_at;
+	uint8_t timers; // armed, by 1 << enum tcp_timer
+	bool in_wheel;
+	uint8_t retries;
+	uint8_t keep_probes;
+	uint32_t srtt_us, rttvar_us, rto_us;
+	struct net_path path;
+	// line 4: loss recovery, windows
+	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
+	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
+	uint32_t sacked_segs;
+	uint32_t recover; // snd_nxt when recovery began
+	uint32_t cc_acked;
+	uint32_t last_tx_us; // of data or SYN
+	uint32_t ts_offset, ts_recent_ms;
+	uint32_t fin_seq;
+	uint32_t oow_ms; // last answer to an unacceptable segment
+	void *user;
+};
+static_assert(sizeof(struct tcp_conn) <= 416, "a million connections at 600 bytes each");
+static_assert(offsetof(struct tcp_conn, rx_head) == 64, "line 1");
+static_assert(offsetof(struct tcp_conn, sent_head) == 128, "line 2");
+static_assert(offsetof(struct tcp_conn, timer) == 192, "line 3");
+
+struct tcp_tw { // TIME-WAIT
+	struct tcp_node node;
+	struct base_list list; // tcp.tw
+	uint32_t snd_nxt, ts_recent, ts_offset, expire_ms, oow_ms;
+	uint16_t window;
+	bool ts;
+};
+static_assert(sizeof(struct tcp_tw) <= 80, "small record");
+
+// ---- congestion control
+// ---------------------------------------------------------------------------
+struct tcp_cc_ops {
+	const char *name;
+	void (*init)(struct tcp_conn *c);
+	// Bytes newly acknowledged outside of fast recovery.
+	void (*acked)(struct tcp_conn *c, uint32_t bytes, uint64_t now_us);
+	// The slow-start threshold after a loss with `flight` bytes out.
+	uint32_t (*ssthresh)(const struct tcp_conn *c, uint32_t flight);
+};
+
+const struct tcp_cc_ops *tcp_cc_find(const char *name); // NULL: unknown
+extern const struct tcp_cc_ops tcp_cc_newreno;
+uint32_t tcp_cc_initial_window(const struct tcp_conn *c);
+
+// ---- one worker's TCP
+// -----------------------------------------------------------------------------
+#define TCP_LISTEN_MAX 8
+
+struct tcp {
+	struct tcp_options opt;
+	const struct tcp_cc_ops *cc;
+	int meta_off;
+	bool multi_segs;
+	bool pool_low;  // fewer than 1/16 of the mbufs are free
+	bool iss_fixed; // test hook: the next sequence numbers start at iss_next
+	uint32_t iss_next;
+	uint32_t offer; // options our SYNs carry: TCP_F_SACK, _TS, _WSCALE (tests take some away)
+	uint32_t seg_room; // payload that fits a fresh mbuf
+	uint64_t now_us;
+	uint32_t now_ms;  // low bits of now_us / 1000
+	uint32_t pool_ms; // when pool_low was looked at
+	uint64_t isn_key[2], hash_key[2];
+	struct tcp_table table;
+	struct tcp_wheel wheel;
+	struct base_list events, events_later, dirty, closed, ooo, tw;
+	uint32_t conns, half_open, tw_count, tw_max;
+	uint32_t rx_mbufs_max; // a connection
+	uint32_t port_next;
+	uint8_t rcv_wscale;
+	unsigned listens;
+	uint16_t listen[TCP_LISTEN_MAX];
+	struct tcp_counters n;
+};
+
+static inline struct tcp_meta *tcp_meta(const struct tcp *tcp, struct rte_mbuf *m)
+{
+	return RTE_MBUF_DYNFIELD(m, tcp->meta_off, struct tcp_meta *);
+}
+
+// ---- one received segment
+// -------------------------------------------------------------------------
+#define TCP_O_MSS    0x01
+#define TCP_O_WSCALE 0x02
+#define TCP_O_SACKOK 0x04
+#define TCP_O_TS     0x08
+
+struct tcp_seg {
+	struct rte_mbuf *m; // NULL once a queue has taken it
+	struct tcp_key key;
+	uint32_t seq, ack;
+	uint32_t len;      // payload
+	uint32_t data_off; // of the payload in m
+	uint16_t wnd;      // as it came
+	uint8_t flags;
+	uint8_t opts;
+	uint16_t mss;
+	uint8_t wscale;
+	uint8_t sacks;
+	uint32_t tsval, tsecr;
+	struct tcp_range sack[TCP_SACK_BLOCKS];
+};
+
+static inline uint32_t seg_space(const struct tcp_seg *s) // sequence numbers it takes
+{
+	return s->len + !!(s->flags & RTE_TCP_SYN_FLAG) + !!(s->flags & RTE_TCP_FIN_FLAG);
+}
+
+// ---- tcp_option.c
+// ---------------------------------------------------------------------------------
+bool tcp_options_parse(struct tcp_seg *s, const uint8_t *p, uint32_t len);
+uint32_t tcp_options_syn(uint8_t *p, uint16_t mss, bool sack, bool ts, bool wscale, uint8_t shift,
+	uint32_t tsval, uint32_t tsecr);
+uint32_t tcp_options_ts(uint8_t *p, uint32_t tsval, uint32_t tsecr);
+uint32_t tcp_options_sack(uint8_t *p, const struct tcp_ooo *ooo, unsigned max);
+
+// ---- tcp_table.c
+// ----------------------------------------------------------------------------------
+int tcp_table_open(struct tcp *tcp, uint32_t nodes_max);
+void tcp_table_close(struct tcp *tcp);
+uint32_t tcp_table_hash(const struct tcp *tcp, const struct tcp_key *key);
+struct tcp_node *tcp_table_find(const struct tcp *tcp, const struct tcp_key *key, uint32_t hash);
+void tcp_table_add(struct tcp *tcp, struct tcp_node *n); // n->hash and n->key are set
+void tcp_table_remove(struct tcp *tcp, struct tcp_node *n);
+struct tcp_node *tcp_table_any(const struct tcp *tcp, uint32_t *bucket); // walks while closing
+
+// ---- tcp_conn.c
+// -----------------------------------------------------------------------------------
+struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key);
+// Out of the table, timers and lists; send and out-of-order queues freed; TCP_EV_CLOSED for the
+// owner, or the end of c when the owner never saw it. c must not be used after.
+void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c);
+void tcp_conn_free(struct tcp *tcp, struct tcp_conn *c);
+void tcp_conn_event(struct tcp *tcp, struct tcp_conn *c, unsigned events);
+void tcp_conn_dirty(struct tcp *tcp, struct tcp_conn *c);
+// SYN-SENT or SYN-RECEIVED to ESTABLISHED. False: no room for it; reset and gone.
+bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c);
+
+// ---- tcp_timer.c
+// ----------------------------------------------------------------------------------
+void tcp_wheel_open(struct tcp_wheel *w);
+void tcp_time_set(struct tcp *tcp, uint64_t now_us);
+void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t, uint64_t delay_us);
+void tcp_timer_stop(struct tcp_conn *c, enum tcp_timer t);
+void tcp_timer_remove(struct tcp_conn *c); // off the wheel
+static inline bool tcp_timer_armed(const struct tcp_conn *c, enum tcp_timer t)
+{
+	return c->timers & (1u << t);
+}
+
+// ---- tcp_timeout.c: what a timer does. False: c is gone
+// --------------------------------------------
+bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t);
+uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c);
+
+// ---- tcp_handshake.c
+// ------------------------------------------------------------------------------
+void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after);
+void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
+bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
+uint32_t tcp_iss(struct tcp *tcp, const struct tcp_key *key);
+uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key);
+bool tcp_listening(const struct tcp *tcp, rte_be16_t port);
+
+// ---- tcp_input.c
+// ----------------------------------------------------------------------------------
+void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c); // an ACK, at most one in 500 ms
+// Data and FIN of an acceptable segment. False: c is gone.
+bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
+
+// ---- tcp_ack.c
+// ------------------------------------------------------------------------------------
+enum tcp_ack_result { TCP_ACK_OK, TCP_ACK_BAD, TCP_ACK_GONE };
+enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
+void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
+
+// ---- tcp_sack.c: the sender's side
+// ----------------------------------------------------------------- Marks what the blocks cover.
+// Returns the bytes newly marked.
+uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
+void tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);      // by SACK (RFC 6675 IsLost)
+void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c); // the first segment
+void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);  // after a retransmission timeout
+void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);
+
+static inline uint32_t tcp_flight(const struct tcp_conn *c)
+{
+	return c->snd_nxt - c->snd_una;
+}
+
+static inline uint32_t tcp_pipe(const struct tcp_conn *c) // RFC 6675 section 4
+{
+	uint32_t out = tcp_flight(c) + c->retrans_bytes;
+	uint32_t gone = c->sacked_bytes + c->lost_bytes;
+
+	return out > gone ? out - gone : 0;
+}
+
+// ---- tcp_rtt.c
+// ------------------------------------------------------------------------------------
+void tcp_rtt_init(struct tcp *tcp, struct tcp_conn *c);
+void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint32_t rtt_us);
+uint32_t tcp_rto_us(const struct tcp_conn *c); // with backoff
+#define TCP_RTO_INIT_US 1000000u
+#define TCP_RTO_MAX_US  60000000u
+
+// ---- tcp_rcv.c
+// ------------------------------------------------------------------------------------
+void tcp_rcv_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
+bool tcp_rcv_room(const struct tcp *tcp, const struct tcp_conn *c, uint32_t mbufs);
+bool tcp_rcv_merge(struct rte_mbuf *tail, const struct rte_mbuf *m); // copies into tail's tailroom
+void tcp_rcv_free(struct tcp_conn *c);
+uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c); // the field of the next segment
+// Keeps `len` bytes from `off` on: frees the rest of the chain. Returns its head; len > 0.
+struct rte_mbuf *tcp_mbuf_slice(struct rte_mbuf *m, uint32_t off, uint32_t len);
+unsigned tcp_mbuf_count(const struct rte_mbuf *m);
+
+// ---- tcp_ooo.c
+// ------------------------------------------------------------------------------------
+void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
+void tcp_ooo_drain(struct tcp *tcp, struct tcp_conn *c); // moves what is in order now
+void tcp_ooo_free(struct tcp *tcp, struct tcp_conn *c);
+void tcp_ooo_prune(struct tcp *tcp); // when mbufs are scarce
+
+// ---- tcp_segment.c
+// -------------------------------------------------------------------------------- Cuts at most
+// `want` bytes off the unsent queue as one chain with headroom. NULL: no mbuf.
+struct rte_mbuf *tcp_segment_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t want);
+void tcp_unsent_append(struct tcp_conn *c, struct rte_mbuf *chain);
+void tcp_unsent_free(struct tcp_conn *c);
+void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
+void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c);
+
+// ---- tcp_xmit.c: one segment out
+// -------------------------------------------------------------------
+void tcp_xmit_first(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m); // of the sent queue
+bool tcp_xmit_again(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m); // false: no mbuf
+bool tcp_xmit_ack(struct tcp *tcp, struct tcp_conn *c);
+bool tcp_xmit_probe(
+	struct tcp *tcp, struct tcp_conn *c);           // an old sequence number: must be answered
+bool tcp_xmit_syn(struct tcp *tcp, struct tcp_conn *c); // SYN or SYN-ACK by state
+void tcp_xmit_reset(struct tcp *tcp, struct tcp_conn *c);
+void tcp_xmit_reset_reply(struct tcp *tcp, const struct tcp_seg *s); // RFC 9293 3.10.7.1
+void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw);
+
+// ---- tcp_output.c
+// ---------------------------------------------------------------------------------
+bool tcp_output(struct tcp *tcp, struct tcp_conn *c);          // false: short of mbufs, try again
+void tcp_output_override(struct tcp *tcp, struct tcp_conn *c); // persist: whatever the window takes
+
+// ---- tcp_timewait.c
+// -------------------------------------------------------------------------------
+void tcp_timewait_enter(struct tcp *tcp, struct tcp_conn *c); // c ends
+void tcp_timewait_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_seg *s);
+unsigned tcp_timewait_expire(struct tcp *tcp, unsigned max); // returns how many went
+void tcp_timewait_remove(struct tcp *tcp, struct tcp_tw *tw);

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What may leave now: lost segments, new data by window and congestion window, FIN, and at the end
+// an ACK if nothing carried it.
+#include "tcp/tcp_internal.h"
+
+enum sent { SENT_ALL, SENT_WINDOW, SENT_CWND, SENT_NO_MBUF };
+
+static uint32_t meta_space(const struct tcp_meta *s)
+{
+	return s->len + !!(s->flags & TCP_M_FIN);
+}
+
+// Lost segments in order, as the congestion window allows; the first of a recovery at once.
+static enum sent lost_send(struct tcp *tcp, struct tcp_conn *c)
+{
+	struct rte_mbuf *m = c->sent_head;
+
+	for (; m != NULL && c->lost_bytes > c->retrans_bytes; m = tcp_meta(tcp, m)->next) {
+		struct tcp_meta *s = tcp_meta(tcp, m);
+		uint32_t pipe = tcp_pipe(c);
+
+		if ((s->flags & (TCP_M_LOST | TCP_M_RETRANS)) != TCP_M_LOST)
+			continue;
+		if (!(c->flags & TCP_F_RTX_FORCE) && pipe && pipe + s->len > c->cwnd)
+			return SENT_CWND;
+		if (!tcp_xmit_again(tcp, c, m))
+			return SENT_NO_MBUF;
+		s->flags |= TCP_M_RETRANS;
+		c->retrans_bytes += meta_space(s);
+		c->flags &= ~TCP_F_RTX_FORCE;
+	}
+	return SENT_ALL;
+}
+
+static uint32_t window_left(const struct tcp_conn *c)
+{
+	uint32_t edge = c->snd_una + c->snd_wnd;
+
+	return seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+}
+
+static bool fin_due(const struct tcp_conn *c)
+{
+	return (c->flags & (TCP_F_FIN_QUEUED | TCP_F_FIN_SENT)) == TCP_F_FIN_QUEUED;
+}
+
+static void fin_mark(struct tcp_conn *c, struct tcp_meta *s)
+{
+	s->flags |= TCP_M_FIN;
+	c->flags |= TCP_F_FIN_SENT;
+	base_assert(c->node.state == TCP_ESTABLISHED || c->node.state == TCP_CLOSE_WAIT);
+	c->node.state = c->node.state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+}
+
+// RFC 9293 3.8.6.2.1: a full segment, all there is, half the largest window, or `override`.
+static uint32_t segment_size(const struct tcp *tcp, const struct tcp_conn *c, bool override)
+{
+	uint32_t want = RTE_MIN(c->unsent_bytes, (uint32_t)c->mss), left = window_left(c);
+
+	if (!tcp->multi_segs)
+		want = RTE_MIN(want, tcp->seg_room);
+	if (want <= left)
+		return want;
+	return override || left >= RTE_MAX(c->snd_wnd_max / 2, 1u) ? left : 0;
+}
+
+static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct tcp_meta *s = tcp_meta(tcp, m);
+
+	*s = (struct tcp_meta){.seq = c->snd_nxt, .len = (uint16_t)m->pkt_len};
+	if (c->unsent_bytes == 0 && fin_due(c))
+		fin_mark(c, s);
+	tcp_sent_append(tcp, c, m);
+	c->snd_nxt += meta_space(s);
+	tcp_xmit_first(tcp, c, m);
+}
+
+// RFC 5681 section 4.1: a window that nothing has tested for a while is not to be trusted.
+static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->snd_nxt == c->snd_una && (uint32_t)tcp->now_us - c->last_tx_us > c->rto_us)
+		c->cwnd = RTE_MIN(c->cwnd, tcp_cc_initial_window(c));
+}
+
+static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
+{
+	idle_restart(tcp, c);
+	while (c->unsent_bytes || fin_due(c)) {
+		uint32_t want = segment_size(tcp, c, override), pipe = tcp_pipe(c);
+		struct rte_mbuf *m;
+
+		if (want == 0 && c->unsent_bytes)
+			return SENT_WINDOW;
+		if (pipe && pipe + want > c->cwnd)
+			return SENT_CWND;
+		m = tcp_segment_cut(tcp, c, want);
+		if (m == NULL)
+			return SENT_NO_MBUF;
+		segment_send(tcp, c, m);
+	}
+	return SENT_ALL;
+}
+
+// In flight: retransmission. Nothing in flight and a closed window: the probe.
+static void timers_set(struct tcp *tcp, struct tcp_conn *c, enum sent how)
+{
+	if (c->sent_head != NULL) {
+		if (!tcp_timer_armed(c, TCP_T_RTX) || (c->flags & TCP_F_PERSIST))
+			tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+		c->flags &= ~TCP_F_PERSIST;
+	} else if (how == SENT_WINDOW && !tcp_timer_armed(c, TCP_T_RTX)) {
+		c->flags |= TCP_F_PERSIST;
+		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+	}
+}
+
+// Growth only where the window is what limits (RFC 7661's concern).
+static void cwnd_bound_note(struct tcp_conn *c, enum sent how)
+{
+	bool slow_start = c->cwnd < c->ssthresh;
+
+	if (how == SENT_CWND || (slow_start && tcp_flight(c) >= c->cwnd / 2))
+		c->flags |= TCP_F_CWND_BOUND;
+	else if (how == SENT_ALL)
+		c->flags &= ~TCP_F_CWND_BOUND;
+}
+
+// A peer without SACK counts duplicates: it gets as many as it would have from an immediate ACKer.
+static bool acks_send(struct tcp *tcp, struct tcp_conn *c)
+{
+	unsigned extra = c->dup_owed > 1 ? c->dup_owed - 1 : 0;
+
+	if (!(c->flags & TCP_F_ACK_NOW)) {
+		if (c->node.rcv_nxt != c->last_ack_sent && !tcp_timer_armed(c, TCP_T_DELACK))
+			tcp_timer_arm(tcp, c, TCP_T_DELACK, tcp->opt.delack_us);
+		return true;
+	}
+	for (; extra > 0; extra--) {
+		if (!tcp_xmit_ack(tcp, c))
+			return false;
+	}
+	return tcp_xmit_ack(tcp, c);
+}
+
+static bool output(struct tcp *tcp, struct tcp_conn *c, bool override)
+{
+	enum sent how = SENT_ALL;
+	bool ok;
+
+	base_assert(c->node.state != TCP_CLOSED);
+	if (c->node.state >= TCP_ESTABLISHED) {
+		if (c->lost_bytes > c->retrans_bytes)
+			how = lost_send(tcp, c);
+		if (how == SENT_ALL)
+			how = new_send(tcp, c, override);
+		cwnd_bound_note(c, how);
+		timers_set(tcp, c, how);
+	}
+	ok = acks_send(tcp, c);
+	return ok && how != SENT_NO_MBUF;
+}
+
+bool tcp_output(struct tcp *tcp, struct tcp_conn *c)
+{
+	return output(tcp, c, false);
+}
+
+void tcp_output_override(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (!output(tcp, c, true))
+		tcp_conn_dirty(tcp, c);
+}
+
+void tcp_flush(struct tcp *tcp, uint64_t now_us)
+{
+	struct base_list again, *l;
+
+	tcp_time_set(tcp, now_us);
+	base_list_init(&again);
+	while ((l = base_list_pop(&tcp->dirty)) != NULL) {
+		struct tcp_conn *c = base_container_of(l, struct tcp_conn, dirty);
+
+		if (tcp_output(tcp, c))
+			c->flags &= ~TCP_F_DIRTY;
+		else
+			base_list_append(&again, l);
+	}
+	while ((l = base_list_pop(&again)) != NULL) // no mbufs: next turn
+		base_list_append(&tcp->dirty, l);
+	while ((l = base_list_pop(&tcp->events_later)) != NULL)
+		base_list_append(&tcp->events, l);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Selective acknowledgements on the sender's side: the marks on the sent queue are the scoreboard
+// (RFC 6675).
+#include "tcp/tcp_internal.h"
+
+#define DUP_THRESH 3
+
+static uint32_t meta_space(const struct tcp_meta *s)
+{
+	return s->len + !!(s->flags & TCP_M_FIN);
+}
+
+// Takes the marks off, and off the sums.
+void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s)
+{
+	uint32_t n = meta_space(s);
+
+	if (s->flags & TCP_M_SACKED) {
+		base_assert(c->sacked_bytes >= n && c->sacked_segs > 0);
+		c->sacked_bytes -= n;
+		c->sacked_segs--;
+	}
+	if (s->flags & TCP_M_LOST) {
+		base_assert(c->lost_bytes >= n);
+		c->lost_bytes -= n;
+	}
+	if (s->flags & TCP_M_RETRANS) {
+		base_assert(c->retrans_bytes >= n);
+		c->retrans_bytes -= n;
+	}
+	s->flags &= ~(TCP_M_SACKED | TCP_M_LOST | TCP_M_RETRANS);
+}
+
+static void mark_lost(struct tcp_conn *c, struct tcp_meta *s)
+{
+	s->flags |= TCP_M_LOST;
+	c->lost_bytes += meta_space(s);
+}
+
+static uint32_t block_mark(struct tcp *tcp, struct tcp_conn *c, const struct tcp_range *b)
+{
+	uint32_t fresh = 0;
+
+	for (struct rte_mbuf *m = c->sent_head; m != NULL; m = tcp_meta(tcp, m)->next) {
+		struct tcp_meta *s = tcp_meta(tcp, m);
+
+		if (!seq_lt(s->seq, b->end))
+			break;
+		if ((s->flags & TCP_M_SACKED) || seq_lt(s->seq, b->start) ||
+			seq_lt(b->end, s->seq + meta_space(s)))
+			continue;
+		tcp_meta_unmark(c, s);
+		s->flags |= TCP_M_SACKED;
+		c->sacked_bytes += meta_space(s);
+		c->sacked_segs++;
+		fresh += meta_space(s);
+	}
+	return fresh;
+}
+
+uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint32_t fresh = 0;
+
+	for (unsigned i = 0; i < s->sacks; i++) {
+		const struct tcp_range *b = &s->sack[i];
+
+		tcp->n.sack_blocks_in++;
+		// Below the acknowledgement it is a report of a duplicate (RFC 2883).
+		if (!seq_lt(b->start, b->end) || seq_le(b->end, s->ack) ||
+			seq_lt(b->start, c->snd_una) || seq_lt(c->snd_nxt, b->end))
+			continue;
+		fresh += block_mark(tcp, c, b);
+	}
+	return fresh;
+}
+
+// A segment is lost when three sent later have arrived.
+void tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t above = c->sacked_segs;
+
+	for (struct rte_mbuf *m = c->sent_head; m != NULL && above >= DUP_THRESH;
+		m = tcp_meta(tcp, m)->next) {
+		struct tcp_meta *s = tcp_meta(tcp, m);
+
+		if (s->flags & TCP_M_SACKED)
+			above--;
+		else if (!(s->flags & TCP_M_LOST))
+			mark_lost(c, s);
+	}
+}
+
+void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c)
+{
+	struct tcp_meta *s;
+
+	if (c->sent_head == NULL)
+		return;
+	s = tcp_meta(tcp, c->sent_head);
+	if (!(s->flags & (TCP_M_SACKED | TCP_M_LOST)))
+		mark_lost(c, s);
+}
+
+// Everything not reported as received is lost. A first segment that was reported, yet is not
+// acknowledged, means that the peer took its reports back (RFC 2018 section 8): they all go.
+void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c)
+{
+	bool renege = c->sent_head != NULL && (tcp_meta(tcp, c->sent_head)->flags & TCP_M_SACKED);
+
+	for (struct rte_mbuf *m = c->sent_head; m != NULL; m = tcp_meta(tcp, m)->next) {
+		struct tcp_meta *s = tcp_meta(tcp, m);
+
+		if ((s->flags & TCP_M_SACKED) && !renege)
+			continue;
+		tcp_meta_unmark(c, s);
+		mark_lost(c, s);
+	}
+	if (!(c->flags & TCP_F_SACK))
+		c->sacked_bytes = 0; // an estimate by duplicate acknowledgements
+}

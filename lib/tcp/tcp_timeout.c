@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the timers of a connection do: retransmission with backoff (RFC 6298 section 5), window
+// probes (RFC 9293 3.8.6.1), delayed ACK, keep-alive (RFC 9293 3.8.4).
+#include "tcp/tcp_internal.h"
+
+#define RETRIES_MAX        15 // R2 of RFC 9293 3.8.3: some eight minutes
+#define RETRIES_SYN        6
+#define RETRIES_SYNACK     5
+#define KEEP_PROBES        9
+#define KEEP_INTERVAL_US   75000000u
+#define FIN_WAIT_2_IDLE_US 60000000u // an idle half-closed peer is asked whether it lives
+
+static bool give_up(struct tcp *tcp, struct tcp_conn *c)
+{
+	tcp_xmit_reset(tcp, c);
+	tcp_conn_end(tcp, c);
+	return false;
+}
+
+static bool syn_again(struct tcp *tcp, struct tcp_conn *c)
+{
+	unsigned max = c->flags & TCP_F_ACTIVE ? RETRIES_SYN : RETRIES_SYNACK;
+
+	if (c->retries >= max) {
+		tcp_conn_end(tcp, c);
+		return false;
+	}
+	c->retries++;
+	c->backoff++;
+	c->flags |= TCP_F_SYN_LOST;
+	tcp->n.retransmits++;
+	tcp_xmit_syn(tcp, c);
+	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+	return true;
+}
+
+static bool persist(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->retries >= RETRIES_MAX)
+		return give_up(tcp, c);
+	c->retries++;
+	c->backoff = (uint8_t)RTE_MIN(c->backoff + 1, 16);
+	c->flags &= ~TCP_F_PERSIST;
+	if (c->snd_wnd == 0)
+		tcp_xmit_probe(tcp, c);
+	tcp_output_override(tcp, c); // sends what a small window takes, or arms the next probe
+	return true;
+}
+
+static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
+{
+	tcp->n.rto_fires++;
+	if (c->retries >= RETRIES_MAX)
+		return give_up(tcp, c);
+	if (c->retries == 0) // RFC 5681 section 3.1: once for a flight
+		c->ssthresh = tcp->cc->ssthresh(c, tcp_flight(c));
+	c->retries++;
+	c->backoff = (uint8_t)RTE_MIN(c->backoff + 1, 16);
+	c->recovery = TCP_R_LOSS;
+	c->recover = c->snd_nxt;
+	c->cwnd = c->mss;
+	c->cc_acked = c->dup_acks = 0;
+	tcp_loss_mark_all(tcp, c);
+	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+	tcp_conn_dirty(tcp, c);
+	return true;
+}
+
+uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c)
+{
+	uint64_t us = tcp->opt.keepalive_us;
+
+	if (c->node.state == TCP_FIN_WAIT_2)
+		us = us ? base_min_u64(us, FIN_WAIT_2_IDLE_US) : FIN_WAIT_2_IDLE_US;
+	return us;
+}
+
+static bool keepalive(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint64_t delay_us = tcp_keep_delay_us(tcp, c);
+	uint64_t interval_us = base_min_u64(KEEP_INTERVAL_US, delay_us);
+	uint64_t idle_ms = (uint32_t)(tcp->now_ms - c->last_rx_ms);
+
+	if (c->keep_probes && idle_ms < interval_us / 1000)
+		c->keep_probes = 0; // it answered
+	if (idle_ms < delay_us / 1000) {
+		tcp_timer_arm(tcp, c, TCP_T_KEEP, delay_us - idle_ms * 1000);
+		return true;
+	}
+	if (c->sent_head != NULL || c->unsent_bytes) { // retransmission finds out
+		tcp_timer_arm(tcp, c, TCP_T_KEEP, delay_us);
+		return true;
+	}
+	if (c->keep_probes >= KEEP_PROBES) {
+		tcp->n.keepalive_drops++;
+		return give_up(tcp, c);
+	}
+	c->keep_probes++;
+	tcp_xmit_probe(tcp, c);
+	tcp_timer_arm(tcp, c, TCP_T_KEEP, interval_us);
+	return true;
+}
+
+bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t)
+{
+	switch (t) {
+	case TCP_T_RTX:
+		if (c->node.state < TCP_ESTABLISHED)
+			return syn_again(tcp, c);
+		if (c->flags & TCP_F_PERSIST)
+			return persist(tcp, c);
+		return c->sent_head == NULL || retransmit(tcp, c);
+	case TCP_T_DELACK:
+		c->flags |= TCP_F_ACK_NOW;
+		tcp_conn_dirty(tcp, c);
+		return true;
+	default:
+		return keepalive(tcp, c);
+	}
+}
