@@ -353,7 +353,7 @@ static inline void sim_deliver(struct sim *sim, struct sim_frame *f)
 	sim->delivered++;
 	if (m == NULL)
 		return; // a device without a descriptor to fill
-	if (net_input(h->net, m, sim->now_us, &pkt) == NET_TCP)
+	if (net_input(h->net, &m, sim->now_us, &pkt) == NET_TCP)
 		tcp_input(h->tcp, m, &pkt, sim->now_us);
 }
 
