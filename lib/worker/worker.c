@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker: opening, one turn, closing.
+
+#include <errno.h>
+
+#include <rte_ethdev.h>
+
+#include "worker/worker_internal.h"
+
+static int worker_shard_open(struct worker *w, const struct worker_options *opt)
+{
+	struct store_options so = {
+		.mem = opt->mem,
+		.seed = opt->seed ^ 0x5348415244ull,
+		.limit_bytes = opt->limit_bytes,
+		.item_bytes_max = opt->settings->item_bytes_max,
+		.cas_first = opt->id + 1,
+		.cas_step = w->count,
+		.evict = opt->settings->evict,
+		.samples = opt->samples,
+	};
+	int rc = store_open(&w->store, &so);
+
+	w->exec.store = w->store;
+	return rc;
+}
+
+static int worker_net_open(struct worker *w, const struct worker_options *opt)
+{
+	struct net_options no = {
+		.mem = opt->mem,
+		.pool = w->queue->pool,
+		.tx = &w->tx,
+		.mac = opt->port->mac,
+		.ip = opt->net->ip,
+		.prefix_len = opt->net->prefix_len,
+		.gateway = opt->net->gateway,
+		.vlan = opt->net->vlan,
+		.mtu = opt->port->mtu,
+		.tx_offloads = opt->port->tx_offloads,
+		.rx_offloads = opt->port->rx_offloads,
+		.socket_id = opt->port->numa_node,
+		.seed = opt->seed ^ 0x4e4554ull,
+	};
+	int rc;
+
+	w->tx.flush = worker_tx_flush;
+	w->tx.arg = w;
+	rc = net_open(&w->net, &no);
+	for (unsigned i = 0; rc == 0 && i < opt->net->routes; i++) {
+		const struct port_route *r = &opt->net->route[i];
+
+		rc = net_route_add(w->net, r->prefix, r->len, r->via);
+		if (rc < 0)
+			net_close(w->net);
+	}
+	return rc;
+}
+
+static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
+{
+	struct tcp_options to = {
+		.mem = opt->mem,
+		.net = w->net,
+		.pool = w->queue->pool,
+		.seed = opt->seed ^ 0x544350ull,
+		.conns_max = opt->conns_max,
+		.rcv_buf_bytes = 256 << 10,
+		.snd_buf_bytes = 256 << 10,
+		.rto_min_us = 200 * 1000,
+		.delack_us = 40 * 1000,
+		.time_wait_us = 60 * 1000 * 1000,
+		.keepalive_us = UINT64_C(7200) * 1000 * 1000,
+		.syn_max = 4096,
+		.cc = "newreno",
+	};
+	int rc = tcp_open(&w->tcp, &to);
+
+	if (rc == 0 && opt->settings->tcp_port != 0) {
+		rc = tcp_listen(w->tcp, opt->settings->tcp_port);
+		if (rc < 0)
+			tcp_close(w->tcp);
+	}
+	return rc;
+}
+
+static void worker_state_init(
+	struct worker *w, struct worker_group *g, const struct worker_options *opt)
+{
+	memset(w, 0, sizeof(*w));
+	w->id = opt->id;
+	w->group = g;
+	w->mem = opt->mem;
+	w->port = opt->port;
+	w->queue = &opt->port->queue[opt->id];
+	w->settings = opt->settings;
+	w->orders.limit_bytes = opt->limit_bytes;
+	w->tx_owner = opt->id % opt->port->queues;
+	base_list_init(&w->conns);
+	base_list_init(&w->stalled);
+}
+
+int worker_open(struct worker **out, struct worker_group *g, const struct worker_options *opt)
+{
+	struct worker *w = mem_alloc(opt->mem, MEM_OTHER, sizeof(*w));
+	int rc;
+
+	worker_state_init(w, g, opt);
+	w->peer = mem_alloc(opt->mem, MEM_OTHER, WORKER_MAX * sizeof(*w->peer));
+	worker_group_peers_set(g, w);
+	w->steer = w->count > 1 && opt->port->spread == PORT_SPREAD_TOEPLITZ;
+	worker_slots_open(w);
+	worker_dgrams_open(w);
+	rc = worker_shard_open(w, opt);
+	if (rc < 0)
+		goto err_shard;
+	rc = worker_net_open(w, opt);
+	if (rc < 0)
+		goto err_net;
+	rc = worker_tcp_open(w, opt);
+	if (rc < 0)
+		goto err_tcp;
+	*out = w;
+	return 0;
+
+err_tcp:
+	net_close(w->net);
+err_net:
+	store_close(w->store);
+err_shard:
+	base_error("worker %u: %s", opt->id, strerror(-rc));
+	worker_dgrams_close(w);
+	worker_slots_close(w);
+	mem_free(opt->mem, MEM_OTHER, w->peer, WORKER_MAX * sizeof(*w->peer));
+	mem_free(opt->mem, MEM_OTHER, w, sizeof(*w));
+	return rc;
+}
+
+void worker_close(struct worker *w)
+{
+	struct mem_domain *mem = w->mem;
+
+	worker_conns_reset(w);
+	tcp_close(w->tcp);
+	net_close(w->net);
+	worker_steer_close(w);
+	if (w->tx.count > 0) {
+		w->tx.flush(w->tx.arg, w->tx.m, w->tx.count);
+		w->tx.count = 0;
+	}
+	store_close(w->store);
+	worker_dgrams_close(w);
+	worker_slots_close(w);
+	mem_free(mem, MEM_OTHER, w->peer, WORKER_MAX * sizeof(*w->peer));
+	mem_free(mem, MEM_OTHER, w, sizeof(*w));
+}
+
+void worker_frame_input(struct worker *w, struct rte_mbuf *m)
+{
+	struct net_packet pkt;
+
+	switch (net_input(w->net, &m, w->now.mono_us, &pkt)) {
+	case NET_TCP:
+		tcp_input(w->tcp, m, &pkt, w->now.mono_us);
+		break;
+	case NET_UDP:
+		if (w->settings->udp_port != 0 && pkt.dst_port == w->settings->udp_port) {
+			worker_udp_input(w, m, &pkt);
+		} else {
+			net_icmp_unreachable(w->net, m, &pkt, w->now.mono_us);
+			rte_pktmbuf_free(m);
+		}
+		break;
+	case NET_NEIGH:
+		worker_neigh_tell(w, pkt.neigh_ip, &pkt.neigh_mac);
+		break;
+	case NET_DONE:
+		break;
+	}
+}
+
+static unsigned worker_rx(struct worker *w)
+{
+	struct rte_mbuf *m[WORKER_BURST];
+	uint16_t n;
+
+	if (!w->queue->has_rx)
+		return 0;
+	n = port_rx(w->queue, m, WORKER_BURST);
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (uint16_t i = 0; i < n; i++) {
+		if (w->stopping)
+			rte_pktmbuf_free(m[i]);
+		else if (!w->steer || !worker_steer(w, m[i]))
+			worker_frame_input(w, m[i]);
+	}
+	w->n.rx_packets += n;
+	return n;
+}
+
+static unsigned worker_events(struct worker *w)
+{
+	struct tcp_conn *t;
+	unsigned events, n = 0;
+
+	while ((t = tcp_event_next(w->tcp, &events)) != NULL) {
+		worker_conn_event(w, t, events);
+		n++;
+	}
+	return n;
+}
+
+static void worker_timers(struct worker *w)
+{
+	uint64_t now_us = w->now.mono_us;
+
+	w->tcp_deadline_us = tcp_timers(w->tcp, now_us);
+	w->net_deadline_us = net_timers(w->net, now_us);
+}
+
+static void worker_output(struct worker *w)
+{
+	tcp_flush(w->tcp, w->now.mono_us);
+	if (w->tx.count > 0) {
+		w->tx.flush(w->tx.arg, w->tx.m, w->tx.count);
+		w->tx.count = 0;
+	}
+	worker_msg_publish(w);
+	if (w->steer)
+		worker_steer_publish(w);
+	if (w->now.mono_us - w->report_us >= WORKER_REPORT_US) {
+		w->report_us = w->now.mono_us;
+		worker_report_publish(w);
+	}
+}
+
+// Drained: nobody of ours is away, so nobody else needs us to take a slot home.
+static void worker_drain(struct worker *w)
+{
+	if (!w->stopping) {
+		w->stopping = true;
+		if (w->settings->tcp_port != 0)
+			tcp_unlisten(w->tcp, w->settings->tcp_port);
+		worker_conns_reset(w);
+	}
+	w->drained = w->slots_out == 0;
+}
+
+static void worker_orders_apply(struct worker *w)
+{
+	uint64_t limit_bytes = w->orders.limit_bytes;
+
+	worker_orders_read(w);
+	if (w->orders.limit_bytes != limit_bytes)
+		store_limit_set(w->store, w->orders.limit_bytes);
+	if (w->orders.flush_seq != w->flush_seq) {
+		w->flush_seq = w->orders.flush_seq;
+		store_flush(w->store, 0);
+	}
+	if (base_unlikely(w->orders.phase != WORKER_PHASE_RUN))
+		worker_drain(w);
+}
+
+enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned *work)
+{
+	unsigned n;
+
+	if (base_unlikely(w->now.mono_us == 0))
+		net_announce(w->net, now.mono_us);
+	if (w->busy)
+		w->n.busy_us += now.mono_us - w->now.mono_us;
+	w->now = now;
+	store_turn(w->store, now);
+	worker_orders_apply(w);
+	n = worker_rx(w);
+	if (w->count > 1) {
+		n += worker_steer_turn(w);
+		worker_neigh_turn(w);
+	}
+	n += worker_events(w);
+	if (w->count > 1)
+		n += worker_msg_turn(w);
+	if (base_unlikely(!base_list_empty(&w->stalled)))
+		n += worker_conn_stalled_turn(w);
+	worker_timers(w);
+	if (store_step(w->store, WORKER_UPKEEP_ITEMS))
+		n++;
+	worker_output(w);
+	w->n.turns++;
+	w->n.turns_idle += n == 0;
+	w->busy = n > 0;
+	*work = n;
+	return w->orders.phase == WORKER_PHASE_EXIT ? WORKER_DONE : WORKER_RUNNING;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// worker: the polling loop of one core. Joins net, tcp, proto, exec and store; keeps replies in
+// request order; passes requests for other shards to their owners.
+//
+// Owner thread: worker_open, worker_turn and worker_close belong to the worker's own thread. A
+// group is opened before and closed after all its workers, by main. Orders are written by the
+// control core, reports are read by it.
+//
+//	worker_group_open(&g, &(struct worker_group_options){.workers = 2});
+//	// on each lcore:
+//	worker_open(&w, g, &opt);
+//	while (worker_turn(w, base_now_read(), &work) == WORKER_RUNNING)
+//		;
+//	worker_close(w);
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "exec/exec.h"
+#include "net/net.h"
+#include "port/port.h"
+#include "tcp/tcp.h"
+
+#define WORKER_MAX PORT_WORKERS_MAX
+
+struct worker;
+struct worker_group;
+
+// What an operator set, for `stats settings`; read-only while workers run.
+struct worker_settings {
+	uint64_t maxmemory_bytes;
+	uint64_t item_bytes_max;
+	uint32_t conns_max;
+	uint16_t tcp_port, udp_port; // 0: off
+	char address[64];
+	bool evict;
+	unsigned verbosity;
+	uint64_t start_wall_s;
+	uint64_t pid;
+};
+
+struct worker_options {
+	unsigned id;
+	struct mem_domain *mem;                 // borrowed, bound to this thread or unbound
+	const struct port *port;                // borrowed
+	const struct port_config *net;          // address, routes; borrowed
+	const struct worker_settings *settings; // borrowed
+	uint64_t limit_bytes;                   // this shard's allowance
+	uint8_t samples;
+	uint32_t conns_max; // of this worker
+	uint64_t seed;
+};
+
+// All that a worker counts; plain sums over workers are meaningful for every field.
+struct worker_counters {
+	struct store_counters store;
+	struct exec_counters exec;
+	struct net_counters net;
+	struct tcp_counters tcp;
+	uint64_t conns, conns_total;
+	uint64_t rx_packets, tx_packets, tx_dropped, turns, turns_idle;
+	uint64_t bytes_read, bytes_written;
+	uint64_t requests, requests_remote, udp_requests;
+	uint64_t udp_malformed, udp_dropped; // broken frame; no slot, credit or mbuf
+	uint64_t steered, steer_dropped, stalls, slots_used, slots_out, protocol_errors;
+	uint64_t busy_us; // time of turns that found work
+	uint64_t mem_used[MEM_CLASSES];
+	uint64_t limit_bytes; // sum: what has been dealt out
+};
+
+// ---- orders and reports
+// --------------------------------------------------------------------------
+enum worker_phase {
+	WORKER_PHASE_RUN,
+	WORKER_PHASE_DRAIN, // take no input, reset connections, bring every slot home
+	WORKER_PHASE_EXIT,  // all workers are drained: leave the loop
+};
+
+struct worker_orders { // writer: control core; reader: the worker, a copy a turn
+	uint64_t limit_bytes;
+	uint32_t phase;
+	uint32_t verbosity;
+	uint64_t flush_seq; // raised by one: flush this shard
+};
+
+struct worker_report { // writer: the worker, about every millisecond; reader: control core
+	uint64_t heartbeat_us;
+	uint64_t drained;   // bool: WORKER_PHASE_DRAIN is done
+	uint64_t flush_seq; // last one carried out
+	struct worker_counters n;
+};
+
+// ---- group
+// ---------------------------------------------------------------------------------------
+struct worker_group_options {
+	unsigned workers;
+	unsigned credits; // slots under way between two workers; 0: 1,024; a power of two
+	unsigned frames;  // steered mbufs between two workers; 0: 2,048; a power of two
+};
+
+int worker_group_open(struct worker_group **g, const struct worker_group_options *opt);
+// After every worker of it has been closed.
+void worker_group_close(struct worker_group *g);
+void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders);
+void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out);
+
+// ---- worker
+// -------------------------------------------------------------------------------------- 0 or
+// -errno with the reason logged.
+int worker_open(struct worker **w, struct worker_group *g, const struct worker_options *opt);
+void worker_close(struct worker *w);
+
+enum worker_verdict { WORKER_RUNNING, WORKER_DONE };
+// One turn. *work gets the number of packets, messages and timers handled (0: idle).
+enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned *work);
+
+// Which worker owns a key.
+static inline unsigned worker_of_hash(uint64_t hash, unsigned workers)
+{
+	return (unsigned)(((hash >> 48) * workers) >> 16);
+}
+
+void worker_counters_add(struct worker_counters *into, const struct worker_counters *from);

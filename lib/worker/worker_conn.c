@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A TCP connection of a client: bytes in, requests out, replies back in order.
+
+#include "worker/worker_internal.h"
+
+static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t)
+{
+	struct worker_conn *c = mem_try_alloc(w->mem, MEM_CONNS, sizeof(*c), NULL);
+
+	if (c == NULL)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	worker_sink_init(&c->sink, false);
+	base_list_init(&c->stalled_node);
+	base_list_append(&w->conns, &c->node);
+	c->tcp = t;
+	c->state = WORKER_CONN_COMMAND;
+	proto_parser_init(&c->parser, w->settings->item_bytes_max);
+	tcp_user_set(t, c);
+	w->n.conns++;
+	w->n.conns_total++;
+	return c;
+}
+
+void worker_conn_close(struct worker *w, struct worker_conn *c)
+{
+	worker_fill_abandon(w, c);
+	worker_sink_orphan(w, &c->sink);
+	base_list_remove(&c->stalled_node);
+	base_list_remove(&c->node);
+	tcp_user_set(c->tcp, NULL);
+	w->n.conns--;
+	mem_free(w->mem, MEM_CONNS, c, sizeof(*c));
+}
+
+void worker_conn_stall(struct worker *w, struct worker_conn *c)
+{
+	base_list_remove(&c->stalled_node);
+	base_list_append(&w->stalled, &c->stalled_node);
+	w->n.stalls++;
+}
+
+// Parsing goes on while replies are only waiting for other shards, within bounds; a reply that
+// waits for the client stops it.
+static bool conn_may_parse(const struct worker_conn *c)
+{
+	const struct worker_slot *s;
+
+	if (base_list_empty(&c->sink.slots))
+		return true;
+	s = base_container_of(c->sink.slots.next, struct worker_slot, node);
+	return s->state != WORKER_SLOT_READY && c->sink.slot_count < WORKER_SINK_SLOTS &&
+		c->sink.pinned_bytes < WORKER_SINK_BYTES;
+}
+
+static void conn_consume(struct worker *w, struct worker_conn *c, uint64_t n)
+{
+	w->n.bytes_read += n;
+	tcp_rx_consume(w->tcp, c->tcp, (uint32_t)n);
+}
+
+static bool conn_swallow(struct worker *w, struct worker_conn *c)
+{
+	uint64_t n = base_min_u64(c->swallow_bytes, tcp_rx_bytes(c->tcp));
+
+	conn_consume(w, c, n);
+	c->swallow_bytes -= n;
+	if (c->swallow_bytes > 0)
+		return false;
+	c->state = WORKER_CONN_COMMAND;
+	return true;
+}
+
+// Collects the front of the input into the scratch buffer, for a line that spans mbufs.
+static uint32_t conn_gather(struct worker *w, const struct worker_conn *c)
+{
+	uint32_t done = 0;
+
+	for (const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
+		m != NULL && done < WORKER_SCRATCH_BYTES; m = m->next) {
+		uint32_t n = (uint32_t)base_min_u64(m->data_len, WORKER_SCRATCH_BYTES - done);
+
+		memcpy(w->scratch + done, rte_pktmbuf_mtod(m, const char *), n);
+		done += n;
+	}
+	return done;
+}
+
+// Does what a parsed request asks for. False: a slot or a credit is missing, try again later.
+static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, const char *rest, uint32_t rest_bytes)
+{
+	uint32_t taken = 0;
+	uint64_t hash;
+
+	switch ((enum proto_op)r->op) {
+	case PROTO_OP_SET:
+		if (!worker_fill_begin(w, c, o, r, rest, rest_bytes, &taken))
+			return false;
+		break;
+	case PROTO_OP_STATS:
+	case PROTO_OP_FLUSH_ALL:
+		if (!worker_gather_begin(w, &c->sink, o, r))
+			return false;
+		break;
+	case PROTO_OP_QUIT:
+	case PROTO_OP_CLOSE:
+		if (base_list_empty(&w->slots_free))
+			return false;
+		if (r->reply_text != NULL)
+			worker_reply_text(w, &c->sink, o, r->reply_text);
+		c->state = WORKER_CONN_QUIT;
+		break;
+	default:
+		if (!worker_dispatch_ready(w, worker_request_owner(w, r, &hash)))
+			return false;
+		if (r->op == PROTO_OP_GET && r->first_key)
+			worker_out_mark(o);
+		if (r->rollback)
+			worker_rollback(w, &c->sink, o);
+		worker_dispatch(w, &c->sink, o, r);
+		if (r->swallow_bytes > 0) {
+			c->swallow_bytes = r->swallow_bytes;
+			c->state = WORKER_CONN_SWALLOW;
+		}
+	}
+	conn_consume(w, c, r->consumed + taken);
+	return true;
+}
+
+enum conn_step { CONN_STEP_ON, CONN_STEP_WAIT, CONN_STEP_STALL };
+
+// One request from the front of the input.
+static enum conn_step conn_command(struct worker *w, struct worker_conn *c, struct worker_out *o)
+{
+	struct rte_mbuf *m = tcp_rx_peek(c->tcp);
+	struct proto_parser parser = c->parser; // given back only when the request is taken
+	struct proto_request r;
+	const char *data;
+	uint32_t len;
+	enum proto_verdict v;
+
+	if (m == NULL)
+		return CONN_STEP_WAIT;
+	data = rte_pktmbuf_mtod(m, const char *);
+	len = m->data_len;
+	v = proto_parse(&parser, data, len, &r);
+	if (v == PROTO_MORE && r.consumed == 0 && m->next != NULL) {
+		data = w->scratch;
+		len = conn_gather(w, c);
+		parser = c->parser;
+		v = proto_parse(&parser, data, len, &r);
+	}
+	if (v == PROTO_MORE) {
+		c->parser = parser;
+		conn_consume(w, c, r.consumed);
+		return r.consumed > 0 && tcp_rx_bytes(c->tcp) > 0 ? CONN_STEP_ON : CONN_STEP_WAIT;
+	}
+	if (!conn_request(w, c, o, &r, data + r.consumed, len - (uint32_t)r.consumed))
+		return CONN_STEP_STALL;
+	c->parser = parser;
+	return CONN_STEP_ON;
+}
+
+static enum conn_step conn_step(struct worker *w, struct worker_conn *c, struct worker_out *o)
+{
+	switch ((enum worker_conn_state)c->state) {
+	case WORKER_CONN_COMMAND:
+		return conn_may_parse(c) ? conn_command(w, c, o) : CONN_STEP_WAIT;
+	case WORKER_CONN_FILL:
+		return worker_fill_continue(w, c, o) ? CONN_STEP_ON : CONN_STEP_WAIT;
+	case WORKER_CONN_SWALLOW:
+		return conn_swallow(w, c) ? CONN_STEP_ON : CONN_STEP_WAIT;
+	case WORKER_CONN_RESERVE:
+	case WORKER_CONN_QUIT:
+	case WORKER_CONN_SHUT:
+		break;
+	}
+	return CONN_STEP_WAIT;
+}
+
+// All input that there is and may be taken now.
+static void conn_input(struct worker *w, struct worker_conn *c, struct worker_out *o)
+{
+	enum conn_step step = CONN_STEP_ON;
+
+	for (unsigned n = 0; step == CONN_STEP_ON; n++) {
+		if (n == WORKER_CONN_REQUESTS) {
+			worker_conn_stall(w, c); // others' turn
+			return;
+		}
+		step = conn_step(w, c, o);
+	}
+	if (step == CONN_STEP_STALL) {
+		worker_conn_stall(w, c);
+		return;
+	}
+	// The peer will send no more, and what it sent is used up but for a broken end.
+	if (c->peer_fin &&
+		(c->state == WORKER_CONN_COMMAND ? conn_may_parse(c)
+						 : c->state == WORKER_CONN_FILL ||
+					c->state == WORKER_CONN_SWALLOW)) {
+		worker_fill_abandon(w, c);
+		c->state = WORKER_CONN_QUIT;
+	}
+}
+
+static void conn_finish(struct worker *w, struct worker_conn *c)
+{
+	if (c->state == WORKER_CONN_QUIT) {
+		// Input that nobody will read must not keep the window shut.
+		tcp_rx_consume(w->tcp, c->tcp, tcp_rx_bytes(c->tcp));
+		if (base_list_empty(&c->sink.slots)) {
+			c->state = WORKER_CONN_SHUT;
+			tcp_shutdown(w->tcp, c->tcp);
+		}
+	} else if (c->state == WORKER_CONN_SHUT) {
+		tcp_rx_consume(w->tcp, c->tcp, tcp_rx_bytes(c->tcp));
+	}
+}
+
+void worker_conn_resume(struct worker *w, struct worker_conn *c)
+{
+	struct worker_out o;
+	bool blocked;
+
+	worker_out_init(&o, tcp_send_room(c->tcp), tcp_mss(c->tcp), 0);
+	worker_out_sink(w, &o, &c->sink);
+	conn_input(w, c, &o);
+	w->n.bytes_written += o.bytes;
+	if (o.first != NULL)
+		tcp_send(w->tcp, c->tcp, o.first);
+	// Room is left but a ready reply is not out: mbufs are short, nobody else will wake us.
+	blocked = !base_list_empty(&c->sink.slots) && o.bytes < o.room &&
+		base_container_of(c->sink.slots.next, struct worker_slot, node)->state ==
+			WORKER_SLOT_READY;
+	if (blocked)
+		worker_conn_stall(w, c);
+	conn_finish(w, c);
+}
+
+void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events)
+{
+	struct worker_conn *c = tcp_user(t);
+
+	if (c == NULL && (events & TCP_EV_ACCEPTED)) {
+		c = conn_open(w, t);
+		if (c == NULL)
+			tcp_abort(w->tcp, t);
+	}
+	if (events & TCP_EV_CLOSED) {
+		if (c != NULL)
+			worker_conn_close(w, c);
+		tcp_release(w->tcp, t);
+		return;
+	}
+	if (c == NULL)
+		return;
+	if (events & TCP_EV_FIN)
+		c->peer_fin = true;
+	worker_conn_resume(w, c);
+}
+
+unsigned worker_conn_stalled_turn(struct worker *w)
+{
+	struct base_list batch;
+	unsigned n = 0;
+
+	// Those that stall again go to the end of the worker's list, not of the batch.
+	base_list_init(&batch);
+	while (n < WORKER_STALLED_BATCH && !base_list_empty(&w->stalled)) {
+		base_list_append(&batch, base_list_pop(&w->stalled));
+		n++;
+	}
+	while (!base_list_empty(&batch)) {
+		struct base_list *node = base_list_pop(&batch);
+
+		worker_conn_resume(w, base_container_of(node, struct worker_conn, stalled_node));
+	}
+	return n;
+}
+
+void worker_conns_reset(struct worker *w)
+{
+	base_list_for_each_safe (node, tmp, &w->conns) {
+		struct worker_conn *c = base_container_of(node, struct worker_conn, node);
+		struct tcp_conn *t = c->tcp;
+
+		worker_conn_close(w, c);
+		tcp_abort(w->tcp, t);
+	}
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One parsed request to the shard of its key, and its reply into its place in the order.
+
+#include "worker/worker_internal.h"
+
+unsigned worker_request_owner(const struct worker *w, const struct proto_request *r, uint64_t *hash)
+{
+	switch ((enum proto_op)r->op) {
+	case PROTO_OP_GET:
+	case PROTO_OP_SET:
+	case PROTO_OP_DELETE:
+	case PROTO_OP_ARITH:
+	case PROTO_OP_TOUCH:
+	case PROTO_OP_META_GET:
+	case PROTO_OP_META_DEBUG:
+		*hash = base_hash(r->key, r->key_len);
+		return worker_of_hash(*hash, w->count);
+	default:
+		*hash = 0;
+		return w->id;
+	}
+}
+
+bool worker_dispatch_ready(const struct worker *w, unsigned owner)
+{
+	if (base_list_empty(&w->slots_free))
+		return false;
+	return owner == w->id || worker_credit(w, owner);
+}
+
+void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r, struct exec_result *res)
+{
+	struct proto_reply reply;
+	uint32_t emitted = 0;
+	struct worker_slot *keep;
+
+	proto_compose(r, &res->proto, w->head, &reply);
+	if (base_likely(base_list_empty(&sink->slots))) {
+		uint32_t value_bytes = reply.value ? res->proto.value_bytes : 0;
+		uint32_t total = reply.head_len + value_bytes + reply.tail_len;
+		uint32_t done = worker_out_append(w, o, w->head, reply.head_len);
+
+		if (done == reply.head_len && value_bytes > 0)
+			done += worker_out_append(w, o, store_item_value(res->item), value_bytes);
+		if (done == reply.head_len + value_bytes)
+			done += worker_out_append(w, o, reply.tail, reply.tail_len);
+		if (base_likely(done == total)) {
+			if (res->item != NULL)
+				store_unref(w->store, res->item);
+			return;
+		}
+		emitted = done;
+	}
+	keep = worker_slot_take(w, sink);
+	base_assert(keep != NULL); // worker_dispatch_ready was asked
+	keep->req.op = r->op;      // what a rollback looks at
+	keep->req.meta = r->meta;
+	keep->req.first_key = r->first_key;
+	worker_slot_result_set(keep, w->head, &reply, res, emitted);
+}
+
+void worker_reply_text(
+	struct worker *w, struct worker_sink *sink, struct worker_out *o, const char *text)
+{
+	uint32_t len = (uint32_t)strlen(text), done = 0;
+	struct worker_slot *s;
+
+	if (base_list_empty(&sink->slots)) {
+		done = worker_out_append(w, o, text, len);
+		if (done == len)
+			return;
+	}
+	s = worker_slot_take(w, sink);
+	base_assert(s != NULL);
+	base_assert(len <= sizeof(s->head));
+	memcpy(s->head, text, len);
+	s->req.op = PROTO_OP_REPLY;
+	s->reply.head_len = (uint16_t)len;
+	s->emitted = done;
+	s->state = WORKER_SLOT_READY;
+}
+
+void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r)
+{
+	struct worker_slot *s;
+	unsigned owner;
+	uint64_t hash;
+
+	w->n.requests++;
+	if (r->op == PROTO_OP_REPLY) {
+		w->n.protocol_errors++;
+		if (r->reply_text != NULL)
+			worker_reply_text(w, sink, o, r->reply_text);
+		return;
+	}
+	owner = worker_request_owner(w, r, &hash);
+	if (base_likely(owner == w->id)) {
+		exec_apply(&w->exec, r, hash, &w->result);
+		worker_reply_local(w, sink, o, r, &w->result);
+		return;
+	}
+	w->n.requests_remote++;
+	s = worker_slot_take(w, sink);
+	base_assert(s != NULL);
+	worker_slot_request_set(s, r, hash);
+	s->owner = (uint16_t)owner;
+	worker_msg_send(w, s, WORKER_MSG_APPLY);
+}
+
+// A retrieval line failed after some of its keys: memcached answers the error alone. What has left
+// for the network stays; the rest is taken back.
+void worker_rollback(struct worker *w, struct worker_sink *sink, struct worker_out *o)
+{
+	worker_out_rollback(o);
+	for (struct base_list *n = sink->slots.prev; n != &sink->slots; n = n->prev) {
+		struct worker_slot *s = base_container_of(n, struct worker_slot, node);
+
+		if (s->emitted == 0 && s->req.op == PROTO_OP_GET && !s->req.meta)
+			s->drop = true;
+		else
+			break;
+		if (s->req.first_key)
+			break;
+	}
+}

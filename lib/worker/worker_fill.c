@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Receiving a value: straight from the mbufs into the item (own shard, or reserved on the owner),
+// or into a buffer that travels to the owner with the request (small values).
+
+#include "worker/worker_internal.h"
+
+// The whole value lies in the bytes at hand: reserve, copy, commit, without a slot.
+static void fill_at_once(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, uint64_t hash, const char *value)
+{
+	struct store_item *it;
+
+	exec_reserve(&w->exec, r, hash, &it, &w->result);
+	if (it != NULL && proto_data_end_valid(value + r->value_bytes)) {
+		memcpy(store_item_value(it), value, r->value_bytes);
+		exec_commit(&w->exec, r, hash, it, &w->result);
+	} else if (it != NULL) {
+		store_abort(w->store, it);
+		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};
+	}
+	worker_reply_local(w, &c->sink, o, r, &w->result);
+}
+
+// The reply is an error; the value, which is on its way, is dropped.
+static void fill_refuse(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, struct exec_result *res)
+{
+	c->swallow_bytes = (uint64_t)r->value_bytes + 2;
+	c->state = WORKER_CONN_SWALLOW;
+	worker_reply_local(w, &c->sink, o, r, res);
+}
+
+static bool fill_local(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, uint64_t hash)
+{
+	struct worker_slot *s;
+	struct store_item *it;
+
+	exec_reserve(&w->exec, r, hash, &it, &w->result);
+	if (it == NULL) {
+		fill_refuse(w, c, o, r, &w->result);
+		return true;
+	}
+	s = worker_slot_take(w, &c->sink);
+	base_assert(s != NULL);
+	worker_slot_request_set(s, r, hash);
+	s->state = WORKER_SLOT_FILL;
+	s->item = it;
+	s->value = store_item_value(it);
+	c->fill_slot = s;
+	c->fill_done = 0;
+	c->state = WORKER_CONN_FILL;
+	return true;
+}
+
+static bool fill_remote(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, uint64_t hash, unsigned owner)
+{
+	struct worker_slot *s;
+	char *payload = NULL;
+
+	if (r->value_bytes <= WORKER_GATHER_BYTES) {
+		payload = mem_try_alloc(w->mem, MEM_INPUT, r->value_bytes + 1, NULL);
+		if (payload == NULL) {
+			w->result = (struct exec_result){.proto.status = PROTO_NO_MEMORY};
+			fill_refuse(w, c, o, r, &w->result);
+			return true;
+		}
+	}
+	s = worker_slot_take(w, &c->sink);
+	base_assert(s != NULL);
+	worker_slot_request_set(s, r, hash);
+	s->owner = (uint16_t)owner;
+	c->fill_slot = s;
+	c->fill_done = 0;
+	w->n.requests_remote++;
+	if (payload != NULL) {
+		s->state = WORKER_SLOT_FILL;
+		s->payload = payload;
+		s->payload_bytes = r->value_bytes + 1;
+		c->state = WORKER_CONN_FILL;
+	} else {
+		c->state = WORKER_CONN_RESERVE;
+		worker_msg_send(w, s, WORKER_MSG_RESERVE);
+	}
+	return true;
+}
+
+bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, const char *rest, uint32_t rest_bytes, uint32_t *taken)
+{
+	uint64_t hash;
+	unsigned owner = worker_request_owner(w, r, &hash);
+
+	*taken = 0;
+	if (!worker_dispatch_ready(w, owner))
+		return false;
+	w->n.requests++;
+	if (owner != w->id)
+		return fill_remote(w, c, o, r, hash, owner);
+	if (rest_bytes >= (uint64_t)r->value_bytes + 2) {
+		fill_at_once(w, c, o, r, hash, rest);
+		*taken = r->value_bytes + 2;
+		return true;
+	}
+	return fill_local(w, c, o, r, hash);
+}
+
+static void fill_finish_local(struct worker *w, struct worker_slot *s, bool valid)
+{
+	struct proto_reply reply;
+
+	if (valid) {
+		exec_commit(&w->exec, &s->req, s->hash, s->item, &w->result);
+	} else {
+		store_abort(w->store, s->item);
+		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};
+	}
+	s->value = NULL;
+	proto_compose(&s->req, &w->result.proto, w->head, &reply);
+	worker_slot_result_set(s, w->head, &reply, &w->result, 0);
+}
+
+static void fill_finish(struct worker *w, struct worker_conn *c)
+{
+	struct worker_slot *s = c->fill_slot;
+	bool valid = proto_data_end_valid(c->fill_end);
+
+	c->fill_slot = NULL;
+	c->state = WORKER_CONN_COMMAND;
+	if (s->owner == w->id) {
+		fill_finish_local(w, s, valid);
+	} else if (s->payload == NULL) {
+		s->value = NULL;
+		worker_msg_send(w, s, valid ? WORKER_MSG_COMMIT : WORKER_MSG_ABORT);
+	} else if (valid) {
+		worker_msg_send(w, s, WORKER_MSG_SET);
+	} else {
+		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};
+		proto_compose(&s->req, &w->result.proto, s->head, &s->reply);
+		s->state = WORKER_SLOT_READY;
+	}
+}
+
+bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker_out *o)
+{
+	struct worker_slot *s = c->fill_slot;
+	uint32_t value_bytes = s->req.value_bytes;
+	char *to = s->payload != NULL ? s->payload : store_item_value(s->item);
+	struct rte_mbuf *m;
+
+	while (c->fill_done < value_bytes + 2 && (m = tcp_rx_peek(c->tcp)) != NULL) {
+		const char *from = rte_pktmbuf_mtod(m, const char *);
+		uint32_t n;
+
+		if (c->fill_done < value_bytes) {
+			n = (uint32_t)base_min_u64(m->data_len, value_bytes - c->fill_done);
+			memcpy(to + c->fill_done, from, n);
+		} else {
+			n = 1;
+			c->fill_end[c->fill_done - value_bytes] = *from;
+		}
+		c->fill_done += n;
+		w->n.bytes_read += n;
+		tcp_rx_consume(w->tcp, c->tcp, n);
+	}
+	if (c->fill_done < value_bytes + 2)
+		return false;
+	fill_finish(w, c);
+	worker_out_sink(w, o, &c->sink);
+	return true;
+}
+
+void worker_fill_reserved(struct worker *w, struct worker_slot *s)
+{
+	struct worker_conn *c = (struct worker_conn *)(void *)s->sink;
+
+	base_assert(c->state == WORKER_CONN_RESERVE && c->fill_slot == s);
+	s->state = WORKER_SLOT_FILL;
+	c->state = WORKER_CONN_FILL;
+	worker_conn_resume(w, c);
+}
+
+void worker_fill_refused(struct worker_slot *s)
+{
+	struct worker_conn *c = (struct worker_conn *)(void *)s->sink;
+
+	base_assert(c->state == WORKER_CONN_RESERVE && c->fill_slot == s);
+	c->fill_slot = NULL;
+	c->swallow_bytes = (uint64_t)s->req.value_bytes + 2;
+	c->state = WORKER_CONN_SWALLOW;
+}
+
+// The connection goes away in the middle of a value. A reserve that is still under way finds its
+// sink gone when it comes home, and aborts by itself.
+void worker_fill_abandon(struct worker *w, struct worker_conn *c)
+{
+	struct worker_slot *s = c->fill_slot;
+
+	c->fill_slot = NULL;
+	if (s == NULL || s->state != WORKER_SLOT_FILL)
+		return;
+	if (s->sink != NULL) {
+		s->sink->slot_count--;
+		s->sink = NULL;
+	}
+	base_list_remove(&s->node);
+	s->value = NULL;
+	if (s->payload != NULL) {
+		worker_slot_done(w, s);
+	} else if (s->owner != w->id) {
+		worker_msg_send(w, s, WORKER_MSG_ABORT);
+	} else {
+		store_abort(w->store, s->item);
+		s->item = NULL;
+		worker_slot_free(w, s);
+	}
+}

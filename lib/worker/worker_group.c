@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What workers of one server share: rings between each two of them, orders, reports, neighbours.
+// Everything here has one writer.
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "worker/worker_internal.h"
+
+#define GROUP_CREDITS 1024
+#define GROUP_FRAMES  2048
+#define GROUP_NEIGHS  16 // a reader further behind than this resolves by itself
+
+// Versioned snapshot: odd while it is written. Copied by words, so that a torn read is detected
+// and never undefined.
+#define GROUP_SNAPSHOT_WORDS(type) ((sizeof(type) + 7) / 8)
+
+struct group_orders { // writer: control core
+	_Alignas(BASE_CACHE_LINE) uint64_t version;
+	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_orders)];
+};
+
+struct group_report { // writer: the worker
+	_Alignas(BASE_CACHE_LINE) uint64_t version;
+	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_report)];
+};
+
+struct group_neighs { // writer: the worker
+	_Alignas(BASE_CACHE_LINE) uint32_t head;
+	uint64_t word[GROUP_NEIGHS][2];
+};
+
+// The rings from one worker to another.
+struct group_link {
+	struct worker_ring *messages, *answers, *frames, *tx;
+};
+
+struct worker_group {
+	unsigned workers;
+	struct group_orders orders[WORKER_MAX];
+	struct group_report report[WORKER_MAX];
+	struct group_neighs neighs[WORKER_MAX];
+	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
+};
+
+static void snapshot_write(uint64_t *version, uint64_t *to, const void *from, size_t bytes)
+{
+	uint64_t v = __atomic_load_n(version, __ATOMIC_RELAXED);
+	const char *p = from;
+
+	__atomic_store_n(version, v + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (size_t i = 0; i < bytes; i += 8) {
+		uint64_t word = 0;
+
+		memcpy(&word, p + i, base_min_u64(8, bytes - i));
+		__atomic_store_n(&to[i / 8], word, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(version, v + 2, __ATOMIC_RELEASE);
+}
+
+// False when a writer was at work: try again.
+static bool snapshot_read(const uint64_t *version, const uint64_t *from, void *to, size_t bytes)
+{
+	uint64_t v = __atomic_load_n(version, __ATOMIC_ACQUIRE);
+	char *p = to;
+
+	if (v & 1)
+		return false;
+	for (size_t i = 0; i < bytes; i += 8) {
+		uint64_t word = __atomic_load_n(&from[i / 8], __ATOMIC_RELAXED);
+
+		memcpy(p + i, &word, base_min_u64(8, bytes - i));
+	}
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(version, __ATOMIC_RELAXED) == v;
+}
+
+static struct worker_ring *ring_open(uint32_t capacity)
+{
+	size_t bytes = (worker_ring_bytes(capacity) + 63) & ~(size_t)63;
+	struct worker_ring *r = aligned_alloc(BASE_CACHE_LINE, bytes);
+
+	if (r != NULL)
+		worker_ring_init(r, capacity);
+	return r;
+}
+
+static int link_open(struct group_link *l, const struct worker_group_options *opt)
+{
+	uint32_t credits = opt->credits ? opt->credits : GROUP_CREDITS;
+	uint32_t frames = opt->frames ? opt->frames : GROUP_FRAMES;
+
+	l->messages = ring_open(credits);
+	l->answers = ring_open(credits);
+	l->frames = ring_open(frames);
+	l->tx = ring_open(frames);
+	return l->messages && l->answers && l->frames && l->tx ? 0 : -ENOMEM;
+}
+
+int worker_group_open(struct worker_group **out, const struct worker_group_options *opt)
+{
+	struct worker_group *g;
+
+	if (opt->workers == 0 || opt->workers > WORKER_MAX)
+		return -EINVAL;
+	g = aligned_alloc(BASE_CACHE_LINE, sizeof(*g));
+	if (g == NULL)
+		return -ENOMEM;
+	memset(g, 0, sizeof(*g));
+	g->workers = opt->workers;
+	for (unsigned a = 0; a < g->workers; a++) {
+		for (unsigned b = 0; b < g->workers; b++) {
+			if (a != b && link_open(&g->link[a][b], opt) < 0) {
+				base_error(
+					"no memory for the rings between %u workers", g->workers);
+				worker_group_close(g);
+				return -ENOMEM;
+			}
+		}
+	}
+	*out = g;
+	return 0;
+}
+
+void worker_group_close(struct worker_group *g)
+{
+	for (unsigned a = 0; a < g->workers; a++) {
+		for (unsigned b = 0; b < g->workers; b++) {
+			free(g->link[a][b].messages);
+			free(g->link[a][b].answers);
+			free(g->link[a][b].frames);
+			free(g->link[a][b].tx);
+		}
+	}
+	free(g);
+}
+
+void worker_group_peers_set(struct worker_group *g, struct worker *w)
+{
+	w->count = g->workers;
+	for (unsigned i = 0; i < g->workers; i++) {
+		struct worker_peer *p = &w->peer[i];
+
+		base_list_init(&p->waiting);
+		p->in_flight = 0;
+		p->send = g->link[w->id][i].messages;
+		p->recv = g->link[i][w->id].messages;
+		p->answer_send = g->link[w->id][i].answers;
+		p->answer_recv = g->link[i][w->id].answers;
+		p->frames_send = g->link[w->id][i].frames;
+		p->frames_recv = g->link[i][w->id].frames;
+		p->tx_send = g->link[w->id][i].tx;
+		p->tx_recv = g->link[i][w->id].tx;
+	}
+}
+
+void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders)
+{
+	struct group_orders *o = &g->orders[id];
+
+	base_assert(id < g->workers);
+	snapshot_write(&o->version, o->word, orders, sizeof(*orders));
+}
+
+void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out)
+{
+	struct group_report *r = &g->report[id];
+
+	base_assert(id < g->workers);
+	// A write takes under a microsecond and happens once a millisecond: 1,000 tries are ample.
+	for (int i = 0; i < 1000; i++) {
+		if (snapshot_read(&r->version, r->word, out, sizeof(*out)))
+			return;
+	}
+}
+
+void worker_report_publish(struct worker *w)
+{
+	struct group_report *r = &w->group->report[w->id];
+	struct worker_report rep = {
+		.heartbeat_us = w->now.mono_us,
+		.drained = w->drained,
+		.flush_seq = w->flush_seq,
+	};
+
+	worker_counters_collect(w, &rep.n);
+	snapshot_write(&r->version, r->word, &rep, sizeof(rep));
+}
+
+void worker_orders_read(struct worker *w)
+{
+	struct group_orders *o = &w->group->orders[w->id];
+	struct worker_orders orders;
+
+	if (__atomic_load_n(&o->version, __ATOMIC_RELAXED) == w->orders_version)
+		return;
+	if (!snapshot_read(&o->version, o->word, &orders, sizeof(orders)))
+		return; // next turn
+	w->orders_version = __atomic_load_n(&o->version, __ATOMIC_RELAXED);
+	w->orders = orders;
+}
+
+// A neighbour takes two words: address, then MAC. Each word is written whole, and a reader that was
+// overtaken drops what it read.
+void worker_neigh_post(struct worker *w, const struct worker_neigh *n)
+{
+	struct group_neighs *g = &w->group->neighs[w->id];
+	uint64_t mac = 0;
+	uint32_t at = g->head % GROUP_NEIGHS;
+
+	memcpy(&mac, &n->mac, sizeof(n->mac));
+	__atomic_store_n(&g->word[at][0], n->ip, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->word[at][1], mac, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->head, g->head + 1, __ATOMIC_RELEASE);
+}
+
+bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out)
+{
+	struct group_neighs *g = &w->group->neighs[from];
+	uint32_t head = __atomic_load_n(&g->head, __ATOMIC_ACQUIRE);
+	uint32_t seen = w->neigh_seen[from];
+	uint64_t mac;
+
+	if (seen == head)
+		return false;
+	if (head - seen > GROUP_NEIGHS / 2)
+		seen = head - GROUP_NEIGHS / 2;
+	out->ip = (rte_be32_t)__atomic_load_n(&g->word[seen % GROUP_NEIGHS][0], __ATOMIC_RELAXED);
+	mac = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][1], __ATOMIC_RELAXED);
+	memcpy(&out->mac, &mac, sizeof(out->mac));
+	w->neigh_seen[from] = seen + 1;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&g->head, __ATOMIC_RELAXED) - seen <= GROUP_NEIGHS;
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of lib/worker share. See docs/modules/worker.md.
+#pragma once
+
+#include "base/base.h"
+#include "worker/worker.h"
+#include "worker/worker_ring.h"
+
+#define WORKER_BURST           32
+#define WORKER_SLOTS           4096       // of a worker
+#define WORKER_SINK_SLOTS      256        // replies that one connection may have waiting
+#define WORKER_SINK_BYTES      (4u << 20) // value bytes that these may pin before parsing stops
+#define WORKER_GATHER_BYTES    16384      // sets up to this travel whole to another shard
+#define WORKER_CONN_REQUESTS   1024       // one connection, one turn
+#define WORKER_STALLED_BATCH   64
+#define WORKER_INBOX_BATCH     256
+#define WORKER_UPKEEP_ITEMS    32
+#define WORKER_DGRAMS          1024
+#define WORKER_UDP_REPLY_BYTES (4u << 20)
+#define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
+#define WORKER_REPORT_US       1000
+
+// ---- sinks: who gets replies
+// ----------------------------------------------------------------------
+struct worker_sink {
+	struct base_list slots; // replies not yet written, in request order
+	uint32_t slot_count;
+	uint32_t pinned_bytes; // of values in finished slots
+	bool udp;
+};
+
+enum worker_conn_state {
+	WORKER_CONN_COMMAND, // at a command line
+	WORKER_CONN_FILL,    // receiving a value
+	WORKER_CONN_RESERVE, // another shard is asked for an item: nothing is parsed meanwhile
+	WORKER_CONN_SWALLOW, // dropping the body of a refused set
+	WORKER_CONN_QUIT,    // parses no more; FIN once the replies are out
+	WORKER_CONN_SHUT,    // FIN is queued
+};
+
+struct worker_conn {
+	struct worker_sink sink; // first: a sink is a connection or a datagram by its flag
+	struct base_list node;   // of worker.conns
+	struct base_list stalled_node;
+	struct tcp_conn *tcp;
+	struct worker_slot *fill_slot; // FILL, RESERVE: request and destination
+	uint64_t swallow_bytes;
+	struct proto_parser parser;
+	uint32_t fill_done; // value bytes and the two behind them, received so far
+	uint8_t state;      // enum worker_conn_state
+	bool peer_fin;
+	char fill_end[2];
+};
+
+struct worker_dgram {
+	struct worker_sink sink; // first
+	struct base_list node;   // free list
+	struct net_packet from;
+	struct rte_mbuf *early, *early_last; // replies composed before the first one had to wait
+	uint32_t early_bytes;
+	uint16_t early_mbufs;
+	uint16_t request_id;
+};
+
+// ---- slots
+// -----------------------------------------------------------------------------------------
+enum worker_msg {
+	WORKER_MSG_APPLY,   // run req; its reply comes back
+	WORKER_MSG_SET,     // reserve, copy payload, commit
+	WORKER_MSG_RESERVE, // -> item to fill, or a refusal composed
+	WORKER_MSG_COMMIT,  // item is filled
+	WORKER_MSG_ABORT,   // item is given up; composes res.status as the reply
+	WORKER_MSG_RELEASE, // a reference on item is given back
+	WORKER_MSG_COUNT,   // copy counters to gather
+	WORKER_MSG_FLUSH,   // flush the shard
+};
+
+enum worker_slot_state {
+	WORKER_SLOT_FREE,
+	WORKER_SLOT_AWAY,  // at another worker, or waiting for credit
+	WORKER_SLOT_FILL,  // its value is being received
+	WORKER_SLOT_READY, // the reply can be written
+};
+
+struct worker_gather; // one stats or flush_all over all shards
+
+struct worker_slot {
+	// -- requester alone
+	struct base_list node;    // sink.slots, a free list
+	struct base_list waiting; // worker_peer.waiting
+	struct worker_sink *sink; // NULL: nobody waits any more
+	struct worker_gather *gather;
+	uint32_t emitted;      // bytes of the reply already written
+	uint16_t owner;        // shard of the key
+	uint8_t state;         // enum worker_slot_state
+	uint8_t payload_class; // enum mem_class
+	bool drop;             // rolled back: emit nothing
+	bool item_held;        // `item` holds a reference (or a reservation) to give back
+	// -- message part: the holder's
+	_Alignas(BASE_CACHE_LINE) uint64_t hash;
+	struct store_item *item;
+	char *payload; // of a small set: value_bytes; of a gather: its text. Requester's memory
+	uint32_t payload_bytes;
+	uint32_t value_bytes; // of the reply
+	const char *value;
+	uint8_t msg;     // enum worker_msg
+	uint8_t refused; // RESERVE: no item, the reply is composed
+	struct proto_reply reply;
+	struct proto_request req;
+	char head[PROTO_HEAD_MAX];
+};
+
+struct worker_gather {
+	struct worker_slot *slot; // the reply's place in its sink
+	unsigned missing;         // shards that have not answered
+	bool stats;
+	char args[64];
+	uint16_t args_len;
+	struct worker_counters sum;
+	struct worker_counters part[]; // one a shard, written by it while it holds the slot
+};
+
+// ---- output builder
+// ---------------------------------------------------------------------------------- Collects reply
+// bytes into mbufs of at most `chunk` bytes each, with `prefix` bytes left in front of each for a
+// UDP frame.
+struct worker_out {
+	struct rte_mbuf *first, *last;
+	uint32_t bytes; // payload bytes, prefixes aside
+	uint32_t room;  // most payload bytes to take
+	uint16_t chunk, prefix;
+	uint16_t mbufs;
+	// where the present retrieval line began, for a rollback
+	struct rte_mbuf *mark_last;
+	uint32_t mark_bytes;
+	uint16_t mark_len, mark_mbufs;
+	bool marked;
+};
+
+// ---- peers
+// -------------------------------------------------------------------------------------------
+struct worker_peer {                     // one a worker and other worker
+	struct worker_ring *send, *recv; // slots: ours going out; theirs and ours coming in
+	struct worker_ring *answer_send, *answer_recv; // theirs going home; ours coming home
+	struct worker_ring *frames_send, *frames_recv; // steered frames
+	struct worker_ring *tx_send, *tx_recv;         // frames for a queue that the peer owns
+	struct base_list waiting;                      // our slots without credit
+	uint32_t in_flight;
+};
+
+struct worker_neigh { // told to all workers
+	rte_be32_t ip;
+	struct rte_ether_addr mac;
+};
+
+struct worker {
+	unsigned id, count;
+	struct worker_group *group;
+	const struct port_queue *queue;
+	const struct port *port;
+	const struct worker_settings *settings;
+	struct mem_domain *mem;
+	struct store *store;
+	struct net *net;
+	struct tcp *tcp;
+	struct exec exec;
+	struct base_now now;
+	uint64_t net_deadline_us, tcp_deadline_us, report_us;
+	bool steer; // frames are hashed in software
+	bool stopping, drained, busy;
+	unsigned tx_owner; // the worker whose queue sends for us
+	uint32_t neigh_seen[WORKER_MAX];
+	struct net_tx tx;
+
+	struct base_list conns;
+	struct base_list stalled;
+	struct base_list slots_free, dgrams_free;
+	unsigned slots_out; // not in slots_free
+	unsigned gathers_out;
+	struct worker_slot *slots;
+	struct worker_dgram *dgrams;
+	struct worker_peer *peer; // [count]; own entry unused
+
+	struct worker_orders orders; // the last copy
+	uint64_t orders_version;
+	uint64_t flush_seq;
+	struct worker_counters
+		n; // own fields; the modules' are joined in by worker_counters_collect
+	struct exec_result result;
+	char head[PROTO_HEAD_MAX];
+	char scratch[WORKER_SCRATCH_BYTES];
+	char datagram[65536];
+};
+
+// ---- worker_slot.c: pool and queue
+// ---------------------------------------------------------------------
+int worker_slots_open(struct worker *w);
+void worker_slots_close(struct worker *w);
+// NULL when all are in use. Appended to the sink's queue when sink is not NULL.
+struct worker_slot *worker_slot_take(struct worker *w, struct worker_sink *sink);
+void worker_slot_free(struct worker *w, struct worker_slot *s);
+// Gives back what a finished slot holds (payload, item) and the slot, now or by a release.
+void worker_slot_done(struct worker *w, struct worker_slot *s);
+// Copies what of a request a slot needs; key and opaque included.
+void worker_slot_request_set(struct worker_slot *s, const struct proto_request *r, uint64_t hash);
+// Puts a local result into a slot, `emitted` bytes of which are already written.
+void worker_slot_result_set(struct worker_slot *s, const char *head,
+	const struct proto_reply *reply, struct exec_result *res, uint32_t emitted);
+// Takes every slot from a sink that goes away.
+void worker_sink_orphan(struct worker *w, struct worker_sink *sink);
+void worker_sink_init(struct worker_sink *sink, bool udp);
+
+// ---- worker_out.c
+// ----------------------------------------------------------------------------------------
+void worker_out_init(struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix);
+// Copies at most n bytes, bounded by room and mbufs; returns how many were taken.
+uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n);
+void worker_out_mark(struct worker_out *o);
+void worker_out_rollback(struct worker_out *o);
+// Writes on from s->emitted; true when the slot's reply is complete.
+bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot *s);
+// Writes every ready slot at the front of the queue. True when the queue is empty.
+bool worker_out_sink(struct worker *w, struct worker_out *o, struct worker_sink *sink);
+
+// ---- worker_dispatch.c: one request to its shard
+// ------------------------------------------------------------ Runs or sends r; the reply goes to
+// o, or to a slot of the sink. A slot must be free and, for another shard, a credit
+// (worker_dispatch_ready).
+void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r);
+// The shard of r's key; own id when it has none.
+unsigned worker_request_owner(
+	const struct worker *w, const struct proto_request *r, uint64_t *hash);
+// Whether worker_dispatch (or a set) can go on now: slots, and a credit towards that owner.
+bool worker_dispatch_ready(const struct worker *w, unsigned owner);
+// Writes a finished local result in order.
+void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r, struct exec_result *res);
+// A reply of text alone (constant).
+void worker_reply_text(
+	struct worker *w, struct worker_sink *sink, struct worker_out *o, const char *text);
+void worker_rollback(struct worker *w, struct worker_sink *sink, struct worker_out *o);
+
+// ---- worker_msg.c: between workers
+// ---------------------------------------------------------------------------
+bool worker_credit(const struct worker *w, unsigned owner);
+// Sends a slot to its owner; without credit it waits in order.
+void worker_msg_send(struct worker *w, struct worker_slot *s, enum worker_msg msg);
+// Serves the peers' messages and takes our slots home. Returns how many.
+unsigned worker_msg_turn(struct worker *w);
+void worker_msg_publish(struct worker *w);
+void worker_sink_resume(struct worker *w, struct worker_sink *sink);
+
+// ---- worker_conn.c, worker_fill.c: TCP connections
+// ----------------------------------------------------------
+void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events);
+// A slot of it came home, or a resource is back: writes and parses on.
+void worker_conn_resume(struct worker *w, struct worker_conn *c);
+void worker_conn_stall(struct worker *w, struct worker_conn *c);
+unsigned worker_conn_stalled_turn(struct worker *w);
+void worker_conn_close(struct worker *w, struct worker_conn *c);
+void worker_conns_reset(struct worker *w);
+// False: no slot or credit, nothing was done.
+bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r, const char *rest, uint32_t rest_bytes, uint32_t *taken);
+// Takes value bytes from the input; true when the connection is back at a command line.
+bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker_out *o);
+// The answer to a reserve came home: an item to fill, or a refusal.
+void worker_fill_reserved(struct worker *w, struct worker_slot *s);
+void worker_fill_refused(struct worker_slot *s);
+void worker_fill_abandon(struct worker *w, struct worker_conn *c);
+
+// ---- worker_udp.c
+// ------------------------------------------------------------------------------------------
+int worker_dgrams_open(struct worker *w);
+void worker_dgrams_close(struct worker *w);
+void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt);
+void worker_dgram_resume(struct worker *w, struct worker_dgram *d);
+
+// ---- worker_gather.c, worker_stats.c
+// ----------------------------------------------------------------------- stats, flush_all: false
+// when a slot or credit is missing (nothing was done).
+bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r);
+void worker_gather_home(struct worker *w, struct worker_slot *s);
+void worker_counters_collect(struct worker *w, struct worker_counters *out);
+// Writes the reply of `stats ARGS`; returns its length, at most `size`.
+#define WORKER_STATS_MAX 16384
+size_t worker_stats_write(const struct worker *w, const struct worker_counters *sum,
+	const char *args, size_t args_len, char *buf, size_t size);
+
+// ---- worker_steer.c: frames between workers
+// ---------------------------------------------------------------- True when m was passed on (or
+// dropped and counted).
+bool worker_steer(struct worker *w, struct rte_mbuf *m);
+unsigned worker_steer_turn(struct worker *w);
+void worker_steer_publish(struct worker *w);
+void worker_steer_close(struct worker *w);
+void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count);
+void worker_neigh_tell(struct worker *w, rte_be32_t ip, const struct rte_ether_addr *mac);
+unsigned worker_neigh_turn(struct worker *w);
+// One frame into net, from the device or a peer.
+void worker_frame_input(struct worker *w, struct rte_mbuf *m);
+
+// ---- worker_group.c
+// ------------------------------------------------------------------------------------------
+void worker_group_peers_set(struct worker_group *g, struct worker *w);
+void worker_report_publish(struct worker *w);
+void worker_orders_read(struct worker *w);
+void worker_neigh_post(struct worker *w, const struct worker_neigh *n);
+bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out);

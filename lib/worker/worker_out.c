@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Replies into mbufs: one mbuf for each segment or datagram.
+
+#include "worker/worker_internal.h"
+
+#define OUT_MBUFS_MAX 8192
+
+void worker_out_init(struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix)
+{
+	memset(o, 0, sizeof(*o));
+	o->room = room;
+	o->chunk = chunk;
+	o->prefix = prefix;
+}
+
+static struct rte_mbuf *out_mbuf_next(struct worker *w, struct worker_out *o)
+{
+	struct rte_mbuf *m;
+
+	if (o->mbufs == OUT_MBUFS_MAX)
+		return NULL;
+	m = rte_pktmbuf_alloc(w->queue->pool);
+	if (base_unlikely(m == NULL))
+		return NULL;
+	base_assert(rte_pktmbuf_tailroom(m) >= o->prefix + o->chunk);
+	m->data_len = o->prefix;
+	m->pkt_len = o->prefix;
+	if (o->last != NULL)
+		o->last->next = m;
+	else
+		o->first = m;
+	o->last = m;
+	o->mbufs++;
+	return m;
+}
+
+uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n)
+{
+	uint32_t done = 0;
+
+	n = (uint32_t)base_min_u64(n, o->room - o->bytes);
+	while (done < n) {
+		struct rte_mbuf *m = o->last;
+		uint32_t part;
+
+		if (m == NULL || m->data_len == o->prefix + o->chunk) {
+			m = out_mbuf_next(w, o);
+			if (m == NULL)
+				break;
+		}
+		part = (uint32_t)base_min_u64(n - done, o->prefix + o->chunk - m->data_len);
+		memcpy(rte_pktmbuf_mtod_offset(m, char *, m->data_len), p + done, part);
+		m->data_len = (uint16_t)(m->data_len + part);
+		m->pkt_len = m->data_len;
+		done += part;
+	}
+	o->bytes += done;
+	return done;
+}
+
+void worker_out_mark(struct worker_out *o)
+{
+	o->marked = true;
+	o->mark_last = o->last;
+	o->mark_bytes = o->bytes;
+	o->mark_len = o->last != NULL ? o->last->data_len : 0;
+	o->mark_mbufs = o->mbufs;
+}
+
+void worker_out_rollback(struct worker_out *o)
+{
+	struct rte_mbuf *rest;
+
+	if (!o->marked)
+		return;
+	rest = o->mark_last != NULL ? o->mark_last->next : o->first;
+	for (struct rte_mbuf *next; rest != NULL; rest = next) {
+		next = rest->next;
+		rest->next = NULL;
+		rte_pktmbuf_free_seg(rest);
+	}
+	o->last = o->mark_last;
+	o->bytes = o->mark_bytes;
+	o->mbufs = o->mark_mbufs;
+	if (o->last != NULL) {
+		o->last->next = NULL;
+		o->last->data_len = o->mark_len;
+		o->last->pkt_len = o->mark_len;
+	} else {
+		o->first = NULL;
+	}
+}
+
+bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot *s)
+{
+	const char *part[3] = {s->head, s->value, s->reply.tail};
+	uint32_t len[3] = {s->reply.head_len, s->value_bytes, s->reply.tail_len};
+	uint32_t at = s->emitted;
+
+	if (s->drop)
+		return true;
+	for (int i = 0; i < 3; i++) {
+		uint32_t n;
+
+		if (at >= len[i]) {
+			at -= len[i];
+			continue;
+		}
+		n = worker_out_append(w, o, part[i] + at, len[i] - at);
+		s->emitted += n;
+		if (n < len[i] - at)
+			return false;
+		at = 0;
+	}
+	return true;
+}
+
+bool worker_out_sink(struct worker *w, struct worker_out *o, struct worker_sink *sink)
+{
+	while (!base_list_empty(&sink->slots)) {
+		struct worker_slot *s =
+			base_container_of(sink->slots.next, struct worker_slot, node);
+
+		if (s->state != WORKER_SLOT_READY || !worker_out_slot(w, o, s))
+			return false;
+		base_assert(sink->pinned_bytes >= s->value_bytes);
+		sink->pinned_bytes -= s->value_bytes;
+		worker_slot_done(w, s);
+	}
+	return true;
+}
