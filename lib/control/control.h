@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// control: configuration registry, memory ledger, telemetry commands.
+//
+// Owner thread: main (the control core), but for control_call, which DPDK's telemetry threads make.
+//
+//	control_config_init(&cfg);
+//	if (control_config_args(&cfg, argc, argv, &rest, err, sizeof(err)) < 0) { ...exit 2 }
+//	control_open(&c, &cfg, group, mem);
+//	for (;;) { control_tick(c, base_now_read()); sleep 1 ms; }
+#pragma once
+
+#include <stdio.h>
+
+#include <rte_telemetry.h>
+
+#include "worker/worker.h"
+
+// ---- configuration
+// -------------------------------------------------------------------------------
+enum control_policy {
+	CONTROL_POLICY_NOEVICTION,
+	CONTROL_POLICY_ALLKEYS_LRU,
+};
+
+#define CONTROL_TEXT_MAX 256
+
+struct control_config { // fields are set by the option table alone
+	uint64_t maxmemory_bytes;
+	uint64_t item_bytes_max;
+	uint64_t tcp_port, udp_port;
+	uint64_t workers;
+	uint64_t conns_max;
+	uint64_t policy; // enum control_policy
+	uint64_t samples;
+	uint64_t idle_sleep_us;
+	uint64_t verbosity;
+	char driver[CONTROL_TEXT_MAX];
+	char file[CONTROL_TEXT_MAX];
+	char address[CONTROL_TEXT_MAX]; // empty: the driver file's
+	char gateway[CONTROL_TEXT_MAX];
+	bool help, version;
+};
+
+void control_config_init(struct control_config *cfg);
+// Reads the command line, after the configuration file that it names. Words after "--" are EAL's:
+// *eal_args gets the index of the first of them (argc: none). 0 or -EINVAL with one line in err.
+int control_config_args(struct control_config *cfg, int argc, char **argv, int *eal_args, char *err,
+	size_t err_len);
+// One option by its name. 0, -ENOENT or -EINVAL with one line in err.
+int control_config_set(
+	struct control_config *cfg, const char *name, const char *value, char *err, size_t err_len);
+// The present value as text. 0 or -ENOENT.
+int control_config_get(const struct control_config *cfg, const char *name, char *buf, size_t len);
+// Whether an option exists and may be changed while serving: 1, 0, or -ENOENT.
+int control_config_live(const char *name);
+// Names in the table's order; NULL at the end.
+const char *control_config_name(unsigned i);
+void control_config_help(FILE *to);
+
+// ---- control core
+// ----------------------------------------------------------------------------------
+struct control;
+
+// cfg, group and mem are borrowed; `driver` is shown in reports. 0 or -errno.
+int control_open(struct control **c, struct control_config *cfg, struct worker_group *group,
+	struct mem_domain *mem, const char *driver);
+void control_close(struct control *c);
+// Reads reports, writes orders, answers posted calls.
+void control_tick(struct control *c, struct base_now now);
+// The server is ready: used_memory now is used_memory_startup.
+void control_ready(struct control *c, struct base_now now);
+// Orders every worker into a phase; true once all report it (WORKER_PHASE_DRAIN).
+void control_phase_set(struct control *c, enum worker_phase phase);
+bool control_drained(const struct control *c);
+
+// Commands and their help lines, for registration; NULL at the end.
+struct control_command {
+	const char *name, *help;
+};
+extern const struct control_command control_commands[];
+// Runs a telemetry command on the control core and waits for it, at most a second. Any thread.
+// 0 or -1, as rte_telemetry wants it.
+int control_call(
+	struct control *c, const char *command, const char *params, struct rte_tel_data *reply);

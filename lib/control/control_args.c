@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line and the configuration file.
+
+#include <errno.h>
+
+#include "control/control_internal.h"
+
+// ---- the file
+// ----------------------------------------------------------------------------------------
+static int config_line(struct control_config *cfg, const char *file, unsigned number, char *line,
+	char *err, size_t err_len)
+{
+	char *save, *name, *value, why[300];
+
+	line[strcspn(line, "#\r\n")] = '\0';
+	name = strtok_r(line, " \t", &save);
+	if (name == NULL)
+		return 0;
+	value = strtok_r(NULL, " \t", &save);
+	if (value == NULL || strtok_r(NULL, " \t", &save) != NULL) {
+		snprintf(err, err_len, "%s:%u: '%s' wants one value", file, number, name);
+		return -EINVAL;
+	}
+	if (strcmp(name, "config") == 0) {
+		snprintf(err, err_len, "%s:%u: a file cannot name another", file, number);
+		return -EINVAL;
+	}
+	if (control_config_set(cfg, name, value, why, sizeof(why)) < 0) {
+		snprintf(err, err_len, "%s:%u: %s", file, number, why);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int config_file_load(struct control_config *cfg, const char *file, char *err, size_t err_len)
+{
+	FILE *f = fopen(file, "re");
+	char line[1024];
+	unsigned number = 0;
+	int rc = 0;
+
+	if (f == NULL) {
+		snprintf(err, err_len, "%s: %s", file, strerror(errno));
+		return -EINVAL;
+	}
+	while (rc == 0 && fgets(line, sizeof(line), f) != NULL)
+		rc = config_line(cfg, file, ++number, line, err, err_len);
+	fclose(f);
+	return rc;
+}
+
+// ---- the command line
+// ---------------------------------------------------------------------------------- Reads the
+// option at argv[*i]; advances past its value.
+static int args_option(struct control_config *cfg, int argc, char **argv, int *i, bool file_only,
+	char *err, size_t err_len)
+{
+	const char *word = argv[*i], *value = NULL;
+	const struct control_option *o = NULL;
+	char name[64], why[256];
+
+	if (word[0] == '-' && word[1] == '-') {
+		size_t n = strcspn(word + 2, "=");
+
+		snprintf(name, sizeof(name), "%.*s", (int)base_min_u64(n, sizeof(name) - 1),
+			word + 2);
+		o = control_option_find(name);
+		value = word[2 + n] == '=' ? word + 2 + n + 1 : NULL;
+	} else if (word[0] == '-' && word[1] != '\0') {
+		o = control_option_letter(word[1]);
+		value = word[2] != '\0' ? word + 2 : NULL;
+	}
+	if (o == NULL) {
+		snprintf(err, err_len, "unknown option '%s' (lcached -h lists them)", word);
+		return -EINVAL;
+	}
+	if (control_option_takes_value(o) && value == NULL) {
+		if (*i + 1 >= argc) {
+			snprintf(err, err_len, "%s wants a value", word);
+			return -EINVAL;
+		}
+		value = argv[++*i];
+	} else if (!control_option_takes_value(o) && value != NULL) {
+		if (word[1] == '-') {
+			snprintf(err, err_len, "%s takes no value", word);
+			return -EINVAL;
+		}
+		// -vv: letters without values may stand together
+		for (const char *p = value; *p != '\0'; p++) {
+			const struct control_option *more = control_option_letter(*p);
+
+			if (more == NULL || control_option_takes_value(more)) {
+				snprintf(err, err_len,
+					"unknown option '%s' (lcached -h lists them)", word);
+				return -EINVAL;
+			}
+			if (!file_only)
+				control_option_value_set(cfg, more, "", why, sizeof(why));
+		}
+	}
+	if (file_only && o->offset != offsetof(struct control_config, file))
+		return 0;
+	if (control_option_value_set(cfg, o, value ? value : "", why, sizeof(why)) < 0) {
+		snprintf(err, err_len, "%s: %s", word, why);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int args_pass(struct control_config *cfg, int argc, char **argv, int *eal_args,
+	bool file_only, char *err, size_t err_len)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			*eal_args = i + 1;
+			return 0;
+		}
+		if (args_option(cfg, argc, argv, &i, file_only, err, err_len) < 0)
+			return -EINVAL;
+	}
+	*eal_args = argc;
+	return 0;
+}
+
+// The command line wins over the file, so the file that it names is read first.
+int control_config_args(
+	struct control_config *cfg, int argc, char **argv, int *eal_args, char *err, size_t err_len)
+{
+	if (args_pass(cfg, argc, argv, eal_args, true, err, err_len) < 0)
+		return -EINVAL;
+	if (cfg->file[0] != '\0' && config_file_load(cfg, cfg->file, err, err_len) < 0)
+		return -EINVAL;
+	if (args_pass(cfg, argc, argv, eal_args, false, err, err_len) < 0)
+		return -EINVAL;
+	if (cfg->tcp_port == 0 && cfg->udp_port == 0) {
+		snprintf(err, err_len, "port and udp-port are both 0: nothing to serve");
+		return -EINVAL;
+	}
+	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2 / cfg->workers) {
+		snprintf(err, err_len,
+			"item-size-max: %llu is more than half of a worker's part of maxmemory "
+			"(%llu)",
+			(unsigned long long)cfg->item_bytes_max,
+			(unsigned long long)(cfg->maxmemory_bytes / cfg->workers));
+		return -EINVAL;
+	}
+	return 0;
+}

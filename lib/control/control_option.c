@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The option table, and what is read from it: values checked and set, shown, listed.
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "control/control_internal.h"
+
+#define AT(field) ((uint16_t)offsetof(struct control_config, field))
+#define GIB       (UINT64_C(1) << 30)
+
+static const struct control_option options[] = {
+	{"maxmemory", 0, CONTROL_OPTION_BYTES, true, AT(maxmemory_bytes), 1 << 20, GIB << 10,
+		"64mb", "BYTES", "memory for items and index of all workers; k kb m mb g gb"},
+	{NULL, 'm', CONTROL_OPTION_MEGABYTES, false, AT(maxmemory_bytes), 1, 1 << 20, NULL, "MB",
+		"the same in megabytes"},
+	{"maxmemory-policy", 0, CONTROL_OPTION_POLICY, false, AT(policy), 0, 0, "allkeys-lru",
+		"POLICY", "allkeys-lru, or noeviction: answer an error at the limit"},
+	{NULL, 'M', CONTROL_OPTION_NOEVICTION, false, AT(policy), 0, 0, NULL, NULL,
+		"the same as --maxmemory-policy noeviction"},
+	{"maxmemory-samples", 0, CONTROL_OPTION_NUMBER, false, AT(samples), 1, 64, "5", "N",
+		"keys looked at for one eviction"},
+	{"port", 'p', CONTROL_OPTION_NUMBER, false, AT(tcp_port), 0, 65535, "11211", "PORT",
+		"TCP port; 0: off"},
+	{"udp-port", 'U', CONTROL_OPTION_NUMBER, false, AT(udp_port), 0, 65535, "0", "PORT",
+		"UDP port; 0: off"},
+	{"workers", 't', CONTROL_OPTION_NUMBER, false, AT(workers), 1, WORKER_MAX, "1", "N",
+		"polling cores, one shard each"},
+	{"item-size-max", 'I', CONTROL_OPTION_ITEM_BYTES, false, AT(item_bytes_max), 1024, GIB,
+		"1mb", "SIZE", "largest item; 1k to 1g, units of 1,024"},
+	{"maxconns", 'c', CONTROL_OPTION_NUMBER, false, AT(conns_max), 1, 1 << 20, "1024", "N",
+		"TCP connections, over all workers"},
+	{"address", 'l', CONTROL_OPTION_PREFIX, false, AT(address), 0, 0, "", "ADDR/LEN",
+		"own address and prefix; else the driver file's"},
+	{"gateway", 0, CONTROL_OPTION_ADDRESS, false, AT(gateway), 0, 0, "", "ADDR",
+		"default gateway; else the driver file's"},
+	{"driver", 'd', CONTROL_OPTION_TEXT, false, AT(driver), 1, 0, "tap", "NAME|FILE",
+		"driver configuration: a name in drivers-config, or a file"},
+	{"config", 'f', CONTROL_OPTION_TEXT, false, AT(file), 1, 0, "", "FILE",
+		"configuration file: lines of `name value`"},
+	{"idle-sleep-us", 0, CONTROL_OPTION_NUMBER, true, AT(idle_sleep_us), 0, 100000, "50", "US",
+		"longest sleep of a worker that finds nothing to do; 0: always poll"},
+	{"verbosity", 0, CONTROL_OPTION_NUMBER, true, AT(verbosity), 0, 2, "0", "N",
+		"0: warnings and errors, 1: more, 2: everything"},
+	{NULL, 'v', CONTROL_OPTION_COUNT, false, AT(verbosity), 0, 2, NULL, NULL,
+		"more log lines; may be repeated"},
+	{"version", 'V', CONTROL_OPTION_FLAG, false, AT(version), 0, 0, NULL, NULL,
+		"print the version"},
+	{"help", 'h', CONTROL_OPTION_FLAG, false, AT(help), 0, 0, NULL, NULL, "print this"},
+};
+
+const struct control_option *control_option_find(const char *name)
+{
+	for (size_t i = 0; i < BASE_ARRAY_LEN(options); i++) {
+		if (options[i].name != NULL && strcmp(options[i].name, name) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
+
+const struct control_option *control_option_letter(char letter)
+{
+	for (size_t i = 0; i < BASE_ARRAY_LEN(options); i++) {
+		if (options[i].letter == letter)
+			return &options[i];
+	}
+	return NULL;
+}
+
+bool control_option_takes_value(const struct control_option *o)
+{
+	return o->type != CONTROL_OPTION_NOEVICTION && o->type != CONTROL_OPTION_COUNT &&
+		o->type != CONTROL_OPTION_FLAG;
+}
+
+static uint64_t *option_u64(struct control_config *cfg, const struct control_option *o)
+{
+	return (uint64_t *)(void *)((char *)cfg + o->offset);
+}
+
+static char *option_text(struct control_config *cfg, const struct control_option *o)
+{
+	return (char *)cfg + o->offset;
+}
+
+// memcached's units: k, m and g are powers of 1,024 with or without a b behind them.
+static int item_bytes_parse(const char *value, uint64_t *bytes)
+{
+	size_t n = strlen(value);
+	char text[32];
+
+	if (n == 0 || n > sizeof(text) - 2)
+		return -EINVAL;
+	memcpy(text, value, n + 1);
+	if (strchr("kKmMgG", text[n - 1]) != NULL)
+		memcpy(text + n, "b", 2);
+	return base_bytes_parse(text, bytes);
+}
+
+static int number_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	bool size = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_ITEM_BYTES;
+	uint64_t v;
+	int rc = o->type == CONTROL_OPTION_BYTES       ? base_bytes_parse(value, &v)
+		: o->type == CONTROL_OPTION_ITEM_BYTES ? item_bytes_parse(value, &v)
+						       : base_u64_parse(value, strlen(value), &v);
+
+	if (rc < 0) {
+		snprintf(err, err_len, "'%s' is not %s", value,
+			size ? "a size (a number, with k, kb, m, mb, g or gb)" : "a number");
+		return -EINVAL;
+	}
+	if (v < o->min || v > o->max) {
+		snprintf(err, err_len, "%s is out of range: %llu to %llu", value,
+			(unsigned long long)o->min, (unsigned long long)o->max);
+		return -EINVAL;
+	}
+	*option_u64(cfg, o) = o->type == CONTROL_OPTION_MEGABYTES ? v << 20 : v;
+	return 0;
+}
+
+static int policy_set(struct control_config *cfg, const char *value, char *err, size_t err_len)
+{
+	if (strcmp(value, "noeviction") == 0) {
+		cfg->policy = CONTROL_POLICY_NOEVICTION;
+	} else if (strcmp(value, "allkeys-lru") == 0) {
+		cfg->policy = CONTROL_POLICY_ALLKEYS_LRU;
+	} else {
+		snprintf(err, err_len, "'%s' is not one of noeviction, allkeys-lru", value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int text_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	size_t n = strlen(value);
+
+	if (n < o->min || n >= CONTROL_TEXT_MAX) {
+		snprintf(err, err_len, "a text of %llu to %d characters is wanted",
+			(unsigned long long)o->min, CONTROL_TEXT_MAX - 1);
+		return -EINVAL;
+	}
+	memcpy(option_text(cfg, o), value, n + 1);
+	return 0;
+}
+
+static int address_set(struct control_config *cfg, const struct control_option *o,
+	const char *value, char *err, size_t err_len)
+{
+	bool prefix = o->type == CONTROL_OPTION_PREFIX;
+	const char *slash = strchr(value, '/');
+	char address[32];
+	size_t n = slash != NULL ? (size_t)(slash - value) : strlen(value);
+	struct in_addr in;
+	uint64_t len = 0;
+
+	if (*value == '\0')
+		return text_set(cfg, o, value, err, err_len);
+	if (n >= sizeof(address) || (slash != NULL) != prefix ||
+		(prefix && (base_u64_parse(slash + 1, strlen(slash + 1), &len) < 0 || len > 32)))
+		goto bad;
+	memcpy(address, value, n);
+	address[n] = '\0';
+	if (inet_pton(AF_INET, address, &in) != 1)
+		goto bad;
+	return text_set(cfg, o, value, err, err_len);
+bad:
+	snprintf(err, err_len, "'%s' is not %s", value,
+		prefix ? "an IPv4 address with its prefix length (198.18.211.2/24)"
+		       : "an IPv4 address (198.18.211.1)");
+	return -EINVAL;
+}
+
+int control_option_value_set(struct control_config *cfg, const struct control_option *o,
+	const char *value, char *err, size_t err_len)
+{
+	switch ((enum control_option_type)o->type) {
+	case CONTROL_OPTION_BYTES:
+	case CONTROL_OPTION_ITEM_BYTES:
+	case CONTROL_OPTION_MEGABYTES:
+	case CONTROL_OPTION_NUMBER:
+		return number_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_TEXT:
+		return text_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_POLICY:
+		return policy_set(cfg, value, err, err_len);
+	case CONTROL_OPTION_PREFIX:
+	case CONTROL_OPTION_ADDRESS:
+		return address_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_NOEVICTION:
+		cfg->policy = CONTROL_POLICY_NOEVICTION;
+		return 0;
+	case CONTROL_OPTION_COUNT:
+		cfg->verbosity += cfg->verbosity < o->max;
+		return 0;
+	case CONTROL_OPTION_FLAG:
+		*(bool *)option_text(cfg, o) = true;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+void control_config_init(struct control_config *cfg)
+{
+	char err[128];
+
+	memset(cfg, 0, sizeof(*cfg));
+	for (size_t i = 0; i < BASE_ARRAY_LEN(options); i++) {
+		if (options[i].start != NULL && options[i].start[0] != '\0') {
+			int rc = control_option_value_set(
+				cfg, &options[i], options[i].start, err, sizeof(err));
+
+			base_assert(rc == 0);
+		}
+	}
+}
+
+int control_config_set(
+	struct control_config *cfg, const char *name, const char *value, char *err, size_t err_len)
+{
+	const struct control_option *o = control_option_find(name);
+	char why[256];
+
+	if (o == NULL || !control_option_takes_value(o)) {
+		snprintf(err, err_len, "unknown option '%s'", name);
+		return -ENOENT;
+	}
+	if (control_option_value_set(cfg, o, value, why, sizeof(why)) < 0) {
+		snprintf(err, err_len, "%s: %s", name, why);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int control_config_get(const struct control_config *cfg, const char *name, char *buf, size_t len)
+{
+	const struct control_option *o = control_option_find(name);
+	struct control_config *c = (struct control_config *)(uintptr_t)cfg;
+
+	if (o == NULL || !control_option_takes_value(o))
+		return -ENOENT;
+	switch ((enum control_option_type)o->type) {
+	case CONTROL_OPTION_POLICY:
+		snprintf(buf, len, "%s",
+			cfg->policy == CONTROL_POLICY_NOEVICTION ? "noeviction" : "allkeys-lru");
+		break;
+	case CONTROL_OPTION_TEXT:
+	case CONTROL_OPTION_PREFIX:
+	case CONTROL_OPTION_ADDRESS:
+		snprintf(buf, len, "%s", option_text(c, o));
+		break;
+	default:
+		snprintf(buf, len, "%llu", (unsigned long long)*option_u64(c, o));
+	}
+	return 0;
+}
+
+int control_config_live(const char *name)
+{
+	const struct control_option *o = control_option_find(name);
+
+	return o == NULL || !control_option_takes_value(o) ? -ENOENT : o->live;
+}
+
+const char *control_config_name(unsigned i)
+{
+	for (size_t k = 0; k < BASE_ARRAY_LEN(options); k++) {
+		if (options[k].name != NULL && control_option_takes_value(&options[k]) && i-- == 0)
+			return options[k].name;
+	}
+	return NULL;
+}
+
+void control_config_help(FILE *to)
+{
+	fprintf(to, "usage: lcached [options] [-- EAL arguments]\n\n");
+	for (size_t i = 0; i < BASE_ARRAY_LEN(options); i++) {
+		const struct control_option *o = &options[i];
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", o->letter ? "-" : "  ",
+			o->letter ? o->letter : ' ', o->letter && o->name ? ", " : " ",
+			o->name ? "--" : "", o->name ? o->name : "", o->value ? " " : "",
+			o->value ? o->value : "");
+		fprintf(to, "  %-32s %s", left, o->help);
+		if (o->start != NULL && o->start[0] != '\0')
+			fprintf(to, " (%s)", o->start);
+		fprintf(to, "\n");
+	}
+}

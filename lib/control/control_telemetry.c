@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Telemetry commands. Metric names are those of Redis' INFO where Redis has the thing, else
+// memcached's.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "control/control_internal.h"
+
+struct metric {
+	const char *name;
+	uint64_t value;
+};
+
+static void metrics_add(struct rte_tel_data *d, const struct metric *m, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		rte_tel_data_add_dict_u64(d, m[i].name, m[i].value);
+}
+
+// ---- /lcached/memory
+// -----------------------------------------------------------------------------------
+static uint64_t percent(uint64_t part, uint64_t whole)
+{
+	return whole == 0 ? 0 : part * 100 / whole;
+}
+
+static void ratio_add(struct rte_tel_data *d, const char *name, uint64_t a, uint64_t b)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.2f", b == 0 ? 0.0 : (double)a / (double)b);
+	rte_tel_data_add_dict_string(d, name, text);
+}
+
+static void memory_reply(struct control *c, struct rte_tel_data *d)
+{
+	const struct control_totals *t = &c->total;
+	uint64_t overhead, dataset;
+	struct mem_process p;
+
+	mem_process_read(&p);
+	overhead = t->used_startup_bytes + t->sum.mem_used[MEM_INDEX] + t->sum.mem_used[MEM_CONNS] +
+		t->sum.mem_used[MEM_INPUT] + t->sum.mem_used[MEM_OUTPUT];
+	overhead = base_min_u64(overhead, t->used_bytes);
+	dataset = t->used_bytes - overhead;
+	metrics_add(d,
+		(struct metric[]){
+			{"used_memory", t->used_bytes},
+			{"used_memory_rss", p.rss_bytes},
+			{"used_memory_peak", t->used_peak_bytes},
+			{"used_memory_peak_time", t->peak_wall_s},
+			{"used_memory_peak_perc", percent(t->used_bytes, t->used_peak_bytes)},
+			{"used_memory_startup", t->used_startup_bytes},
+			{"used_memory_overhead", overhead},
+			{"used_memory_dataset", dataset},
+			{"used_memory_items", t->sum.mem_used[MEM_ITEMS]},
+			{"used_memory_index", t->sum.mem_used[MEM_INDEX]},
+			{"used_memory_connections", t->sum.mem_used[MEM_CONNS]},
+			{"used_memory_input_buffers", t->sum.mem_used[MEM_INPUT]},
+			{"used_memory_output_buffers", t->sum.mem_used[MEM_OUTPUT]},
+			{"maxmemory", c->cfg->maxmemory_bytes},
+			{"mem_pinned", t->sum.store.pinned_bytes},
+			{"evicted_keys", t->sum.store.evicted},
+			{"expired_keys", t->sum.store.expired},
+			{"allocator_allocated", p.allocated_bytes},
+			{"allocator_active", p.active_bytes},
+			{"allocator_resident", p.resident_bytes},
+			{"allocator_retained", p.retained_bytes},
+		},
+		21);
+	ratio_add(d, "mem_fragmentation_ratio", p.rss_bytes, t->used_bytes);
+	ratio_add(d, "allocator_rss_ratio", p.resident_bytes, p.active_bytes);
+	rte_tel_data_add_dict_string(d, "maxmemory_policy",
+		c->cfg->policy == CONTROL_POLICY_NOEVICTION ? "noeviction" : "allkeys-lru");
+	rte_tel_data_add_dict_string(d, "mem_allocator", mem_backend_name());
+}
+
+// ---- /lcached/info
+// ---------------------------------------------------------------------------------------
+static void info_server(struct control *c, struct rte_tel_data *d)
+{
+	rte_tel_data_add_dict_string(d, "lcached_version", LC_VERSION);
+	rte_tel_data_add_dict_string(d, "driver", c->driver);
+	metrics_add(d,
+		(struct metric[]){
+			{"process_id", (uint64_t)getpid()},
+			{"uptime_in_seconds", (c->now.mono_us - c->start.mono_us) / 1000000},
+			{"workers", c->workers},
+			{"workers_stalled", c->total.stalled},
+			{"tcp_port", c->cfg->tcp_port},
+			{"udp_port", c->cfg->udp_port},
+		},
+		6);
+}
+
+static void info_stats(struct control *c, struct rte_tel_data *d)
+{
+	const struct worker_counters *n = &c->total.sum;
+
+	metrics_add(d,
+		(struct metric[]){
+			{"connected_clients", n->conns},
+			{"total_connections_received", n->conns_total},
+			{"rejected_connections", n->tcp.conns_refused},
+			{"total_commands_processed", n->requests},
+			{"total_commands_remote", n->requests_remote},
+			{"total_net_input_bytes", n->bytes_read},
+			{"total_net_output_bytes", n->bytes_written},
+			{"keyspace_keys", n->store.items},
+			{"keyspace_hits", n->exec.get_hits},
+			{"keyspace_misses", n->exec.get_misses},
+			{"cmd_get", n->exec.cmd_get},
+			{"cmd_set", n->exec.cmd_set},
+			{"evicted_keys", n->store.evicted},
+			{"expired_keys", n->store.expired},
+			{"udp_requests", n->udp_requests},
+			{"udp_malformed", n->udp_malformed},
+			{"udp_dropped", n->udp_dropped},
+			{"protocol_errors", n->protocol_errors},
+			{"parse_stalls", n->stalls},
+		},
+		19);
+}
+
+static void info_net(struct control *c, struct rte_tel_data *d)
+{
+	const struct worker_counters *n = &c->total.sum;
+
+	metrics_add(d,
+		(struct metric[]){
+			{"rx_packets", n->rx_packets},
+			{"tx_packets", n->tx_packets},
+			{"tx_dropped", n->tx_dropped},
+			{"steered", n->steered},
+			{"steer_dropped", n->steer_dropped},
+			{"net_bad_ether", n->net.bad_ether},
+			{"net_bad_vlan", n->net.bad_vlan},
+			{"net_bad_arp", n->net.bad_arp},
+			{"net_bad_ip_header", n->net.bad_ip_header},
+			{"net_bad_ip_checksum", n->net.bad_ip_checksum},
+			{"net_bad_ip_length", n->net.bad_ip_length},
+			{"net_not_ours", n->net.not_ours},
+			{"net_unknown_proto", n->net.unknown_proto},
+			{"net_bad_udp", n->net.bad_udp},
+			{"net_bad_udp_checksum", n->net.bad_udp_checksum},
+			{"net_bad_icmp", n->net.bad_icmp},
+			{"net_frag_dropped", n->net.frag_dropped},
+			{"net_neigh_dropped", n->net.neigh_dropped},
+			{"net_no_mbuf", n->net.no_mbuf},
+			{"net_no_route", n->net.no_route},
+		},
+		20);
+}
+
+static void info_tcp(struct control *c, struct rte_tel_data *d)
+{
+	const struct tcp_counters *n = &c->total.sum.tcp;
+
+	metrics_add(d,
+		(struct metric[]){
+			{"tcp_rx_segments", n->rx_segments},
+			{"tcp_tx_segments", n->tx_segments},
+			{"tcp_passive_opens", n->passive_opens},
+			{"tcp_resets_in", n->resets_in},
+			{"tcp_resets_out", n->resets_out},
+			{"tcp_retransmits", n->retransmits},
+			{"tcp_fast_retransmits", n->fast_retransmits},
+			{"tcp_rto_fires", n->rto_fires},
+			{"tcp_out_of_order", n->out_of_order},
+			{"tcp_duplicates", n->duplicates},
+			{"tcp_bad_header", n->bad_header},
+			{"tcp_bad_checksum", n->bad_checksum},
+			{"tcp_bad_option", n->bad_option},
+			{"tcp_no_conn", n->no_conn},
+			{"tcp_outside_window", n->outside_window},
+			{"tcp_syn_dropped", n->syn_dropped},
+			{"tcp_no_memory", n->no_memory},
+			{"tcp_conns_refused", n->conns_refused},
+		},
+		18);
+}
+
+static int cmd_info(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	static const struct {
+		const char *name;
+		void (*write)(struct control *c, struct rte_tel_data *d);
+	} section[] = {
+		{"server", info_server},
+		{"memory", memory_reply},
+		{"stats", info_stats},
+		{"net", info_net},
+		{"tcp", info_tcp},
+	};
+	bool any = false;
+
+	rte_tel_data_start_dict(d);
+	for (size_t i = 0; i < BASE_ARRAY_LEN(section); i++) {
+		// evicted_keys and expired_keys stand in two sections: once is enough for all
+		if (params == NULL && section[i].write == memory_reply)
+			continue;
+		if (params == NULL || strcmp(params, section[i].name) == 0) {
+			section[i].write(c, d);
+			any = true;
+		}
+	}
+	if (!any)
+		rte_tel_data_add_dict_string(
+			d, "error", "sections: server, memory, stats, net, tcp");
+	return 0;
+}
+
+static int cmd_memory(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	memory_reply(c, d);
+	return 0;
+}
+
+// ---- workers
+// ---------------------------------------------------------------------------------------------
+static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
+{
+	const struct worker_report *r = &c->report[i];
+	uint64_t used = 0, age_us;
+
+	age_us = c->now.mono_us > r->heartbeat_us ? c->now.mono_us - r->heartbeat_us : 0;
+	for (int k = 0; k < MEM_CLASSES; k++)
+		used += r->n.mem_used[k];
+	metrics_add(d,
+		(struct metric[]){
+			{"heartbeat_age_us", age_us},
+			{"stalled", c->stalled[i]},
+			{"turns", r->n.turns},
+			{"turns_idle", r->n.turns_idle},
+			{"busy_us", r->n.busy_us},
+			{"connections", r->n.conns},
+			{"requests", r->n.requests},
+			{"requests_remote", r->n.requests_remote},
+			{"rx_packets", r->n.rx_packets},
+			{"tx_packets", r->n.tx_packets},
+			{"tx_dropped", r->n.tx_dropped},
+			{"keys", r->n.store.items},
+			{"evicted_keys", r->n.store.evicted},
+			{"expired_keys", r->n.store.expired},
+			{"used_memory", used},
+			{"limit_bytes", r->n.limit_bytes},
+			{"slots_out", r->n.slots_out},
+		},
+		17);
+}
+
+static int cmd_workers(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (unsigned i = 0; i < c->workers; i++) {
+		struct rte_tel_data *one = rte_tel_data_alloc();
+		char name[32];
+
+		if (one == NULL)
+			return -1;
+		rte_tel_data_start_dict(one);
+		worker_reply(c, i, one);
+		snprintf(name, sizeof(name), "worker_%u", i);
+		rte_tel_data_add_dict_container(d, name, one, 0);
+	}
+	return 0;
+}
+
+static int cmd_worker(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	uint64_t i;
+
+	rte_tel_data_start_dict(d);
+	if (params == NULL || base_u64_parse(params, strlen(params), &i) < 0 || i >= c->workers)
+		rte_tel_data_add_dict_string(d, "error", "/lcached/worker,N: no such worker");
+	else
+		worker_reply(c, (unsigned)i, d);
+	return 0;
+}
+
+// ---- configuration
+// ---------------------------------------------------------------------------------------
+static int cmd_config(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	char value[CONTROL_TEXT_MAX];
+	const char *name;
+
+	rte_tel_data_start_dict(d);
+	for (unsigned i = 0; (name = control_config_name(i)) != NULL; i++) {
+		char key[64];
+		size_t k;
+
+		if (params != NULL && strcmp(params, name) != 0)
+			continue;
+		// DPDK allows letters, digits, '_' and '/' in names
+		for (k = 0; name[k] != '\0' && k < sizeof(key) - 1; k++)
+			key[k] = name[k] == '-' ? '_' : name[k];
+		key[k] = '\0';
+		if (control_config_get(c->cfg, name, value, sizeof(value)) == 0)
+			rte_tel_data_add_dict_string(d, key, value);
+		if (params != NULL)
+			return 0;
+	}
+	if (params != NULL)
+		rte_tel_data_add_dict_string(d, "error", "unknown option");
+	return 0;
+}
+
+static int cmd_config_set(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	const char *eq = params != NULL ? strchr(params, '=') : NULL;
+	char name[64], err[256];
+	int live;
+
+	rte_tel_data_start_dict(d);
+	if (eq == NULL || (size_t)(eq - params) >= sizeof(name)) {
+		rte_tel_data_add_dict_string(d, "error", "wanted: NAME=VALUE");
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(eq - params), params);
+	live = control_config_live(name);
+	if (live <= 0) {
+		rte_tel_data_add_dict_string(d, "error",
+			live < 0 ? "unknown option" : "this option is read at start only");
+		return 0;
+	}
+	if (control_config_set(c->cfg, name, eq + 1, err, sizeof(err)) < 0) {
+		rte_tel_data_add_dict_string(d, "error", err);
+		return 0;
+	}
+	control_orders_push(c);
+	rte_tel_data_add_dict_string(d, "status", "ok");
+	return 0;
+}
+
+static int cmd_flush(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	c->orders.flush_seq++;
+	control_orders_push(c);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_string(d, "status", "started");
+	return 0;
+}
+
+static int cmd_purge(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	mem_purge();
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_string(d, "status", "started");
+	return 0;
+}
+
+// ---- table
+// -------------------------------------------------------------------------------------------------
+const struct control_command control_commands[] = {
+	{"/lcached/info", "figures of the server; a section: server, memory, stats, net, tcp"},
+	{"/lcached/memory", "memory in use, by purpose, with its limit and peak"},
+	{"/lcached/memory/purge", "give free memory back to the system"},
+	{"/lcached/workers", "every worker: load, keys, memory"},
+	{"/lcached/worker", "one worker; its number"},
+	{"/lcached/config", "configuration; an option's name, or nothing for all"},
+	{"/lcached/config/set", "change an option while serving: NAME=VALUE"},
+	{"/lcached/flush", "forget every item"},
+	{NULL, NULL},
+};
+
+static int (*const control_command_fn[])(
+	struct control *c, const char *params, struct rte_tel_data *d) = {
+	cmd_info,
+	cmd_memory,
+	cmd_purge,
+	cmd_workers,
+	cmd_worker,
+	cmd_config,
+	cmd_config_set,
+	cmd_flush,
+};
+
+static_assert(BASE_ARRAY_LEN(control_command_fn) + 1 == BASE_ARRAY_LEN(control_commands),
+	"a function for each command");
+
+int control_command_run(
+	struct control *c, const char *command, const char *params, struct rte_tel_data *reply)
+{
+	if (params != NULL && *params == '\0')
+		params = NULL;
+	for (size_t i = 0; i < BASE_ARRAY_LEN(control_command_fn); i++) {
+		if (strcmp(control_commands[i].name, command) == 0)
+			return control_command_fn[i](c, params, reply);
+	}
+	return -1;
+}

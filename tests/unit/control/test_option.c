@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Options: the command line over the file over the defaults; every bad value says what is wrong.
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control/control.h"
+
+#define ARGS_MAX 32
+
+// Reads a command line given as one string. Returns what control_config_args returns.
+static int args(struct control_config *cfg, const char *line, int *eal, char *err, size_t len)
+{
+	static char text[1024];
+	char *argv[ARGS_MAX] = {"lcached"}, *save;
+	int argc = 1;
+
+	snprintf(text, sizeof(text), "%s", line);
+	for (char *w = strtok_r(text, " ", &save); w && argc < ARGS_MAX;
+		w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	control_config_init(cfg);
+	return control_config_args(cfg, argc, argv, eal, err, len);
+}
+
+static void defaults_are_memcached_s(void **state)
+{
+	struct control_config cfg;
+	char err[256];
+	int eal;
+
+	assert_int_equal(args(&cfg, "", &eal, err, sizeof(err)), 0);
+	assert_int_equal(cfg.maxmemory_bytes, 64 << 20);
+	assert_int_equal(cfg.tcp_port, 11211);
+	assert_int_equal(cfg.udp_port, 0);
+	assert_int_equal(cfg.item_bytes_max, 1 << 20);
+	assert_int_equal(cfg.conns_max, 1024);
+	assert_int_equal(cfg.policy, CONTROL_POLICY_ALLKEYS_LRU);
+	assert_string_equal(cfg.driver, "tap");
+	assert_int_equal(eal, 1);
+}
+
+static void short_and_long_options_are_read(void **state)
+{
+	struct control_config cfg;
+	char err[256];
+	int eal;
+
+	assert_int_equal(args(&cfg,
+				 "-m 1024 -p 1 -U2 -t 3 -I 2m -c 7 -M -l 10.0.0.1/8 -vv "
+				 "--idle-sleep-us=0 --maxmemory-samples 10 -- --no-huge",
+				 &eal, err, sizeof(err)),
+		0);
+	assert_int_equal(cfg.maxmemory_bytes, 1 << 30);
+	assert_int_equal(cfg.tcp_port, 1);
+	assert_int_equal(cfg.udp_port, 2);
+	assert_int_equal(cfg.workers, 3);
+	assert_int_equal(cfg.item_bytes_max, 2 << 20);
+	assert_int_equal(cfg.conns_max, 7);
+	assert_int_equal(cfg.policy, CONTROL_POLICY_NOEVICTION);
+	assert_string_equal(cfg.address, "10.0.0.1/8");
+	assert_int_equal(cfg.verbosity, 2);
+	assert_int_equal(cfg.idle_sleep_us, 0);
+	assert_int_equal(cfg.samples, 10);
+	assert_true(eal > 1);
+}
+
+static void bad_values_say_what_is_wrong(void **state)
+{
+	static const char *const table[][2] = {
+		{"--nonsense 1", "unknown option '--nonsense'"},
+		{"-z", "unknown option '-z'"},
+		{"word", "unknown option 'word'"},
+		{"-p", "-p wants a value"},
+		{"-p 65536", "-p: 65536 is out of range: 0 to 65535"},
+		{"-p -1", "-p: '-1' is not a number"},
+		{"-p 11211x", "-p: '11211x' is not a number"},
+		{"-t 0", "-t: 0 is out of range"},
+		{"-t 65", "-t: 65 is out of range"},
+		{"-m 0", "-m: 0 is out of range"},
+		{"-I 1", "-I: 1 is out of range: 1024"},
+		{"-I 2g", "-I: 2g is out of range: 1024"},
+		{"--maxmemory 12parsecs", "'12parsecs' is not a size"},
+		{"--maxmemory-policy lru", "'lru' is not one of noeviction"},
+		{"-l 10.0.0.1", "'10.0.0.1' is not an IPv4 address with its prefix length"},
+		{"-l 10.0.0.1/33", "'10.0.0.1/33' is not an IPv4 address"},
+		{"-l 10.0.0.256/24", "'10.0.0.256/24' is not an IPv4 address"},
+		{"--gateway 10.0.0.0/8", "'10.0.0.0/8' is not an IPv4 address"},
+		{"-p 0 -U 0", "nothing to serve"},
+		{"-m 1 -I 1mb", "item-size-max"},
+		{"-f /nonexistent", "/nonexistent: No such file"},
+		{"-M=1", "unknown option"},
+	};
+	struct control_config cfg;
+	char err[256];
+	int eal;
+
+	for (size_t i = 0; i < BASE_ARRAY_LEN(table); i++) {
+		err[0] = '\0';
+		assert_int_equal(args(&cfg, table[i][0], &eal, err, sizeof(err)), -EINVAL);
+		if (strstr(err, table[i][1]) == NULL)
+			fail_msg("'%s' says '%s', not '%s'", table[i][0], err, table[i][1]);
+	}
+}
+
+static void file_write(char *path, const char *text)
+{
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void command_line_wins_over_the_file(void **state)
+{
+	char path[] = "/tmp/lcached-test-XXXXXX", line[128], err[256];
+	struct control_config cfg;
+	int eal;
+
+	file_write(path, "# a comment\n\nmaxmemory 2gb\nworkers 2 # two\nport 99\n");
+	snprintf(line, sizeof(line), "-p 100 -f %s", path);
+	assert_int_equal(args(&cfg, line, &eal, err, sizeof(err)), 0);
+	assert_true(cfg.maxmemory_bytes == 2ull << 30);
+	assert_int_equal(cfg.workers, 2);
+	assert_int_equal(cfg.tcp_port, 100);
+	unlink(path);
+}
+
+static void file_errors_name_the_line(void **state)
+{
+	static const char *const table[][2] = {
+		{"port 1\nworkers many\n", ":2: workers: 'many' is not a number"},
+		{"port\n", ":1: 'port' wants one value"},
+		{"port 1 2\n", ":1: 'port' wants one value"},
+		{"color blue\n", ":1: unknown option 'color'"},
+		{"config other.conf\n", ":1: a file cannot name another"},
+	};
+	struct control_config cfg;
+	char err[256], line[128];
+	int eal;
+
+	for (size_t i = 0; i < BASE_ARRAY_LEN(table); i++) {
+		char path[] = "/tmp/lcached-test-XXXXXX";
+
+		file_write(path, table[i][0]);
+		snprintf(line, sizeof(line), "-f %s", path);
+		assert_int_equal(args(&cfg, line, &eal, err, sizeof(err)), -EINVAL);
+		if (strstr(err, table[i][1]) == NULL)
+			fail_msg("'%s' says '%s', not '%s'", table[i][0], err, table[i][1]);
+		unlink(path);
+	}
+}
+
+static void every_option_can_be_read_back_and_set_again(void **state)
+{
+	struct control_config cfg, copy;
+	char value[CONTROL_TEXT_MAX], err[256];
+	const char *name;
+
+	control_config_init(&cfg);
+	copy = cfg;
+	for (unsigned i = 0; (name = control_config_name(i)) != NULL; i++) {
+		assert_int_equal(control_config_get(&cfg, name, value, sizeof(value)), 0);
+		if (value[0] != '\0')
+			assert_int_equal(
+				control_config_set(&copy, name, value, err, sizeof(err)), 0);
+	}
+	assert_memory_equal(&cfg, &copy, sizeof(cfg));
+	assert_int_equal(control_config_get(&cfg, "color", value, sizeof(value)), -ENOENT);
+	assert_int_equal(control_config_live("maxmemory"), 1);
+	assert_int_equal(control_config_live("port"), 0);
+	assert_int_equal(control_config_live("color"), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_memcached_s),
+		cmocka_unit_test(short_and_long_options_are_read),
+		cmocka_unit_test(bad_values_say_what_is_wrong),
+		cmocka_unit_test(command_line_wins_over_the_file),
+		cmocka_unit_test(file_errors_name_the_line),
+		cmocka_unit_test(every_option_can_be_read_back_and_set_again),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
