@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lcached: start, serve, stop.
+//
+// Order of start: options > driver file > memory > EAL > device > workers > control > telemetry >
+// ready line. Order of stop: drain > workers > telemetry > device > EAL. Every value is checked
+// before a device is touched; a wrong one is one line on stderr and exit status 2.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include "lcached.h"
+
+#define TICK_US       1000
+#define DRAIN_TICKS   3000
+#define EXIT_BAD_ARGS 2
+
+static int bad_args(const char *err)
+{
+	fprintf(stderr, "lcached: %s\n", err);
+	return EXIT_BAD_ARGS;
+}
+
+// What the command line says about the network wins over the driver file.
+static int driver_load(struct lcached *s, char *err, size_t err_len)
+{
+	if (port_config_load(&s->port_cfg, s->cfg.driver, err, err_len) < 0)
+		return -EINVAL;
+	if (s->cfg.address[0] != '\0' &&
+		port_config_set(&s->port_cfg, "address", s->cfg.address, err, err_len) < 0)
+		return -EINVAL;
+	if (s->cfg.gateway[0] != '\0' &&
+		port_config_set(&s->port_cfg, "gateway", s->cfg.gateway, err, err_len) < 0)
+		return -EINVAL;
+	return port_config_check(&s->port_cfg, err, err_len);
+}
+
+static void settings_fill(struct lcached *s)
+{
+	struct worker_settings *t = &s->settings;
+
+	t->maxmemory_bytes = s->cfg.maxmemory_bytes;
+	t->item_bytes_max = s->cfg.item_bytes_max;
+	t->conns_max = (uint32_t)s->cfg.conns_max;
+	t->tcp_port = (uint16_t)s->cfg.tcp_port;
+	t->udp_port = (uint16_t)s->cfg.udp_port;
+	t->evict = s->cfg.policy != CONTROL_POLICY_NOEVICTION;
+	t->verbosity = (unsigned)s->cfg.verbosity;
+	t->start_wall_s = base_now_read().wall_s;
+	t->pid = (uint64_t)getpid();
+	inet_ntop(AF_INET, &s->port_cfg.ip, t->address, sizeof(t->address));
+}
+
+static void ready_print(const struct lcached *s)
+{
+	const char *ip = s->settings.address;
+
+	printf("lcached ready tcp ");
+	if (s->cfg.tcp_port != 0)
+		printf("%s:%u ", ip, (unsigned)s->cfg.tcp_port);
+	else
+		printf("off ");
+	if (s->cfg.udp_port != 0)
+		printf("udp %s:%u ", ip, (unsigned)s->cfg.udp_port);
+	else
+		printf("udp off ");
+	printf("workers %u driver %s\n", (unsigned)s->cfg.workers, s->port_cfg.name);
+	fflush(stdout);
+}
+
+static void tick(struct lcached *s)
+{
+	struct timespec ts = {.tv_nsec = TICK_US * 1000};
+
+	control_tick(s->control, base_now_read());
+	nanosleep(&ts, NULL);
+}
+
+// Brings the workers home: no input, connections reset, no slot under way, then out of the loop.
+static void workers_stop(struct lcached *s)
+{
+	control_phase_set(s->control, WORKER_PHASE_DRAIN);
+	for (unsigned i = 0; i < DRAIN_TICKS; i++) {
+		tick(s);
+		if (control_drained(s->control))
+			break;
+	}
+	if (!control_drained(s->control))
+		base_warn("some workers did not drain within %d ms", DRAIN_TICKS);
+	control_phase_set(s->control, WORKER_PHASE_EXIT);
+	lcached_threads_join(s);
+}
+
+static int serve(struct lcached *s)
+{
+	int rc;
+
+	rc = control_open(&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name);
+	if (rc < 0)
+		return rc;
+	rc = lcached_threads_start(s);
+	if (rc < 0)
+		goto stop;
+	for (unsigned i = 0; i < 5; i++) // every worker has reported once
+		tick(s);
+	control_ready(s->control, base_now_read());
+	rc = lcached_telemetry_open(s->control);
+	if (rc < 0)
+		goto stop;
+	lcached_signals_serving();
+	ready_print(s);
+	while (!lcached_stop_asked())
+		tick(s);
+stop:
+	workers_stop(s);
+	lcached_telemetry_close();
+	return rc;
+}
+
+static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *program)
+{
+	struct port_eal_options eal = {
+		.program = program,
+		.workers = (unsigned)s->cfg.workers,
+		.conns = (unsigned)s->cfg.conns_max,
+		.verbose = s->cfg.verbosity > 1,
+		.extra_argc = eal_argc,
+		.extra_argv = eal_argv,
+	};
+	unsigned missing;
+	int rc;
+
+	rc = port_eal_build(&s->eal, &s->port_cfg, &eal);
+	if (rc < 0)
+		return rc;
+	rc = port_eal_init(&s->eal);
+	if (rc < 0) {
+		port_eal_release(&s->eal);
+		return rc;
+	}
+	rc = port_open(&s->port, &s->port_cfg, eal.workers, eal.conns);
+	if (rc < 0)
+		goto err_port;
+	rc = worker_group_open(&s->group, &(struct worker_group_options){.workers = eal.workers});
+	if (rc < 0)
+		goto err_group;
+	rc = serve(s);
+	worker_group_close(s->group);
+err_group:
+	missing = port_close(&s->port);
+	base_log(missing ? BASE_LOG_WARN : BASE_LOG_INFO, "mbufs missing %u", missing);
+err_port:
+	port_eal_cleanup(&s->eal);
+	// Telemetry's threads are gone with EAL: nobody calls the control core any more.
+	if (s->control != NULL)
+		control_close(s->control);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct lcached server;
+	struct lcached *s = &server;
+	char err[512];
+	int eal_args, rc;
+
+	control_config_init(&s->cfg);
+	if (control_config_args(&s->cfg, argc, argv, &eal_args, err, sizeof(err)) < 0)
+		return bad_args(err);
+	if (s->cfg.help) {
+		control_config_help(stdout);
+		return 0;
+	}
+	if (s->cfg.version) {
+		printf("lcached %s\n", LC_VERSION);
+		return 0;
+	}
+	base_log_level_set(s->cfg.verbosity == 0 ? BASE_LOG_INFO : BASE_LOG_DEBUG);
+	if (driver_load(s, err, sizeof(err)) < 0)
+		return bad_args(err);
+	lcached_signals_install();
+	if (mem_backend_probe() < 0 || base_secret_fill(&s->seed, sizeof(s->seed)) < 0)
+		return 1;
+	settings_fill(s);
+	if (mem_domain_open(
+		    &s->mem, &(struct mem_options){.name = "control core", .numa_node = -1}) < 0)
+		return 1;
+	rc = run(s, argc - eal_args, argv + eal_args, argv[0]);
+	mem_domain_close(s->mem);
+	return rc < 0 ? 1 : 0;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SIGTERM and SIGINT.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "lcached.h"
+
+static volatile sig_atomic_t serving, stop_asked;
+
+static void on_signal(int signo)
+{
+	// A virtio-user server blocks EAL's start until its peer connects. There is nothing to lose
+	// yet, and stale sockets are removed by the next start.
+	if (!serving)
+		_exit(0);
+	stop_asked = 1;
+}
+
+void lcached_signals_install(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+void lcached_signals_serving(void)
+{
+	serving = 1;
+}
+
+bool lcached_stop_asked(void)
+{
+	return stop_asked != 0;
+}
