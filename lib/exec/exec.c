@@ -29,13 +29,11 @@ uint32_t exec_deadline_of(const struct exec *ex, int64_t exptime)
 struct store_item *exec_find(struct exec *ex, const char *key, uint8_t key_len, uint64_t hash)
 {
 	const struct store_counters *c = store_counters_get(ex->store);
-	uint64_t expired = c->expired, flushed = c->flushed;
+	uint64_t expired = c->expired;
 	struct store_item *it = store_find(ex->store, key, key_len, hash);
 
-	if (!it) {
+	if (!it)
 		ex->n.get_expired += c->expired - expired;
-		ex->n.get_flushed += c->flushed - flushed;
-	}
 	return it;
 }
 

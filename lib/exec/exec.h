@@ -14,7 +14,9 @@
 #include "proto/proto.h"
 #include "store/store.h"
 
-struct exec_counters { // writer: the owner; names as in memcached's `stats`
+// Writer: the owner; names as in memcached's `stats`. get_flushed stays 0: a flush takes the items
+// out of sight at once, so no lookup ends at one.
+struct exec_counters {
 	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch, cmd_meta;
 	uint64_t get_hits, get_misses, get_expired, get_flushed;
 	uint64_t delete_hits, delete_misses, incr_hits, incr_misses, decr_hits, decr_misses;

@@ -9,7 +9,7 @@ static inline bool exec_has(const struct proto_request *r, char letter)
 	return (r->flags & PROTO_FLAG(letter)) != 0;
 }
 
-// store_find, and counts lookups that ended at an item which was expired or flushed.
+// store_find, and counts lookups that ended at an item which had expired.
 struct store_item *exec_find(struct exec *ex, const char *key, uint8_t key_len, uint64_t hash);
 // Seconds left: -1 never expires, 0 at or past the deadline.
 int64_t exec_ttl(const struct exec *ex, const struct store_item *it);

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""All raw requests, good and broken. A case without `expect` is to be answered as Debian's memcached
+1.6.18 answers it."""
+
+import raw_classic
+import raw_meta
+import raw_stream
+
+# raw_stream last: flush_all takes the other cases' keys away
+CASES = raw_classic.CASES + raw_meta.CASES + raw_stream.CASES
