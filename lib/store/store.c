@@ -94,10 +94,13 @@ static bool limit_step(struct store *s, unsigned *budget)
 bool store_step(struct store *s, unsigned items_max)
 {
 	unsigned budget = store_dead_reclaim(s, items_max);
-	bool over = limit_step(s, &budget), loaded = false;
+	bool over, loaded = false, wide = false;
 
+	if (budget > 0)
+		wide = store_shrink(s, budget / STORE_SLOTS + 1);
+	over = limit_step(s, &budget);
 	s->grow_wait = 0;
 	if (budget > 0)
 		loaded = store_grow(s, budget / STORE_SLOTS + 1);
-	return s->dead || over || loaded;
+	return s->dead || wide || over || loaded;
 }

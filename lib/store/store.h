@@ -107,7 +107,7 @@ struct store_counters {
 	uint64_t evicted, evicted_unfetched;
 	uint64_t expired, expired_unfetched; // by deadline, wherever met
 	uint64_t reclaimed;                  // expired ones met while making room
-	uint64_t buckets, overflow_buckets, splits;
+	uint64_t buckets, overflow_buckets, splits, merges;
 	uint64_t splits_deferred; // for want of memory; tried again later
 	uint64_t refs_refused;    // a reference count was full: the caller copied
 	uint64_t no_memory, too_large;

@@ -4,10 +4,13 @@
 
 #define SAMPLES_MAX    64
 #define EVICT_TRIES    16   // rounds of sampling for one eviction
-#define PROBES_RANDOM  8    // buckets looked at for one round of samples, then in order from there
+#define PROBES_FIRST   2    // buckets looked at for one round of samples, fetched together,
+#define PROBES_BATCH   16   // and then so many at a time,
+#define PROBES_MIN     18   // up to this, or more where the index has emptied
 #define ROOM_TRIES     64   // steps of a reserve beside those that its bytes call for
 #define ITEM_BYTES_MIN 32   // what an eviction frees at least
 #define OVER_SLACK     4096 // above the limit: freed by a reserve beyond twice its need
+#define MERGES_STEP    64   // buckets merged when nothing is left to evict
 #define DEAD_BUDGET    64   // lines and items of flushed generations a step
 
 // ---- the pool -----------------------------------------------------------------------------------
@@ -67,27 +70,27 @@ static unsigned chain_sample(
 }
 
 // Random hashes rather than random buckets: a bucket that is not split yet holds twice as many
-// items, and is met twice as often. An index that has emptied is searched onward in order, for
-// about as many buckets as the samples should take.
+// items, and is met twice as often. Never onward from one bucket to the next: that takes what
+// stands behind gaps, and leaves clusters that are hardly ever met.
 static unsigned items_sample(struct store *s, struct store_item **out, unsigned want)
 {
-	uint64_t probes = PROBES_RANDOM;
-	unsigned n = 0;
-	uint32_t bucket = 0;
+	const struct store_line *line[PROBES_BATCH];
+	uint32_t random[PROBES_BATCH];
+	uint64_t probes = PROBES_MIN, done = 0;
+	unsigned n = 0, batch = PROBES_FIRST;
 
-	if (s->n.items == 0)
-		return 0;
 	if (s->n.items < s->n.buckets)
 		probes += s->n.buckets / s->n.items * 2 * want;
-	for (uint64_t i = 0; i < probes && n < want; i++) {
-		uint64_t random = base_rng_next(&s->rng);
+	for (; done < probes && n < want; done += batch, batch = PROBES_BATCH) {
+		for (unsigned i = 0; i < batch; i++) {
+			uint64_t r = base_rng_next(&s->rng);
 
-		if (i < PROBES_RANDOM)
-			bucket = store_index_number(&s->live, random);
-		else
-			bucket = bucket + 1 < s->live.buckets ? bucket + 1 : 0;
-		n += chain_sample(store_index_bucket(&s->live, bucket), (uint32_t)(random >> 32),
-			out + n, want - n);
+			line[i] = store_index_chain(&s->live, r);
+			random[i] = (uint32_t)(r >> 32);
+			__builtin_prefetch(line[i]);
+		}
+		for (unsigned i = 0; i < batch && n < want; i++)
+			n += chain_sample(line[i], random[i], out + n, want - n);
 	}
 	return n;
 }
@@ -169,7 +172,8 @@ bool store_evict_one(struct store *s)
 
 // ---- room ---------------------------------------------------------------------------------------
 
-// One step towards more room: what a flush left first, then what lives. False: there is no more.
+// One step towards more room: what a flush left first, then what lives, then the index itself where
+// it has become too wide. False: there is no more.
 static bool room_step(struct store *s)
 {
 	uint64_t before = store_charged_bytes(s);
@@ -179,7 +183,11 @@ static bool room_step(struct store *s)
 		if (store_charged_bytes(s) < before)
 			return true;
 	}
-	return (s->evict && store_evict_one(s)) || s->dead;
+	if (s->evict && store_evict_one(s)) {
+		store_shrink(s, 1);
+		return true;
+	}
+	return store_shrink(s, MERGES_STEP) || s->dead;
 }
 
 // Steps until `bytes` are freed. Bounded: each eviction frees at least ITEM_BYTES_MIN.

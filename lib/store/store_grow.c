@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Chains of the live index: lines taken and given back, items linked and unlinked, buckets split.
+// Chains of the live index: lines taken and given back, items linked and unlinked, buckets split
+// and merged.
 #include "store/store_internal.h"
 
 // ---- spare lines --------------------------------------------------------------------------------
@@ -57,12 +58,10 @@ void store_line_free(struct store *s, struct store_line *line)
 
 // ---- slots --------------------------------------------------------------------------------------
 
-void store_link(struct store *s, struct store_item *it, uint64_t hash)
+static void slot_append(struct store *s, struct store_line *line, uint64_t slot)
 {
-	struct store_line *line = store_index_chain(&s->live, hash);
 	unsigned n;
 
-	base_assert(((uintptr_t)it & ~STORE_POINTER_MASK) == 0);
 	while (line->next)
 		line = line->next;
 	n = store_line_count(line);
@@ -72,7 +71,13 @@ void store_link(struct store *s, struct store_item *it, uint64_t hash)
 		n = 0;
 		s->n.overflow_buckets++;
 	}
-	line->slot[n] = store_slot_make(it, hash);
+	line->slot[n] = slot;
+}
+
+void store_link(struct store *s, struct store_item *it, uint64_t hash)
+{
+	base_assert(((uintptr_t)it & ~STORE_POINTER_MASK) == 0);
+	slot_append(s, store_index_chain(&s->live, hash), store_slot_make(it, hash));
 }
 
 void store_slot_clear(struct store *s, uint64_t *slot, uint64_t hash)
@@ -172,7 +177,8 @@ static void bucket_split(struct store *s)
 }
 
 // Items above `halves` / 2 a line. The mark for growth is 4.5: the index then takes at most
-// 64 / 4.5 = 14.2 bytes a key.
+// 64 / 4.5 = 14.2 bytes a key. Below 1.5 it narrows.
+#define LOAD_MERGE  3
 #define LOAD_SPLIT  9
 #define LOAD_EVICTS 11
 
@@ -221,4 +227,48 @@ bool store_grow(struct store *s, unsigned splits_max)
 	if (!loaded)
 		s->headroom_bytes = 0;
 	return loaded;
+}
+
+// ---- merges -------------------------------------------------------------------------------------
+
+// Undoes the last split. Each line read from the chain that goes needs at most one line of the
+// chain that stays; there is a spare for the first, and each further one was given up just before.
+static void bucket_merge(struct store *s)
+{
+	struct store_index *ix = &s->live;
+	uint32_t from = ix->buckets - 1;
+	const struct store_line *line = store_index_bucket(ix, from);
+	struct store_line *to;
+
+	if (ix->buckets == ix->low_mask + 1)
+		ix->low_mask >>= 1;
+	to = store_index_bucket(ix, from & ix->low_mask);
+	for (bool overflow = false; line; overflow = true) {
+		struct store_line copy = *line;
+
+		if (overflow) {
+			s->n.overflow_buckets--;
+			store_line_free(s, (struct store_line *)(uintptr_t)line);
+		}
+		for (unsigned i = 0; i < STORE_SLOTS && copy.slot[i]; i++)
+			slot_append(s, to, copy.slot[i]);
+		line = copy.next;
+	}
+	ix->buckets--;
+	s->n.merges++;
+	s->n.buckets = ix->buckets;
+	if (store_index_place(from).line == 0)
+		store_index_cut(ix, s->mem);
+}
+
+bool store_shrink(struct store *s, unsigned merges_max)
+{
+	unsigned i = 0;
+
+	while (i < merges_max && s->live.buckets > STORE_BUCKETS_FIRST &&
+		!index_loaded(s, LOAD_MERGE) && store_spare_ensure(s)) {
+		bucket_merge(s);
+		i++;
+	}
+	return i > 0 && i == merges_max;
 }

@@ -81,6 +81,16 @@ int store_index_extend(struct store_index *ix, struct mem_domain *mem)
 	return 0;
 }
 
+void store_index_cut(struct store_index *ix, struct mem_domain *mem)
+{
+	struct store_place p = store_index_place(ix->buckets);
+
+	base_assert(p.line == 0 && p.segment == ix->segments - 1);
+	mem_free_aligned(mem, MEM_INDEX, ix->segment[p.segment], BASE_CACHE_LINE,
+		store_index_segment_buckets(ix->buckets) * sizeof(struct store_line));
+	ix->segments--;
+}
+
 static inline bool item_has_key(struct store_item *it, const char *key, uint8_t key_len)
 {
 	return store_item_key_len(it) == key_len && memcmp(store_item_key(it), key, key_len) == 0;

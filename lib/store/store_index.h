@@ -124,6 +124,8 @@ void store_index_close(struct store_index *ix, struct mem_domain *mem);
 uint64_t store_index_growth_bytes(const struct store_index *ix);
 // Allocates them. 0 or -ENOMEM.
 int store_index_extend(struct store_index *ix, struct mem_domain *mem);
+// Frees the last segment, which starts at bucket number `buckets`.
+void store_index_cut(struct store_index *ix, struct mem_domain *mem);
 
 // The slot that holds the key, or NULL.
 uint64_t *store_index_find(

@@ -96,6 +96,9 @@ void store_slot_clear(struct store *s, uint64_t *slot, uint64_t hash);
 // Splits at most `splits_max` buckets while the index is loaded above its mark. True: there is more
 // to split and nothing stands in the way.
 bool store_grow(struct store *s, unsigned splits_max);
+// Merges at most `merges_max` buckets while the index is loaded below its low mark, and frees
+// segments. True: it merged some and there is more.
+bool store_shrink(struct store *s, unsigned merges_max);
 
 // ---- items (store_item.c) ----
 // Takes the store's reference from an item that is in no index any more.

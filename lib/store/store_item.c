@@ -163,11 +163,10 @@ uint64_t store_cas_next(struct store *s)
 	return cas;
 }
 
-// Room below the limit for the item and, if this reservation needs one, its spare line.
+// Room below the limit for the item and, should this reservation need one, its spare line.
 static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t bytes)
 {
-	uint64_t room = mem_usable(s->mem, bytes) +
-		(s->spares > s->reserved ? 0 : sizeof(struct store_line));
+	uint64_t room = mem_usable(s->mem, bytes) + sizeof(struct store_line);
 	struct store_item *it = NULL;
 
 	if (!store_chain_room_make(s, hash) || !store_room_make(s, room))

@@ -72,6 +72,39 @@ static void test_memory_of_overflow_lines_comes_back_with_deletes(void **state)
 	shard_close(&t);
 }
 
+static void test_an_emptied_index_narrows_in_steps_and_grows_again(void **state)
+{
+	struct shard t;
+	uint64_t n = 300000, widest;
+
+	shard_open(&t, (struct store_options){0});
+	for (uint64_t i = 0; i < n; i++)
+		shard_set_number(&t, i, 4);
+	widest = mem_used_class(t.mem, MEM_INDEX);
+	for (uint64_t i = 0; i < n; i++) {
+		char buf[32];
+		struct store_key k = shard_key_number(buf, i);
+
+		if (i % 100)
+			store_delete(t.s, store_find(t.s, k.key, k.len, k.hash), k.hash);
+	}
+	for (bool more = true; more;) {
+		uint64_t merges = shard_n(&t)->merges;
+
+		more = store_step(t.s, 70);
+		assert_true(shard_n(&t)->merges - merges <= 11);
+	}
+	assert_true(mem_used_class(t.mem, MEM_INDEX) < widest / 20);
+	assert_in_range(shard_n(&t)->buckets, n / 100 / 2, n / 100);
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(shard_find_number(&t, i) != NULL, i % 100 == 0);
+	for (uint64_t i = 0; i < n; i++)
+		shard_set_number(&t, i, 4);
+	for (uint64_t i = 0; i < n; i++)
+		assert_non_null(shard_find_number(&t, i));
+	shard_close(&t);
+}
+
 static void test_splits_drop_what_has_expired(void **state)
 {
 	struct shard t;
@@ -166,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_growth_to_two_million_goes_in_bounded_steps),
 		cmocka_unit_test(test_header_and_index_take_at_most_40_bytes_a_key),
 		cmocka_unit_test(test_memory_of_overflow_lines_comes_back_with_deletes),
+		cmocka_unit_test(test_an_emptied_index_narrows_in_steps_and_grows_again),
 		cmocka_unit_test(test_splits_drop_what_has_expired),
 		cmocka_unit_test(test_keys_with_one_hash_are_told_apart_and_bounded),
 		cmocka_unit_test(test_growth_that_finds_no_memory_comes_later),
