@@ -92,7 +92,7 @@ static void host_open(struct host *h)
 	struct net_options no = {.pool = pool_client,
 		.tx = &h->tx,
 		.mac = {{2, 0, 0, 0, 0, 1}},
-		.ip = rte_cpu_to_be_32(RTE_IPV4(198, 18, 211, 1)),
+		.ip = rte_cpu_to_be_32(RTE_IPV4(198u, 18, 211, 1)),
 		.prefix_len = 24,
 		.mtu = 1500,
 		.socket_id = SOCKET_ID_ANY};
@@ -126,7 +126,7 @@ static void port_fill(void)
 		.mtu = 1500,
 		.spread = PORT_SPREAD_DEVICE};
 	lab->net = (struct port_config){
-		.ip = rte_cpu_to_be_32(RTE_IPV4(198, 18, 211, 2)), .prefix_len = 24};
+		.ip = rte_cpu_to_be_32(RTE_IPV4(198u, 18, 211, 2)), .prefix_len = 24};
 	for (unsigned i = 0; i < lab->workers; i++) {
 		lab->in[i].pool = pool_server;
 		lab->port.queue[i] = (struct port_queue){.queue_id = (uint16_t)i,
