@@ -36,8 +36,8 @@ struct exec_result {
 
 // Runs every op but PROTO_OP_SET (see exec_reserve), STATS, QUIT, REPLY and CLOSE, which are the
 // connection's affair. FLUSH_ALL flushes this shard alone; `exptime` is its delay.
-void exec_apply(struct exec *ex, const struct proto_request *r, uint64_t hash,
-	struct exec_result *out);
+void exec_apply(
+	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out);
 
 // A storage command, in two steps. exec_reserve gives an item whose value bytes the caller fills
 // (store_item_value), then exec_commit decides by the mode and the key's present item, or the

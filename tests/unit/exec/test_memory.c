@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// References that results carry, and what is answered when there is no memory.
+#include "exec_rig.h"
+
+#define ALL 1000000
+
+static void get_one(struct rig *g, const char *key, struct exec_result *res)
+{
+	struct proto_request r = {.op = PROTO_OP_GET, .key = key, .key_len = (uint8_t)strlen(key)};
+
+	exec_apply(&g->ex, &r, base_hash(r.key, r.key_len), res);
+}
+
+static void a_shown_value_outlives_its_item(void **state)
+{
+	struct rig *g = *state;
+	struct exec_result res;
+
+	CHECK(g, "set a 0 0 5\nfirst\n", "STORED\n");
+	get_one(g, "a", &res);
+	assert_true(res.proto.has_value);
+	assert_int_equal(res.item->refs, 2);
+	CHECK(g, "set a 0 0 3\nnew\nappend a 0 0 1\n!\ndelete a\nflush_all\n",
+		"STORED\nSTORED\nDELETED\nOK\n");
+	assert_memory_equal(store_item_value(res.item), "first", 5);
+	assert_int_equal(res.item->refs, 1);
+	store_unref(g->ex.store, res.item);
+}
+
+static void a_miss_carries_no_reference(void **state)
+{
+	struct rig *g = *state;
+	struct exec_result res;
+
+	get_one(g, "a", &res);
+	assert_int_equal(res.proto.status, PROTO_MISS);
+	assert_null(res.item);
+	assert_false(res.proto.has_value);
+}
+
+static void no_value_asked_for_no_reference(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 1\nx\nmg a t c\n", "STORED\nHD t-1 c1\n");
+	assert_int_equal(rig_item(g, "a")->refs, 1);
+}
+
+static void a_full_reference_count_is_answered_with_a_copy(void **state)
+{
+	struct rig *g = *state;
+	struct exec_result res;
+	struct store_item *it;
+	unsigned held = 0;
+
+	CHECK(g, "set a 3 0 5\nvalue\n", "STORED\n");
+	it = rig_item(g, "a");
+	while (store_ref(g->ex.store, it))
+		held++;
+	assert_int_equal(held, UINT16_MAX - 1);
+	get_one(g, "a", &res);
+	assert_int_equal(res.proto.status, PROTO_OK);
+	assert_int_equal(res.proto.client_flags, 3);
+	assert_ptr_not_equal(res.item, it);
+	assert_memory_equal(store_item_value(res.item), "value", 5);
+	store_unref(g->ex.store, res.item);
+
+	rig_fail(g, 0, ALL);
+	CHECK(g, "get a\nmg a v\nmg a t\n", "END\nEN\nHD t-1\n");
+	CHECK(g, "append a 0 0 1\n!\n", "SERVER_ERROR out of memory storing object\n");
+	while (held-- > 0)
+		store_unref(g->ex.store, it);
+}
+
+static void a_set_without_memory_takes_the_old_value_along(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 1\nx\nset b 0 0 1\nx\nset c 0 0 1\nx\n", "STORED\nSTORED\nSTORED\n");
+	rig_fail(g, 0, ALL);
+	CHECK(g, "set a 0 0 1\ny\nget a\n", "SERVER_ERROR out of memory storing object\nEND\n");
+	CHECK(g, "replace b 0 0 1\ny\nget b\n",
+		"SERVER_ERROR out of memory storing object\nVALUE b 0 1\nx\nEND\n");
+	CHECK(g, "ms c 1 MR\ny\nget c\n", "SERVER_ERROR out of memory storing object\nEND\n");
+	CHECK(g, "set a 0 0 1 noreply\ny\n", "");
+	assert_int_equal(g->ex.n.store_no_memory, 4);
+	assert_int_equal(g->ex.n.cmd_set, 3);
+}
+
+static void an_append_without_memory_is_not_stored(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 1\nx\n", "STORED\n");
+	for (int skip = 1; skip < 4; skip++) { // the payload's own item succeeds
+		const char *reply;
+
+		rig_fail(g, skip, ALL);
+		reply = rig_run(g, "append a 0 0 1\ny\n");
+		rig_fail(g, 0, 0);
+		if (strcmp(reply, "STORED\n") == 0)
+			break;
+		assert_string_equal(reply, "NOT_STORED\n");
+		CHECK(g, "get a\n", "VALUE a 0 1\nx\nEND\n");
+	}
+}
+
+static void arithmetic_without_memory_leaves_the_number(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 1\n9\n", "STORED\n");
+	rig_fail(g, 0, ALL);
+	CHECK(g, "incr a 1\nget a\ndecr a 1\n",
+		"SERVER_ERROR out of memory\nVALUE a 0 1\n9\nEND\n8\n");
+}
+
+static void meta_without_memory(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 1\nx\n", "STORED\n");
+	rig_fail(g, 0, ALL);
+	CHECK(g, "mg n N30 v\nmd a x\nmg a v\n", "EN\nSERVER_ERROR out of memory\nVA 1\nx\n");
+	assert_string_not_equal(rig_run(g, "ma n N30 v\n"), "VA 1\n0\n");
+	rig_fail(g, 0, 0);
+	CHECK(g, "mg n v\n", "EN\n");
+}
+
+// Any allocation may fail at any time: every request is answered, nothing is lost, and what was
+// answered with success is there.
+static void random_failures_lose_nothing(void **state)
+{
+	static const char *const request[] = {"set %c 0 0 3\nabc\n", "add %c 0 0 2\n12\n",
+		"append %c 0 0 4\nwxyz\n", "prepend %c 0 0 1\n1\n", "incr %c 999\n", "decr %c 1\n",
+		"get %c\n", "mg %c N60 v t\n", "md %c I\n", "md %c x\n", "delete %c\n",
+		"ma %c N0 v\n", "ms %c 2 I C5\nxy\n", "replace %c 0 0 12\n%c00000000000\n",
+		"touch %c 100\n"};
+	struct rig *g = *state;
+	struct base_rng rng;
+	char text[64];
+
+	base_rng_seed(&rng, 42);
+	for (int i = 0; i < 20000; i++) {
+		char key = (char)('a' + base_rng_below(&rng, 20));
+		size_t which = base_rng_below(&rng, BASE_ARRAY_LEN(request));
+
+		snprintf(text, sizeof(text), request[which], key, '1');
+		rig_fail(g, (int)base_rng_below(&rng, 4), (int)base_rng_below(&rng, 3));
+		assert_true(strlen(rig_run(g, text)) > 0);
+		if (which == 0) {
+			bool stored = strcmp(g->out, "STORED\n") == 0;
+
+			rig_fail(g, 0, 0);
+			snprintf(text, sizeof(text), "mg %c v\n", key);
+			CHECK(g, text, stored ? "VA 3\nabc\n" : "EN\n");
+		}
+	}
+	rig_fail(g, 0, 0);
+	assert_true(g->ex.n.store_no_memory > 100);
+	assert_int_equal(store_counters_get(g->ex.store)->pinned_bytes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(a_shown_value_outlives_its_item),
+		RIG_TEST(a_miss_carries_no_reference),
+		RIG_TEST(no_value_asked_for_no_reference),
+		RIG_TEST(a_full_reference_count_is_answered_with_a_copy),
+		RIG_TEST(a_set_without_memory_takes_the_old_value_along),
+		RIG_TEST(an_append_without_memory_is_not_stored),
+		RIG_TEST(arithmetic_without_memory_leaves_the_number),
+		RIG_TEST(meta_without_memory),
+		RIG_TEST(random_failures_lose_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
