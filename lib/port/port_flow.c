@@ -30,15 +30,16 @@ static uint32_t ipv4_offset(const struct rte_mbuf *m)
 	uint32_t off = 2 * RTE_ETHER_ADDR_LEN;
 
 	for (int tags = 0; tags <= 2; tags++) {
-		uint16_t buf;
-		const uint16_t *type = rte_pktmbuf_read(m, off, sizeof(buf), &buf);
+		uint16_t type;
+		const void *at = rte_pktmbuf_read(m, off, sizeof(type), &type);
 
-		if (!type)
+		if (!at)
 			return 0;
-		if (*type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4))
+		memcpy(&type, at, sizeof(type)); // frames may start at odd addresses
+		if (type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4))
 			return off + 2;
-		if (*type != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) &&
-			*type != rte_cpu_to_be_16(RTE_ETHER_TYPE_QINQ))
+		if (type != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) &&
+			type != rte_cpu_to_be_16(RTE_ETHER_TYPE_QINQ))
 			return 0;
 		off += 4;
 	}
@@ -62,8 +63,8 @@ static struct flow flow_read(const struct rte_mbuf *m, uint32_t off, uint8_t *pr
 	struct flow f = {.known = false};
 	struct rte_ipv4_hdr ip_buf;
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_read(m, off, sizeof(ip_buf), &ip_buf);
-	rte_be16_t port_buf[2];
-	const rte_be16_t *ports;
+	rte_be16_t ports[2];
+	const void *at;
 
 	*proto = 0;
 	if (!ip || (ip->version_ihl >> 4) != 4 || (ip->version_ihl & 15) < 5)
@@ -80,9 +81,10 @@ static struct flow flow_read(const struct rte_mbuf *m, uint32_t off, uint8_t *pr
 	}
 	if (*proto != IPPROTO_TCP && *proto != IPPROTO_UDP)
 		return f;
-	ports = rte_pktmbuf_read(m, *l4, sizeof(port_buf), port_buf);
-	if (!ports)
+	at = rte_pktmbuf_read(m, *l4, sizeof(ports), ports);
+	if (!at)
 		return f;
+	memcpy(ports, at, sizeof(ports));
 	f.src_port = rte_be_to_cpu_16(ports[0]);
 	f.dst_port = rte_be_to_cpu_16(ports[1]);
 	f.known = f.ports = true;
