@@ -131,6 +131,32 @@ static void test_all_pinned_is_no_memory_and_passes(void **state)
 	shard_close(&t);
 }
 
+static void test_a_candidate_that_a_reader_takes_is_no_candidate_any_more(void **state)
+{
+	struct store_item *held[1000];
+	uint64_t evicted;
+	struct shard t;
+
+	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .evict = true});
+	for (unsigned i = 0; i < 1000; i++) { // the last ones evict, and leave candidates behind
+		shard_sleep(&t, 1);
+		assert_true(shard_set_number(&t, i, 5000));
+	}
+	evicted = shard_n(&t)->evicted;
+	assert_true(evicted > 0);
+	for (unsigned i = 0; i < 1000; i++)
+		if ((held[i] = shard_find_number(&t, i)))
+			store_ref(t.s, held[i]);
+	assert_false(shard_set_number(&t, 1000, 20000));
+	assert_int_equal(shard_n(&t)->evicted, evicted);
+	assert_int_equal(shard_n(&t)->pinned_bytes, 0);
+	for (unsigned i = 0; i < 1000; i++)
+		if (held[i])
+			store_unref(t.s, held[i]);
+	assert_true(shard_set_number(&t, 1000, 20000));
+	shard_close(&t);
+}
+
 // Nothing that eviction could do would bring these bytes back.
 static void test_values_that_readers_keep_do_not_push_others_out(void **state)
 {
@@ -262,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_an_index_that_has_emptied_still_finds_what_to_evict),
 		cmocka_unit_test(test_pinned_items_are_passed_over),
 		cmocka_unit_test(test_all_pinned_is_no_memory_and_passes),
+		cmocka_unit_test(test_a_candidate_that_a_reader_takes_is_no_candidate_any_more),
 		cmocka_unit_test(test_values_that_readers_keep_do_not_push_others_out),
 		cmocka_unit_test(test_expired_items_go_before_live_ones),
 		cmocka_unit_test(test_a_cut_is_reached_by_steps_and_by_reserves),
