@@ -145,10 +145,15 @@ static char *put_number(char *p, const struct proto_request *r, const struct pro
 	return proto_put_text(p, "\r\n");
 }
 
-// q hides what goes without saying: a miss of mg, the success of the others.
+// q hides what goes without saying: a miss of mg, the success of the others; but not that an ma
+// made its item.
 static bool hidden(const struct proto_request *r, const struct proto_result *res)
 {
-	return r->quiet && res->status == (r->op == PROTO_OP_META_GET ? PROTO_MISS : PROTO_OK);
+	if (!r->quiet)
+		return false;
+	if (r->op == PROTO_OP_META_GET)
+		return res->status == PROTO_MISS;
+	return res->status == PROTO_OK && !res->created;
 }
 
 char *proto_compose_meta(const struct proto_request *r, const struct proto_result *res, char *p,
