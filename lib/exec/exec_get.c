@@ -148,7 +148,4 @@ void exec_meta_debug(
 	}
 	exec_describe(ex, it, out);
 	out->proto.idle_s = store_item_idle_s(ex->store, it);
-	// size: all that the item takes but the allocator's rounding
-	out->proto.number = (uint64_t)(store_item_value(it) - (char *)it) + it->value_bytes;
-	out->proto.has_number = true;
 }

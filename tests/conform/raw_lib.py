@@ -13,7 +13,7 @@ of a case is <cas0>, the next different one <cas1> and so on. A request may use 
 {cas0+1} for a number that is one more. Keys are written with a leading `~`, which becomes a prefix
 of ten bytes, the case's own, so cases do not meet; {b64:NAME} is that prefix and NAME in base64.
 Seconds left are rounded up to tens (two clocks tick at different moments), seconds idle of 0 and 1
-are taken for the same, and so are the class and size that `me` shows.
+are taken for the same, and so are the slab classes that `me` shows.
 """
 
 import base64
@@ -173,13 +173,13 @@ class Keys:
 
 LEFT = re.compile(rb"^((?:HD|VA \d+)(?: [^\r\n]*?)? t|ME [^\r\n]* exp=)(\d+)(?=[ \r])", re.M)
 IDLE = re.compile(rb"^((?:HD|VA \d+)(?: [^\r\n]*?)? l|ME [^\r\n]* la=)[01](?=[ \r])", re.M)
-ME_SIZES = re.compile(rb"^(ME [^\r\n]*) cls=\d+ size=\d+", re.M)
+ME_CLASS = re.compile(rb"^(ME [^\r\n]*) cls=\d+ ", re.M)
 
 
 def clocks_round(data):
     data = LEFT.sub(lambda m: m[1] + b"%d" % ((int(m[2]) + 9) // 10 * 10), data)
     data = IDLE.sub(rb"\g<1>0", data)
-    return ME_SIZES.sub(rb"\1 cls=_ size=_", data)
+    return ME_CLASS.sub(rb"\1 cls=_ ", data)
 
 
 def run(addr, case, prefix):

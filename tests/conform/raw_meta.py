@@ -14,7 +14,7 @@ case("mn with words", b"mn a b c\r\n")
 case("me miss", b"me ~a\r\n")
 case("me hit", sset(b"~a"), b"me ~a\r\n", b"get ~a\r\n", b"me ~a\r\n")
 case("me with a time", sset(b"~a", exptime=b"1000"), b"me ~a\r\n",
-    expect=b"STORED\r\nME ~a exp=1000 la=0 cas=<cas0> fetch=no cls=_ size=_\r\n",
+    expect=b"STORED\r\nME ~a exp=1000 la=0 cas=<cas0> fetch=no cls=_ size=75\r\n",
     why="1.6.18 shows exp negated")
 case("me base64", b"ms {b64:bin} 1 b\r\nx\r\n", b"me {b64:bin} b\r\n", b"me ~bin\r\n")
 case("me without a key", b"me\r\n", expect=BAD_FORMAT,

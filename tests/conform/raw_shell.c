@@ -66,6 +66,8 @@ static void shell_on_signal(int sig)
 
 static void conn_put(struct shell_conn *c, const void *data, size_t len)
 {
+	if (len == 0)
+		return;
 	if (c->out_len + len > c->out_cap) {
 		c->out_cap = (c->out_len + len) * 2;
 		c->out = realloc(c->out, c->out_cap);

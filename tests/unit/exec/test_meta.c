@@ -47,6 +47,7 @@ static void cas_flags_compare_and_set_numbers(void **state)
 	CHECK(*state, "mg a C50 v\nmg a C51 v\n", "HD\nVA 1\nx\n");
 	CHECK(*state, "ms a 1 C51\ny\nms a 1 C50 E60\ny\nmd a I E61\nmg a c u\n",
 		"EX\nHD\nHD\nHD c61 X W\n");
+	CHECK(*state, "set z 0 0 1\n1\nma z E0 c\ncas z 0 0 1 0\n2\n", "STORED\nHD c0\nEXISTS\n");
 	CHECK(*state, "mg n N0 E70 c\nma m N0 J5 E71 c v\n", "HD c70 W\nVA 1 c71\n5\n");
 }
 
