@@ -269,8 +269,7 @@ case("ma N J without v", b"ma ~a N100 J13\r\n", b"get ~a\r\n")
 case("ma N MD", b"ma ~a N100 J13 MD v\r\n", b"ma ~a MD D3 v\r\n")
 case("ma N of 2^64 - 1", b"ma ~a N0 J18446744073709551615 v\r\n", b"ma ~a v\r\n")
 case("ma N negative", b"ma ~a N-1 J5 v\r\n", b"get ~a\r\n")
-case("ma N q", b"ma ~a N0 q\r\n", b"get ~a\r\n", expect=b"VALUE ~a 0 1\r\n0\r\nEND\r\n",
-    why="q did not hide what N made in 1.6.18")
+case("ma N q", b"ma ~a N0 q\r\n", b"get ~a\r\n")
 case("ma T", sset(b"~a", b"1"), b"ma ~a T100\r\n", b"mg ~a t\r\n", b"ma ~a t T200\r\n",
     b"ma ~a T300 t\r\n")
 case("ma N and T", b"ma ~a N100 T200 t\r\n", b"ma ~b T200 N100 t\r\n")
