@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Sends the same raw bytes to two memcached servers and compares what comes back.
 
-    failures = compare(("127.0.0.1", 11211), ("198.18.211.2", 11211), raw_cases.CASES)
+    with memcached() as reference:
+        failures = compare(reference, ("198.18.211.2", 11211), raw_cases.CASES)
     assert not failures, "\n".join(failures)
+
+An address is a pair for TCP, or the path of a UNIX socket.
 
 A case is a list of steps on one fresh connection. After a plain step the client asks for a key
 that is never there and reads to that answer, so that everything before it is known to have come;
@@ -22,6 +25,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -105,10 +109,20 @@ class CasNames:
         return self.USE.sub(one, step)
 
 
+def connect(addr):
+    if isinstance(addr, str):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(LIMIT_S)
+        sock.connect(addr)
+        return sock
+    sock = socket.create_connection(addr, timeout=LIMIT_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
 class Client:
     def __init__(self, addr):
-        self.sock = socket.create_connection(addr, timeout=LIMIT_S)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = connect(addr)
         self.closed = False
         self.late = False
 
@@ -269,7 +283,7 @@ def wait_for(addr, process, limit_s=10.0):
         if process.poll() is not None:
             raise RuntimeError(f"{process.args} ended with {process.returncode}")
         try:
-            socket.create_connection(addr, timeout=1).close()
+            connect(addr).close()
             return
         except OSError:
             time.sleep(0.02)
@@ -292,12 +306,13 @@ def serving(command, addr):
             process.wait()
 
 
-def memcached(prefix=()):
-    """Debian's memcached on a loopback port: `with memcached() as addr`. `prefix`: words before the
-    command, as in ip netns exec NAME (then lo must be up there)."""
-    port = port_free()
-    words = ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "1"]
-    return serving([*prefix, *words], ("127.0.0.1", port))
+@contextlib.contextmanager
+def memcached():
+    """Debian's memcached on a UNIX socket, which needs no network: `with memcached() as addr`."""
+    with tempfile.TemporaryDirectory(prefix="lcached-raw-") as folder:
+        path = folder + "/socket"
+        with serving(["memcached", "-u", "root", "-s", path, "-t", "1"], path):
+            yield path
 
 
 def raw_shell(path):
