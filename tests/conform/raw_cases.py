@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""All raw requests, good and broken. A case without `expect` is to be answered as Debian's memcached
-1.6.18 answers it."""
+"""All raw requests, good and broken. A case without `expect` is to be answered as Debian's
+memcached 1.6.18 answers it."""
 
 import raw_classic
 import raw_meta
