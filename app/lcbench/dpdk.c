@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Our own stack as the client, polling, on the main lcore alone.
+#include "dpdk.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_eal.h>
+
+#define TX_TRIES 10000
+
+static void tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
+{
+	struct dpdk *d = arg;
+	uint16_t sent = 0;
+
+	for (unsigned i = 0; sent < count && i < TX_TRIES; i++)
+		sent += port_tx(d->queue, m + sent, count - sent);
+	d->tx_dropped += count - sent;
+	rte_pktmbuf_free_bulk(m + sent, count - sent);
+}
+
+static void frame_input(struct dpdk *d, struct rte_mbuf *m)
+{
+	struct net_packet pkt;
+
+	switch (net_input(d->net, &m, dpdk_now_us(d), &pkt)) {
+	case NET_UDP:
+		dpdk_udp_input(d, m, &pkt);
+		rte_pktmbuf_free(m);
+		break;
+	case NET_TCP:
+		if (d->tcp)
+			tcp_input(d->tcp, m, &pkt, dpdk_now_us(d));
+		else
+			rte_pktmbuf_free(m);
+		break;
+	case NET_NEIGH:
+	case NET_DONE:
+		break;
+	}
+}
+
+bool dpdk_turn(struct dpdk *d)
+{
+	struct rte_mbuf *m[DPDK_BURST];
+	uint64_t now_us = dpdk_now_us(d);
+	uint16_t n = port_rx(d->queue, m, DPDK_BURST);
+
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (uint16_t i = 0; i < n; i++)
+		frame_input(d, m[i]);
+	net_timers(d->net, now_us);
+	if (d->tcp) {
+		dpdk_tcp_turn(d);
+		tcp_timers(d->tcp, now_us);
+		tcp_flush(d->tcp, now_us);
+	} else {
+		dpdk_udp_turn(d);
+	}
+	net_tx_flush(&d->tx);
+	return n > 0;
+}
+
+static int stack_open(struct dpdk *d, const struct port_config *cfg)
+{
+	const struct bench_options *o = d->b->o;
+	struct net_options net = {
+		.mem = d->mem,
+		.pool = d->queue->pool,
+		.tx = &d->tx,
+		.mac = d->port.mac,
+		.ip = cfg->ip,
+		.prefix_len = cfg->prefix_len,
+		.gateway = cfg->gateway,
+		.vlan = cfg->vlan,
+		.mtu = d->port.mtu,
+		.tx_offloads = d->port.tx_offloads,
+		.rx_offloads = d->port.rx_offloads,
+		.socket_id = d->port.numa_node,
+		.seed = bench_now_ns(),
+	};
+	struct tcp_options tcp = {
+		.mem = d->mem,
+		.pool = d->queue->pool,
+		.seed = bench_now_ns() * UINT64_C(0x9e3779b97f4a7c15),
+		.conns_max = o->connections,
+		.rcv_buf_bytes = 256 << 10,
+		.snd_buf_bytes = 256 << 10,
+		.rto_min_us = 200000,
+		.delack_us = 40000,
+		.time_wait_us = 1000000,
+		.syn_max = 4096,
+		.cc = "newreno",
+	};
+	int rc = net_open(&d->net, &net);
+
+	for (unsigned i = 0; !rc && i < cfg->routes; i++)
+		rc = net_route_add(
+			d->net, cfg->route[i].prefix, cfg->route[i].len, cfg->route[i].via);
+	if (rc || o->udp)
+		return rc;
+	tcp.net = d->net;
+	return tcp_open(&d->tcp, &tcp);
+}
+
+static void stack_close(struct dpdk *d)
+{
+	if (d->tcp)
+		tcp_close(d->tcp);
+	net_tx_flush(&d->tx);
+	if (d->net)
+		net_close(d->net);
+	if (d->tx_dropped)
+		fprintf(stderr, "lcbench: %lu frames not taken by the device\n",
+			(unsigned long)d->tx_dropped);
+}
+
+static int run(struct dpdk *d)
+{
+	struct bench *b = d->b;
+	bool busy = true;
+	int rc = 0;
+
+	net_announce(d->net, dpdk_now_us(d));
+	d->path.dst_ip = b->o->server;
+	if (d->tcp)
+		rc = dpdk_tcp_connect(d);
+	if (rc)
+		return rc;
+	bench_start(b);
+	while (bench_turn(b, busy))
+		busy = dpdk_turn(d);
+	return 0;
+}
+
+static int device_run(struct bench *b, struct port_config *cfg)
+{
+	struct dpdk d = {.b = b};
+	int rc = port_open(&d.port, cfg, 1, b->o->connections);
+
+	if (rc)
+		return rc;
+	d.queue = &d.port.queue[0];
+	d.tx = (struct net_tx){.flush = tx_flush, .arg = &d};
+	rc = mem_domain_open(&d.mem, &(struct mem_options){.name = "lcbench", .numa_node = -1});
+	if (!rc)
+		rc = stack_open(&d, cfg);
+	if (!rc)
+		rc = run(&d);
+	stack_close(&d);
+	port_close(&d.port);
+	if (d.mem)
+		mem_domain_close(d.mem);
+	if (rc)
+		fprintf(stderr, "lcbench: %s\n", strerror(-rc));
+	return rc;
+}
+
+int bench_dpdk_run(struct bench *b)
+{
+	const struct bench_options *o = b->o;
+	static struct port_config cfg;
+	static struct port_eal eal;
+	struct port_eal_options eal_options = {
+		.program = "lcbench",
+		.workers = 1,
+		.conns = o->connections,
+		.file_prefix = "lcbench",
+		.extra_argc = o->eal_argc,
+		.extra_argv = o->eal_argv,
+	};
+	char error[256];
+	int rc = port_config_load(&cfg, o->driver, error, sizeof(error));
+
+	if (!rc)
+		rc = port_config_set(&cfg, "address", o->address, error, sizeof(error));
+	if (!rc)
+		rc = port_config_check(&cfg, error, sizeof(error));
+	if (rc) {
+		fprintf(stderr, "lcbench: %s\n", error);
+		return rc;
+	}
+	rc = port_eal_build(&eal, &cfg, &eal_options);
+	if (!rc)
+		rc = port_eal_init(&eal);
+	if (rc)
+		return rc;
+	b->now_ns = bench_now_ns();
+	rc = device_run(b, &cfg);
+	port_eal_cleanup(&eal);
+	return rc;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Our own stack as the client: what dpdk.c, dpdk_tcp.c and dpdk_udp.c share.
+#pragma once
+
+#include "lcbench.h"
+#include "net/net.h"
+#include "port/port.h"
+#include "tcp/tcp.h"
+
+#define DPDK_BURST     64
+#define DPDK_UDP_PORT  40000 // source port of connection 0
+#define DPDK_CONNECT_S 10    // for all connections to be there
+
+struct dpdk {
+	struct bench *b;
+	struct mem_domain *mem;
+	struct port port;
+	const struct port_queue *queue;
+	struct net *net;
+	struct tcp *tcp; // NULL with UDP
+	struct net_tx tx;
+	struct net_path path;           // UDP: to the server
+	uint64_t look_ns;               // UDP: next look for timeouts
+	unsigned connecting, connected; // TCP
+	uint64_t tx_dropped;
+};
+
+static inline uint64_t dpdk_now_us(const struct dpdk *d)
+{
+	return d->b->now_ns / 1000;
+}
+
+// One turn of the link: frames in, to the protocol; timers; frames out. True when frames came.
+bool dpdk_turn(struct dpdk *d);
+
+// Connects every client. 0 or -ETIMEDOUT.
+int dpdk_tcp_connect(struct dpdk *d);
+// What came of the turn's segments: answers read, requests sent.
+void dpdk_tcp_turn(struct dpdk *d);
+
+void dpdk_udp_input(struct dpdk *d, struct rte_mbuf *m, const struct net_packet *pkt);
+// First requests of a phase, and timeouts.
+void dpdk_udp_turn(struct dpdk *d);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP over our own stack.
+#include <errno.h>
+
+#include "dpdk.h"
+
+#define CONNECTING_MAX 128 // half-open connections at once
+
+// Requests written one behind the other into mbufs of at most a segment each.
+struct writer {
+	struct dpdk *d;
+	struct rte_mbuf *head, *tail;
+	uint16_t mss, room; // of the tail
+};
+
+static bool writer_grow(struct writer *w)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->d->queue->pool);
+
+	if (m == NULL) {
+		bench_fail(w->d->b, "out of packet buffers");
+		return false;
+	}
+	w->room = RTE_MIN(w->mss, rte_pktmbuf_tailroom(m));
+	if (w->head == NULL) {
+		w->head = m;
+	} else {
+		w->tail->next = m;
+		w->head->nb_segs++;
+	}
+	w->tail = m;
+	return true;
+}
+
+static void writer_put(struct writer *w, const char *bytes, size_t len)
+{
+	while (len) {
+		uint16_t n;
+
+		if (w->room == 0 && !writer_grow(w))
+			return;
+		n = (uint16_t)RTE_MIN(len, (size_t)w->room);
+		memcpy(rte_pktmbuf_mtod_offset(w->tail, char *, w->tail->data_len), bytes, n);
+		w->tail->data_len += n;
+		w->head->pkt_len += n;
+		w->room -= n;
+		bytes += n;
+		len -= n;
+	}
+}
+
+static void client_send(struct dpdk *d, struct bench_client *c)
+{
+	struct tcp_conn *conn = c->conn;
+	struct writer w = {.d = d};
+	struct bench_request r;
+	uint32_t room;
+
+	if (c->dead || conn == NULL)
+		return;
+	w.mss = tcp_mss(conn);
+	room = tcp_send_room(conn);
+	while ((w.head ? w.head->pkt_len : 0) < room && bench_client_next(d->b, c, &r)) {
+		writer_put(&w, r.head, r.head_len);
+		if (r.set) {
+			writer_put(&w, r.value, r.value_len);
+			writer_put(&w, "\r\n", 2);
+		}
+	}
+	if (w.head)
+		tcp_send(d->tcp, conn, w.head);
+}
+
+static void client_read(struct dpdk *d, struct bench_client *c)
+{
+	uint32_t n = 0;
+
+	for (struct rte_mbuf *m = tcp_rx_peek(c->conn); m && !c->dead; m = m->next) {
+		n += m->data_len;
+		if (!bench_client_feed(d->b, c, rte_pktmbuf_mtod(m, const char *), m->data_len))
+			tcp_abort(d->tcp, c->conn);
+	}
+	if (n && !c->dead)
+		tcp_rx_consume(d->tcp, c->conn, n);
+}
+
+static void client_event(
+	struct dpdk *d, struct tcp_conn *conn, struct bench_client *c, unsigned events)
+{
+	if (events & TCP_EV_ESTABLISHED) {
+		d->connecting--;
+		d->connected++;
+	}
+	if (events & TCP_EV_READABLE)
+		client_read(d, c);
+	if (events & TCP_EV_FIN && !c->dead) {
+		bench_client_lose(d->b, c, "closed by the server");
+		tcp_abort(d->tcp, conn);
+	}
+	if (events & TCP_EV_CLOSED) {
+		bench_client_lose(d->b, c, "reset or timed out");
+		c->conn = NULL;
+		tcp_release(d->tcp, conn);
+		return;
+	}
+	if (events & (TCP_EV_READABLE | TCP_EV_WRITABLE))
+		client_send(d, c);
+}
+
+void dpdk_tcp_turn(struct dpdk *d)
+{
+	struct bench *b = d->b;
+	struct tcp_conn *conn;
+	unsigned events;
+
+	while ((conn = tcp_event_next(d->tcp, &events)) != NULL)
+		client_event(d, conn, tcp_user(conn), events);
+	if (b->kick) {
+		b->kick = false;
+		for (unsigned i = 0; i < b->clients; i++)
+			client_send(d, &b->client[i]);
+	}
+}
+
+int dpdk_tcp_connect(struct dpdk *d)
+{
+	struct bench *b = d->b;
+	uint64_t end_ns = bench_now_ns() + DPDK_CONNECT_S * UINT64_C(1000000000);
+	unsigned next = 0;
+
+	b->phase = BENCH_WARMUP; // no phase in which a lost connection alone ends the run
+	while (d->connected < b->clients) {
+		b->now_ns = bench_now_ns();
+		if (b->now_ns > end_ns || bench_stop || b->dead)
+			return -ETIMEDOUT;
+		while (next < b->clients && d->connecting < CONNECTING_MAX) {
+			struct bench_client *c = &b->client[next];
+
+			c->conn =
+				tcp_connect(d->tcp, b->o->server, b->o->port, 0, 0, dpdk_now_us(d));
+			if (c->conn == NULL)
+				return -ENOBUFS;
+			tcp_user_set(c->conn, c);
+			d->connecting++;
+			next++;
+		}
+		dpdk_turn(d);
+	}
+	return 0;
+}

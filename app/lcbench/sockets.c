@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The kernel's stack: one thread, epoll without sleeping.
+#include "sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int sockets_connect(struct sockets *s, int type, uint32_t tag)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = rte_cpu_to_be_16(s->b->o->port),
+		.sin_addr.s_addr = s->b->o->server,
+	};
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = tag};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int one = 1, rc;
+
+	if (fd < 0)
+		return -errno;
+	if (type == SOCK_STREAM)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
+		epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event)) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+// One descriptor a connection: as many as the system lets us.
+static void files_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int run(struct sockets *s)
+{
+	struct bench *b = s->b;
+	struct sockets_udp *udp = NULL;
+	bool busy = true;
+	int rc = b->o->udp ? sockets_udp_open(s, &udp) : sockets_tcp_open(s);
+
+	if (rc)
+		return rc;
+	bench_start(b);
+	while (bench_turn(b, busy))
+		busy = udp ? sockets_udp_turn(s, udp) : sockets_tcp_turn(s);
+	if (udp)
+		sockets_udp_close(s, udp);
+	else
+		sockets_tcp_close(s);
+	return 0;
+}
+
+int bench_sockets_run(struct bench *b)
+{
+	struct sockets s = {.b = b, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+	int rc = -ENOMEM;
+
+	files_raise();
+	s.in = malloc(SOCKETS_BUF);
+	if (s.epoll >= 0 && s.in != NULL)
+		rc = run(&s);
+	if (rc)
+		fprintf(stderr, "lcbench: cannot connect: %s\n", strerror(-rc));
+	free(s.in);
+	if (s.epoll >= 0)
+		close(s.epoll);
+	return rc;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// memcached over UDP: the frame header, answers in several datagrams, losses.
+#include <string.h>
+
+#include "lcbench.h"
+
+#define FRAME_BYTES 8
+#define LOOK_NS     UINT64_C(10000000) // between looks for timeouts
+
+static unsigned get16(const char *p)
+{
+	return (unsigned)(uint8_t)p[0] << 8 | (uint8_t)p[1];
+}
+
+// Ids of a client: its slot, then that plus the number of slots, and so on, so that an answer to an
+// earlier request is told from one to the last.
+static uint16_t id_next(const struct bench *b, const struct bench_client *c)
+{
+	unsigned slots = b->o->pipeline;
+	unsigned id = c->request_id + slots;
+
+	return (uint16_t)(id <= UINT16_MAX ? id : (unsigned)(c - b->client) % slots);
+}
+
+unsigned bench_udp_write(
+	struct bench *b, struct bench_client *c, const struct bench_request *r, char *to)
+{
+	char *p = to + FRAME_BYTES;
+
+	c->request_id = id_next(b, c);
+	c->sequence = 0;
+	c->tried_ns = b->now_ns;
+	memcpy(to,
+		(const char[]){(char)(c->request_id >> 8), (char)c->request_id, 0, 0, 0, 1, 0, 0},
+		FRAME_BYTES);
+	memcpy(p, r->head, r->head_len);
+	p += r->head_len;
+	if (r->set) {
+		memcpy(p, r->value, r->value_len);
+		p += r->value_len;
+		memcpy(p, "\r\n", 2);
+		p += 2;
+	}
+	return (unsigned)(p - to);
+}
+
+struct bench_client *bench_udp_feed(struct bench *b, unsigned conn, const char *data, size_t len)
+{
+	unsigned slots = b->o->pipeline;
+	struct bench_client *c;
+
+	if (len <= FRAME_BYTES || conn >= b->o->connections)
+		return NULL;
+	c = &b->client[conn * slots + get16(data) % slots];
+	if (c->dead || !c->inflight || get16(data) != c->request_id ||
+		get16(data + 2) != c->sequence)
+		return NULL; // late, or behind a lost one: the timeout sends again
+	c->sequence++;
+	if (!bench_client_feed(b, c, data + FRAME_BYTES, len - FRAME_BYTES))
+		return NULL;
+	return c->inflight ? NULL : c;
+}
+
+void bench_udp_timeouts(struct bench *b, uint64_t *next_ns,
+	void (*resend)(void *arg, struct bench_client *c), void *arg)
+{
+	if (b->now_ns < *next_ns)
+		return;
+	*next_ns = b->now_ns + LOOK_NS;
+	for (unsigned i = 0; i < b->clients; i++) {
+		struct bench_client *c = &b->client[i];
+
+		if (!c->inflight || b->now_ns - c->tried_ns < BENCH_UDP_TIMEOUT_NS)
+			continue;
+		b->n.timeouts++;
+		resend(arg, c);
+	}
+}
