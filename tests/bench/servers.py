@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The two sides of a round: lcached with lcbench over virtio-user and vhost-user, memcached with
+lcbench over loopback sockets. Each round has a fresh server on core 1 and the generator on core 0."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from machine import GENERATOR_CORE, SERVER_CORE, Trouble
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.environ.get("LCACHED_BUILD", os.path.join(ROOT, "build"))
+LCACHED = os.path.join(BUILD, "app", "lcached", "lcached")
+LCBENCH = os.path.join(BUILD, "app", "lcbench", "lcbench")
+LOGS = os.path.join(BUILD, "bench-logs")
+MEMORY_MB = 1024
+START_S = 20
+STOP_S = 10
+
+
+def build():
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        subprocess.run(["meson", "setup", BUILD, ROOT], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["ninja", "-C", BUILD, "app/lcached/lcached", "app/lcbench/lcbench"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    os.makedirs(LOGS, exist_ok=True)
+
+
+def tail(path):
+    with open(path, errors="replace") as f:
+        return "".join(f.readlines()[-8:]).strip()
+
+
+@contextlib.contextmanager
+def server(name, command):
+    """A server pinned to its core, stopped by SIGTERM."""
+    log = os.path.join(LOGS, name + ".log")
+    with open(log, "w") as out:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), *command],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    process.log = log
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(process, ready, what):
+    end = time.monotonic() + START_S
+    while not ready():
+        if process.poll() is not None or time.monotonic() > end:
+            raise Trouble(f"{what} does not start: {tail(process.log)}")
+        time.sleep(0.02)
+
+
+def generator(load, seconds, warmup, where, tag):
+    """One run of lcbench. Returns what it wrote as JSON."""
+    result = os.path.join(LOGS, tag + ".json")
+    log = os.path.join(LOGS, tag + ".log")
+    options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE, "json": result}
+    command = [LCBENCH, *where]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(result)
+    with open(log, "w") as out:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=seconds + warmup + 120,
+        )
+    if done.returncode:
+        raise Trouble(f"lcbench failed: {tail(log)}")
+    with open(result) as f:
+        return json.load(f)
+
+
+def driver_file(scratch, name, link):
+    """drivers-config/NAME.conf with a socket of our own."""
+    with open(os.path.join(ROOT, "drivers-config", name + ".conf")) as f:
+        text = f.read()
+    path = os.path.join(scratch, name + ".conf")
+    with open(path, "w") as f:
+        f.write(re.sub(r"\b(path|iface)=[^,\s]+", rf"\1={link}", text))
+    return path
+
+
+def lcached_run(load, seconds, warmup, scratch):
+    """virtio-user waits for its peer before the server is ready: only its socket is waited for."""
+    link = os.path.join(scratch, "link.sock")
+    ours = driver_file(scratch, "virtio-user", link)
+    theirs = driver_file(scratch, "vhost-user", link)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
+    command = [LCACHED, "-d", ours, "-t", "1", "-m", str(MEMORY_MB), "-U", "11211"]
+    with server("lcached", command) as process:
+        wait_for(process, lambda: os.path.exists(link), "lcached")
+        return generator(load, seconds, warmup, ["--driver", theirs], "lcbench-lcached")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def memcached_run(load, seconds, warmup, scratch):
+    port = free_port()
+    command = ["memcached", "-t", "1", "-u", "root", "-l", "127.0.0.1", "-c", "4096"]
+    command += ["-p", str(port), "-U", str(port), "-m", str(MEMORY_MB)]
+    where = ["--sockets", "--server", "127.0.0.1", "--port", str(port)]
+    with server("memcached", command) as process:
+        wait_for(process, lambda: answers(port), "memcached")
+        return generator(load, seconds, warmup, where, "lcbench-memcached")
+
+
+PEERS = {"memcached": memcached_run}
