@@ -8,7 +8,8 @@
 //	tcp_input(tcp, m, &pkt, now);                       // for each segment of the burst
 //	while ((c = tcp_event_next(tcp, &events))) {        // then what came of it
 //		if (events & TCP_EV_READABLE) { m = tcp_rx_peek(c); ...; tcp_rx_consume(tcp, c, n);
-//} 		tcp_send(tcp, c, reply); 		if (events & TCP_EV_CLOSED) tcp_release(tcp, c);
+//} 		tcp_send(tcp, c, reply); 		if (events & TCP_EV_CLOSED) tcp_release(tcp,
+//c);
 //	}
 //	next = tcp_timers(tcp, now);
 //	tcp_flush(tcp, now);                                // data and ACKs of this turn leave
@@ -114,6 +115,9 @@ uint16_t tcp_local_port(const struct tcp_conn *c);
 // none.
 #define TCP_TIMERS_MAX 1024
 uint64_t tcp_timers(struct tcp *tcp, uint64_t now_us);
+// The next deadline as it stands: tcp_flush may have set an earlier one than tcp_timers returned.
+// For whoever sleeps after a turn.
+uint64_t tcp_deadline(const struct tcp *tcp);
 // Sends what this turn made: data, window updates, ACKs (never more than one ACK a connection).
 void tcp_flush(struct tcp *tcp, uint64_t now_us);
 

@@ -106,7 +106,6 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_af
 	iss = tcp_iss(tcp, &s->key);
 	c->snd_una = iss_after && seq_lt(iss, *iss_after) ? *iss_after : iss;
 	c->snd_nxt = c->snd_una + 1;
-	c->recover = c->snd_una;
 	c->last_tx_us = (uint32_t)tcp->now_us;
 	tcp_xmit_syn(tcp, c); // without an mbuf the timer sends it
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
@@ -115,8 +114,8 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_af
 // Our SYN is acknowledged by a SYN: the third step of the handshake goes with the next flush.
 static void syn_sent_establish(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
+	c->recover = c->snd_una; // before all data
 	c->snd_una = s->ack;
-	c->recover = c->snd_una;
 	c->flags |= TCP_F_ACK_NOW;
 	tcp_conn_establish(tcp, c);
 }
@@ -161,8 +160,8 @@ bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		tcp_xmit_reset_reply(tcp, s);
 		return false;
 	}
+	c->recover = c->snd_una; // before all data
 	c->snd_una = s->ack;
-	c->recover = c->snd_una;
 	c->snd_wnd = c->snd_wnd_max = (uint32_t)s->wnd << c->node.snd_wscale;
 	c->snd_wl1 = s->seq;
 	c->snd_wl2 = s->ack;

@@ -148,9 +148,8 @@ static void ack_decide(struct tcp *tcp, struct tcp_conn *c)
 
 static void text_in_order(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
-	if (!tcp_rcv_room(tcp, c, tcp_mbuf_count(s->m))) {
+	if (c->rx_mbufs + tcp_mbuf_count(s->m) > tcp->rx_mbufs_max) {
 		tcp->n.rcv_pruned++;
-		tcp_ooo_free(tcp, c);
 		return;
 	}
 	if (s->len > c->rcv_mss)

@@ -192,7 +192,7 @@ struct tcp_conn {
 	uint32_t oow_ms; // last answer to an unacceptable segment
 	void *user;
 };
-static_assert(sizeof(struct tcp_conn) <= 416, "a million connections at 600 bytes each");
+static_assert(sizeof(struct tcp_conn) <= 384, "a million connections at 600 bytes each");
 static_assert(offsetof(struct tcp_conn, rx_head) == 64, "line 1");
 static_assert(offsetof(struct tcp_conn, sent_head) == 128, "line 2");
 static_assert(offsetof(struct tcp_conn, timer) == 192, "line 3");
@@ -243,7 +243,7 @@ struct tcp {
 	struct tcp_wheel wheel;
 	struct base_list events, events_later, dirty, closed, ooo, tw;
 	uint32_t conns, half_open, tw_count, tw_max;
-	uint32_t rx_mbufs_max; // a connection
+	uint32_t rx_mbufs_max; // a connection, in order; out of order only what that leaves
 	uint32_t port_next;
 	uint8_t rcv_wscale;
 	unsigned listens;
@@ -385,7 +385,6 @@ uint32_t tcp_rto_us(const struct tcp_conn *c); // with backoff
 // ---- tcp_rcv.c
 // ------------------------------------------------------------------------------------
 void tcp_rcv_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
-bool tcp_rcv_room(const struct tcp *tcp, const struct tcp_conn *c, uint32_t mbufs);
 bool tcp_rcv_merge(struct rte_mbuf *tail, const struct rte_mbuf *m); // copies into tail's tailroom
 void tcp_rcv_free(struct tcp_conn *c);
 uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c); // the field of the next segment

@@ -166,7 +166,7 @@ static bool ooo_refused(struct tcp *tcp, const struct tcp_conn *c, const struct 
 		tcp->n.rcv_pruned++;
 		return true;
 	}
-	if (!tcp_rcv_room(tcp, c, tcp_mbuf_count(s->m))) {
+	if (c->rx_mbufs + (c->ooo ? c->ooo->mbufs : 0) + tcp_mbuf_count(s->m) > tcp->rx_mbufs_max) {
 		tcp->n.ooo_dropped++;
 		return true;
 	}

@@ -51,11 +51,6 @@ bool tcp_rcv_merge(struct rte_mbuf *tail, const struct rte_mbuf *m)
 	return true;
 }
 
-bool tcp_rcv_room(const struct tcp *tcp, const struct tcp_conn *c, uint32_t mbufs)
-{
-	return c->rx_mbufs + (c->ooo ? c->ooo->mbufs : 0) + mbufs <= tcp->rx_mbufs_max;
-}
-
 // Takes a chain of in-order payload.
 void tcp_rcv_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 {

@@ -182,6 +182,19 @@ static void pool_watch(struct tcp *tcp)
 		tcp_ooo_prune(tcp);
 }
 
+uint64_t tcp_deadline(const struct tcp *tcp)
+{
+	uint64_t tick = wheel_next(&tcp->wheel);
+
+	if (!base_list_empty(&tcp->tw)) {
+		const struct tcp_tw *tw = base_container_of(tcp->tw.next, struct tcp_tw, list);
+		int32_t left = (int32_t)(tw->expire_ms - tcp->now_ms);
+
+		tick = base_min_u64(tick, tcp->now_us / 1000 + (left < 0 ? 0 : (uint64_t)left));
+	}
+	return tick == UINT64_MAX ? UINT64_MAX : tick * 1000;
+}
+
 uint64_t tcp_timers(struct tcp *tcp, uint64_t now_us)
 {
 	struct tcp_wheel *w = &tcp->wheel;
@@ -197,13 +210,5 @@ uint64_t tcp_timers(struct tcp *tcp, uint64_t now_us)
 			return now_us;
 	}
 	w->tick = base_max_u64(w->tick, now_tick + 1);
-	next = wheel_next(w);
-	next = next == UINT64_MAX ? UINT64_MAX : next * 1000;
-	if (!base_list_empty(&tcp->tw)) {
-		struct tcp_tw *tw = base_container_of(tcp->tw.next, struct tcp_tw, list);
-		int32_t left = (int32_t)(tw->expire_ms - tcp->now_ms);
-
-		next = base_min_u64(next, (now_tick + (left < 0 ? 0 : (uint64_t)left)) * 1000);
-	}
-	return next;
+	return tcp_deadline(tcp);
 }

@@ -62,6 +62,9 @@ static inline void one_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 		assert_int_equal(
 			rte_be_to_cpu_16(((struct rte_ipv4_hdr *)(frame + 14))->total_length),
 			m[i]->pkt_len - 14);
+		if (getenv("SIM_VERBOSE"))
+			printf("%lu: flags %x seq %u ack %u len %u wnd %u\n",
+				(unsigned long)o->now_us, s->flags, s->seq, s->ack, s->len, s->wnd);
 		o->outs++;
 		if (o->hold && o->helds < OUTS)
 			o->held[o->helds++] = m[i];
@@ -221,10 +224,11 @@ static inline void one_events(struct one *o)
 static inline void one_turn(struct one *o)
 {
 	one_events(o);
-	o->next_us = tcp_timers(o->tcp, o->now_us);
+	tcp_timers(o->tcp, o->now_us);
 	one_events(o);
 	tcp_flush(o->tcp, o->now_us);
 	net_tx_flush(&o->tx);
+	o->next_us = tcp_deadline(o->tcp);
 }
 
 static inline void one_wait_us(struct one *o, uint64_t us)

@@ -379,22 +379,20 @@ static inline void sim_deliver_due(struct sim *sim)
 	}
 }
 
-static inline uint64_t sim_host_turn(struct sim_host *h)
+static inline void sim_host_turn(struct sim_host *h)
 {
 	struct sim *sim = h->sim;
 	struct tcp_conn *c;
 	unsigned events;
-	uint64_t next;
 
 	while ((c = tcp_event_next(h->tcp, &events)) != NULL)
 		sim_app_event(h, c, events);
-	next = tcp_timers(h->tcp, sim->now_us);
-	next = base_min_u64(next, net_timers(h->net, sim->now_us));
+	tcp_timers(h->tcp, sim->now_us);
+	net_timers(h->net, sim->now_us);
 	while ((c = tcp_event_next(h->tcp, &events)) != NULL)
 		sim_app_event(h, c, events);
 	tcp_flush(h->tcp, sim->now_us);
 	net_tx_flush(&h->tx);
-	return next;
 }
 
 // One turn of both hosts, then on to the next event, at most `max_us` from now.
@@ -405,9 +403,9 @@ static inline void sim_step(struct sim *sim, uint64_t max_us)
 	sim_deliver_due(sim);
 	for (unsigned i = 0; i < 2; i++)
 		sim_host_turn(&sim->host[i]);
-	for (unsigned i = 0; i < 2; i++) // deadlines that the turn made
-		next = base_min_u64(next,
-			base_max_u64(tcp_timers(sim->host[i].tcp, sim->now_us), sim->now_us + 1));
+	for (unsigned i = 0; i < 2; i++)
+		next = base_min_u64(
+			next, base_max_u64(tcp_deadline(sim->host[i].tcp), sim->now_us + 1));
 	for (unsigned i = 0; i < sim->frames; i++)
 		next = base_min_u64(next, base_max_u64(sim->frame[i].at_us, sim->now_us));
 	sim->now_us = next;

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sending: segments from mbufs, acknowledgements, retransmission, recovery, windows.
+#include "tcp_one.h"
+
+static void ack_to(struct one *o, uint32_t ack)
+{
+	o->ack = ack;
+	one_in(o, ACK, NULL, 0);
+}
+
+static void test_a_reply_leaves_in_its_own_mbuf(void **state)
+{
+	struct one *o = one_open();
+	struct rte_mbuf *m;
+
+	one_establish(o);
+	one_turn(o);
+	m = rte_pktmbuf_alloc(o->pool);
+	rte_pktmbuf_append(m, 1000);
+	o->hold = true;
+	tcp_send(o->tcp, o->c, m);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1000);
+	assert_ptr_equal(o->held[0], m);
+	assert_int_equal(rte_mbuf_refcnt_read(m), 2);
+	assert_int_equal(rte_mempool_in_use_count(o->pool), 1);
+	ack_to(o, ISS + 1001); // before the device gives it back
+	one_turn(o);
+	assert_int_equal(rte_mempool_in_use_count(o->pool), 1);
+	one_let_go(o);
+	assert_int_equal(rte_mempool_in_use_count(o->pool), 0);
+	one_close(o);
+}
+
+static void test_a_retransmission_uses_the_same_mbuf_or_a_copy(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	o->hold = true;
+	one_send(o, 500);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 500);
+	one_wait_us(o, 250000); // no RTT but the handshake's, which was none: the minimum
+	one_expect(o, ACK, ISS + 1, IRS + 1, 500);
+	assert_int_equal(
+		rte_mempool_in_use_count(o->pool), 2); // a copy: the device holds the first
+	o->seen = o->outs;
+	one_let_go(o);
+	o->hold = true;
+	one_wait_us(o, 400000);
+	assert_true(o->outs > o->seen);
+	assert_int_equal(rte_mempool_in_use_count(o->pool), 1); // in place
+	one_close(o);
+}
+
+static void test_a_partial_acknowledgement_sends_only_the_rest_again(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_send(o, 1000);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1000);
+	ack_to(o, ISS + 1 + 300);
+	one_turn(o);
+	assert_int_equal(tcp_send_pending(o->c), 700);
+	one_wait_us(o, 1100000);
+	one_expect(o, ACK, ISS + 301, IRS + 1, 700);
+	ack_to(o, ISS + 1001);
+	one_turn(o);
+	assert_int_equal(tcp_send_pending(o->c), 0);
+	one_close(o);
+}
+
+static void test_small_replies_of_a_turn_share_a_segment(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	for (unsigned i = 0; i < 100; i++)
+		one_send(o, 20);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	one_expect(o, ACK, ISS + 1461, IRS + 1, 540);
+	one_expect_silence(o);
+	assert_true(rte_mempool_in_use_count(o->pool) <= 3);
+	one_close(o);
+}
+
+static void test_the_timeout_backs_off_and_gives_up(void **state)
+{
+	struct one *o = one_open();
+	uint64_t start, rto = 200000;
+
+	one_establish(o);
+	one_send(o, 100);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	ack_to(o, ISS + 101); // an RTT of 0: the minimum holds
+	one_turn(o);
+	one_send(o, 100);
+	one_expect(o, ACK, ISS + 101, IRS + 1, 100);
+	for (unsigned i = 0; i < 15; i++) {
+		start = o->now_us;
+		while (o->seen == o->outs) {
+			o->now_us = o->next_us;
+			one_turn(o);
+		}
+		assert_true(o->now_us - start >= rto - 1000 && o->now_us - start <= rto + 2000);
+		rto = RTE_MIN(rto * 2, 60000000u);
+		one_expect(o, ACK, ISS + 101, IRS + 1, 100);
+	}
+	one_wait_us(o, 61000000);
+	one_expect(o, RST | ACK, ISS + 201, IRS + 1, 0);
+	one_release(o);
+	one_close(o);
+}
+
+static void send_ten(struct one *o)
+{
+	one_establish(o);
+	for (unsigned i = 0; i < 10; i++)
+		one_send(o, 1460);
+	for (unsigned i = 0; i < 10; i++)
+		one_expect(o, ACK, ISS + 1 + i * 1460, IRS + 1, 1460);
+	one_expect_silence(o);
+}
+
+static void test_three_sacked_segments_bring_the_lost_one_back(void **state)
+{
+	struct one *o = one_open();
+
+	send_ten(o);
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 2 * 1460);
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 3 * 1460);
+	one_expect_silence(o);
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 4 * 1460);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	one_expect_silence(o);
+	assert_int_equal(o->tcp->n.fast_retransmits, 1);
+	ack_to(o, ISS + 1 + 10 * 1460);
+	one_turn(o);
+	assert_int_equal(tcp_send_pending(o->c), 0);
+	assert_int_equal(o->c->recovery, TCP_R_OPEN);
+	assert_int_equal(o->c->sacked_bytes | o->c->lost_bytes | o->c->retrans_bytes, 0);
+	one_close(o);
+}
+
+static void test_two_holes_are_sent_in_one_recovery(void **state)
+{
+	struct one *o = one_open();
+	struct tcp_ooo b = {.blocks = 2,
+		.sack = {{ISS + 1 + 5 * 1460, ISS + 1 + 10 * 1460},
+			{ISS + 1 + 1460, ISS + 1 + 4 * 1460}}};
+	uint8_t opts[40];
+
+	send_ten(o);
+	one_in_raw(o, ACK, opts, tcp_options_sack(opts, &b, 2), NULL, 0);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	one_expect(o, ACK, ISS + 1 + 4 * 1460, IRS + 1, 1460);
+	one_expect_silence(o);
+	assert_int_equal(o->tcp->n.fast_retransmits, 1);
+	one_close(o);
+}
+
+static void test_three_duplicates_bring_it_back_without_sack(void **state)
+{
+	struct one *o = one_open();
+
+	o->tcp->offer = 0;
+	send_ten(o);
+	for (unsigned i = 0; i < 2; i++) {
+		one_in(o, ACK, NULL, 0);
+		one_expect_silence(o);
+	}
+	one_in(o, ACK, NULL, 0);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	ack_to(o, ISS + 1 + 5 * 1460); // partial: the next hole (RFC 6582)
+	one_expect(o, ACK, ISS + 1 + 5 * 1460, IRS + 1, 1460);
+	ack_to(o, ISS + 1 + 10 * 1460);
+	one_turn(o);
+	assert_int_equal(o->c->recovery, TCP_R_OPEN);
+	assert_int_equal(o->c->sacked_bytes | o->c->lost_bytes | o->c->retrans_bytes, 0);
+	one_close(o);
+}
+
+static void test_limited_transmit_sends_new_data_on_the_first_duplicates(void **state)
+{
+	struct one *o = one_open();
+
+	send_ten(o);
+	for (unsigned i = 0; i < 4; i++)
+		one_send(o, 1460);
+	one_expect_silence(o); // the initial window is used up
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 2 * 1460);
+	one_expect(o, ACK, ISS + 1 + 10 * 1460, IRS + 1, 1460); // RFC 3042
+	one_expect_silence(o);
+	one_close(o);
+}
+
+static void test_a_peer_that_takes_sack_back_gets_everything(void **state)
+{
+	struct one *o = one_open();
+
+	send_ten(o);
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 10 * 1460);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	ack_to(o, ISS + 1 + 1460); // the rest was dropped by the peer
+	one_turn(o);
+	o->seen = o->outs;
+	for (unsigned i = 1; i < 10; i++) {
+		unsigned tries = 0;
+
+		while (o->seen == o->outs && tries++ < 100)
+			one_wait_us(o, 100000);
+		one_expect(o, ACK, ISS + 1 + i * 1460, IRS + 1, 1460);
+		o->seen = o->outs;
+		ack_to(o, ISS + 1 + (i + 1) * 1460);
+		o->seen = o->outs;
+		one_turn(o);
+		if (o->outs > o->seen)
+			break; // slow start goes on from here
+	}
+	one_close(o);
+}
+
+static void test_the_window_grows_only_where_it_limits(void **state)
+{
+	struct one *o = one_open();
+	uint32_t before;
+
+	one_establish(o);
+	before = o->c->cwnd;
+	for (unsigned i = 0; i < 100; i++) {
+		one_send(o, 100);
+		one_turn(o);
+		ack_to(o, o->ack + 100);
+		one_turn(o);
+	}
+	assert_int_equal(o->c->cwnd, before);
+	o->seen = o->outs;
+	for (unsigned i = 0; i < 20; i++)
+		one_send(o, 1460);
+	one_turn(o);
+	assert_int_equal(o->outs - o->seen, 10); // RFC 6928
+	ack_to(o, o->ack + 10 * 1460);
+	one_turn(o);
+	assert_true(o->c->cwnd > before);
+	one_close(o);
+}
+
+static void test_a_closed_window_is_probed_and_data_flows_when_it_opens(void **state)
+{
+	struct one *o = one_open();
+	uint64_t last = 0;
+
+	one_establish(o);
+	o->wnd = 0;
+	one_in(o, ACK, NULL, 0);
+	one_send(o, 100);
+	one_expect_silence(o);
+	for (unsigned i = 0; i < 40; i++) { // longer than any retry limit: it answers every time
+		uint64_t start = o->now_us;
+
+		while (o->seen == o->outs) {
+			o->now_us = o->next_us;
+			one_turn(o);
+		}
+		assert_true(o->now_us - start + 2000 >= last);
+		last = o->now_us - start;
+		one_expect(o, ACK, ISS, IRS + 1, 0);
+		one_in(o, ACK, NULL, 0);
+	}
+	assert_true(last > 50000000 && last < 61000000);
+	o->wnd = 1000;
+	one_in(o, ACK, NULL, 0);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	one_close(o);
+}
+
+static void test_a_silly_window_is_not_used_until_the_override(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	o->wnd = 100;
+	one_in(o, ACK, NULL, 0);
+	one_send(o, 1460);
+	one_expect_silence(o);
+	one_wait_us(o, 1100000);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	one_close(o);
+}
+
+static void test_data_in_flight_when_the_window_closes_is_not_given_up(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_send(o, 1000);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1000);
+	o->wnd = 0; // it had no room after all
+	one_in(o, ACK, NULL, 0);
+	for (unsigned i = 0; i < 30; i++) {
+		one_wait_us(o, 61000000);
+		one_in(o, ACK, NULL, 0);
+	}
+	assert_int_equal(tcp_conns(o->tcp), 1);
+	o->wnd = 65535;
+	one_in(o, ACK, NULL, 0);
+	o->seen = o->outs;
+	one_wait_us(o, 61000000);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1000);
+	one_close(o);
+}
+
+static void test_acks_of_nothing_sent_are_answered_and_ignored(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_send(o, 100);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	ack_to(o, ISS + 102);
+	one_expect(o, ACK, ISS + 101, IRS + 1, 0);
+	ack_to(o, ISS - 70000); // older than any window
+	one_turn(o);
+	assert_int_equal(tcp_send_pending(o->c), 100);
+	one_close(o);
+}
+
+static void test_room_comes_back_as_an_event(void **state)
+{
+	struct one *o = one_open_with((struct tcp_options){.snd_buf_bytes = 3000});
+
+	one_establish(o);
+	assert_int_equal(tcp_send_room(o->c), 3000);
+	one_send(o, 1460);
+	one_send(o, 1460);
+	one_send(o, 1460);
+	assert_int_equal(tcp_send_room(o->c), 0);
+	one_turn(o);
+	assert_false(o->events & TCP_EV_WRITABLE);
+	ack_to(o, ISS + 1 + 2 * 1460);
+	one_expect_event(o, TCP_EV_WRITABLE);
+	assert_int_equal(tcp_send_room(o->c), 3000 - 1460);
+	one_close(o);
+}
+
+static void test_without_mbufs_sending_waits_for_them(void **state)
+{
+	struct one *o = one_open();
+	struct rte_mbuf *hog[MBUFS];
+	unsigned n = 0;
+	uint8_t *buf = malloc(2000);
+	uint16_t size = 2000;
+	struct rte_mbuf *m;
+
+	one_establish(o);
+	m = rte_pktmbuf_alloc(o->pool);
+	rte_pktmbuf_attach_extbuf(
+		m, buf, 0, size, rte_pktmbuf_ext_shinfo_init_helper(buf, &size, sim_ext_free, buf));
+	rte_pktmbuf_append(m, 1000);
+	while ((hog[n] = rte_pktmbuf_alloc(o->pool)) != NULL)
+		n++;
+	tcp_send(o->tcp, o->c, m); // needs a header mbuf
+	one_expect_silence(o);
+	assert_true(o->tcp->n.no_memory > 0);
+	rte_pktmbuf_free_bulk(hog, n);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1000);
+	one_close(o);
+}
+
+static void test_the_first_rtt_sample_comes_from_the_handshake(void **state)
+{
+	struct one *o = one_open();
+
+	o->seq = IRS;
+	one_in(o, SYN, NULL, 0);
+	one_expect(o, SYN | ACK, ISS, IRS + 1, 0);
+	one_wait_us(o, 80000);
+	o->seq = IRS + 1;
+	o->ack = ISS + 1;
+	one_in(o, ACK, NULL, 0);
+	one_expect_event(o, TCP_EV_ACCEPTED);
+	assert_int_equal(o->c->srtt_us, 80000);
+	assert_int_equal(o->c->rto_us, 240000);
+	one_close(o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_reply_leaves_in_its_own_mbuf),
+		cmocka_unit_test(test_a_retransmission_uses_the_same_mbuf_or_a_copy),
+		cmocka_unit_test(test_a_partial_acknowledgement_sends_only_the_rest_again),
+		cmocka_unit_test(test_small_replies_of_a_turn_share_a_segment),
+		cmocka_unit_test(test_the_timeout_backs_off_and_gives_up),
+		cmocka_unit_test(test_three_sacked_segments_bring_the_lost_one_back),
+		cmocka_unit_test(test_two_holes_are_sent_in_one_recovery),
+		cmocka_unit_test(test_three_duplicates_bring_it_back_without_sack),
+		cmocka_unit_test(test_limited_transmit_sends_new_data_on_the_first_duplicates),
+		cmocka_unit_test(test_a_peer_that_takes_sack_back_gets_everything),
+		cmocka_unit_test(test_the_window_grows_only_where_it_limits),
+		cmocka_unit_test(test_a_closed_window_is_probed_and_data_flows_when_it_opens),
+		cmocka_unit_test(test_a_silly_window_is_not_used_until_the_override),
+		cmocka_unit_test(test_data_in_flight_when_the_window_closes_is_not_given_up),
+		cmocka_unit_test(test_acks_of_nothing_sent_are_answered_and_ignored),
+		cmocka_unit_test(test_room_comes_back_as_an_event),
+		cmocka_unit_test(test_without_mbufs_sending_waits_for_them),
+		cmocka_unit_test(test_the_first_rtt_sample_comes_from_the_handshake),
+	};
+
+	return cmocka_run_group_tests(tests, sim_eal, NULL);
+}
