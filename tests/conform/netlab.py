@@ -161,6 +161,10 @@ class Lab:
     def attach(self, iface):
         """Links the server's end (the TAP when it is there, or a veth) to the client."""
         if self.bridge:
+            if iface == self.tap:
+                # The server has the MAC that the kernel gave its TAP. A bridge takes a port's own MAC
+                # for itself, so the kernel's end of the TAP needs another one.
+                self.bridge.ip("link", "set", iface, "address", "02:00:5e:00:53:01")
             self._join(iface)
         else:
             self._address(self.client, iface, CLIENT_IP)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Connections: many, half-closed, reset, and storms of them."""
 
+import errno
 import selectors
 import socket
 
@@ -117,13 +118,14 @@ def test_500_connections_opened_together(steady):
 
 
 def test_same_port_again_right_after_close(steady):
-    """A client whose port comes back while the server may still be in TIME-WAIT."""
+    """The server closes first and is in TIME-WAIT when the same port comes back. (Until it has
+    acknowledged the FIN, the client's kernel does not give the port away.)"""
     for _ in range(50):
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.settimeout(10)
             sock.bind(("", 41999))
-            sock.connect((SERVER_IP, PORT))
+            eventually(lambda: sock.connect_ex((SERVER_IP, PORT)) != errno.EADDRNOTAVAIL, 5, 0.001)
             sock.sendall(b"quit\r\n")
             assert sock.recv(100) == b""
 
