@@ -7,7 +7,11 @@
 
 #include <rte_eal.h>
 
-#define TX_TRIES 10000
+#define TX_TRIES       10000
+#define BUF_BYTES      (256 << 10) // TCP's send and receive buffers
+#define SEGMENT_BYTES  1400
+#define POOL_MBUFS_MIN 8192
+#define POOL_MBUFS_MAX 262144
 
 static void tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
 {
@@ -86,8 +90,8 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 		.pool = d->queue->pool,
 		.seed = bench_now_ns() * UINT64_C(0x9e3779b97f4a7c15),
 		.conns_max = o->connections,
-		.rcv_buf_bytes = 256 << 10,
-		.snd_buf_bytes = 256 << 10,
+		.rcv_buf_bytes = BUF_BYTES,
+		.snd_buf_bytes = BUF_BYTES,
 		.rto_min_us = 200000,
 		.delack_us = 40000,
 		.time_wait_us = 1000000,
@@ -129,6 +133,7 @@ static int run(struct dpdk *d)
 		rc = dpdk_tcp_connect(d);
 	if (rc)
 		return rc;
+	d->tx_dropped = 0; // what was sent before the peer was there
 	bench_start(b);
 	while (bench_turn(b, busy))
 		busy = dpdk_turn(d);
@@ -158,6 +163,16 @@ static int device_run(struct bench *b, struct port_config *cfg)
 	return rc;
 }
 
+// Enough packet buffers for what all connections may have in flight, both ways.
+static unsigned pool_size(const struct bench_options *o)
+{
+	uint64_t request = (uint64_t)o->value_size + BENCH_HEAD_MAX;
+	uint64_t each = base_min_u64(o->pipeline * request, BUF_BYTES + request) / SEGMENT_BYTES;
+
+	return (unsigned)base_min_u64(
+		POOL_MBUFS_MIN + o->connections * (2 * each + 4), POOL_MBUFS_MAX);
+}
+
 int bench_dpdk_run(struct bench *b)
 {
 	const struct bench_options *o = b->o;
@@ -182,6 +197,8 @@ int bench_dpdk_run(struct bench *b)
 		fprintf(stderr, "lcbench: %s\n", error);
 		return rc;
 	}
+	if (cfg.pool_mbufs == 0)
+		cfg.pool_mbufs = pool_size(o);
 	rc = port_eal_build(&eal, &cfg, &eal_options);
 	if (!rc)
 		rc = port_eal_init(&eal);

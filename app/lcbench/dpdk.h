@@ -33,7 +33,7 @@ static inline uint64_t dpdk_now_us(const struct dpdk *d)
 // One turn of the link: frames in, to the protocol; timers; frames out. True when frames came.
 bool dpdk_turn(struct dpdk *d);
 
-// Connects every client. 0 or -ETIMEDOUT.
+// Connects every client. 0, -ECONNREFUSED, -ETIMEDOUT or -ENOBUFS.
 int dpdk_tcp_connect(struct dpdk *d);
 // What came of the turn's segments: answers read, requests sent.
 void dpdk_tcp_turn(struct dpdk *d);

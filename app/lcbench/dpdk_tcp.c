@@ -131,7 +131,9 @@ int dpdk_tcp_connect(struct dpdk *d)
 	b->phase = BENCH_WARMUP; // no phase in which a lost connection alone ends the run
 	while (d->connected < b->clients) {
 		b->now_ns = bench_now_ns();
-		if (b->now_ns > end_ns || bench_stop || b->dead)
+		if (b->dead)
+			return -ECONNREFUSED;
+		if (b->now_ns > end_ns || bench_stop)
 			return -ETIMEDOUT;
 		while (next < b->clients && d->connecting < CONNECTING_MAX) {
 			struct bench_client *c = &b->client[next];

@@ -26,7 +26,8 @@
 #define BENCH_KEY_MAX        250
 #define BENCH_KEYS_MAX       100000000 // 8 digits of the key
 #define BENCH_HEAD_MAX       320       // a command line, or the line before a value
-#define BENCH_UDP_MAX        1400      // bytes of a request over UDP, frame header aside
+#define BENCH_SET_REST       24 // bytes of a set besides key and value, while its length has 4 digits
+#define BENCH_UDP_MAX        1400 // bytes of a request over UDP, frame header aside
 #define BENCH_UDP_TIMEOUT_NS UINT64_C(200000000)
 
 // ---- options.c

@@ -27,6 +27,7 @@ unsigned bench_udp_write(
 {
 	char *p = to + FRAME_BYTES;
 
+	base_assert(r->head_len + r->value_len + 2 <= BENCH_UDP_MAX);
 	c->request_id = id_next(b, c);
 	c->sequence = 0;
 	c->tried_ns = b->now_ns;
