@@ -126,6 +126,7 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 		.program = program,
 		.workers = (unsigned)s->cfg.workers,
 		.conns = (unsigned)s->cfg.conns_max,
+		.memory_bytes = s->cfg.workers * worker_dpdk_bytes(),
 		.verbose = s->cfg.verbosity > 1,
 		.extra_argc = eal_argc,
 		.extra_argv = eal_argv,

@@ -5,14 +5,27 @@
 
 #include "control/control_internal.h"
 
-#define STALL_US (1000 * 1000) // a worker without a heartbeat for so long is reported
+#define ALLOWANCE_MIN  (64 << 10)
+#define ALLOWANCE_STEP (16 << 10)    // smaller changes are not worth an order
+#define STALL_US       (1000 * 1000) // a worker without a heartbeat for so long is reported
+
+// A worker's part of maxmemory for items and index: what is in use for other things (connections,
+// tables, this core itself; client buffers aside, which have limits of their own) is taken off
+// first.
+static uint64_t allowance(const struct control *c)
+{
+	const struct control_totals *t = &c->total;
+	uint64_t other = mem_used(c->mem) + t->sum.mem_used[MEM_OTHER] + t->sum.mem_used[MEM_CONNS];
+	uint64_t rest = c->cfg->maxmemory_bytes > other ? c->cfg->maxmemory_bytes - other : 0;
+
+	return base_max_u64(rest / c->workers, ALLOWANCE_MIN);
+}
 
 void control_orders_push(struct control *c)
 {
 	struct control_config *cfg = c->cfg;
 
-	// Equal parts; what the division leaves over goes to nobody.
-	c->orders.limit_bytes = cfg->maxmemory_bytes / c->workers;
+	c->orders.limit_bytes = allowance(c);
 	c->orders.verbosity = (uint32_t)cfg->verbosity;
 	for (unsigned i = 0; i < c->workers; i++)
 		worker_orders_set(c->group, i, &c->orders);
@@ -83,8 +96,13 @@ static void totals_add(struct control *c)
 
 void control_tick(struct control *c, struct base_now now)
 {
+	uint64_t limit = c->orders.limit_bytes, wanted;
+
 	c->now = now;
 	totals_add(c);
+	wanted = allowance(c);
+	if (wanted > limit + ALLOWANCE_STEP || wanted + ALLOWANCE_STEP < limit)
+		control_orders_push(c);
 	control_calls_serve(c);
 }
 

@@ -12,7 +12,7 @@
 
 static const struct control_option options[] = {
 	{"maxmemory", 0, CONTROL_OPTION_BYTES, true, AT(maxmemory_bytes), 1 << 20, GIB << 10,
-		"64mb", "BYTES", "memory for items and index of all workers; k kb m mb g gb"},
+		"64mb", "BYTES", "used_memory is held below this; k kb m mb g gb"},
 	{NULL, 'm', CONTROL_OPTION_MEGABYTES, false, AT(maxmemory_bytes), 1, 1 << 20, NULL, "MB",
 		"the same in megabytes"},
 	{"maxmemory-policy", 0, CONTROL_OPTION_POLICY, false, AT(policy), 0, 0, "allkeys-lru",

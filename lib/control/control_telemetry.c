@@ -62,14 +62,12 @@ static void memory_reply(struct control *c, struct rte_tel_data *d)
 			{"used_memory_output_buffers", t->sum.mem_used[MEM_OUTPUT]},
 			{"maxmemory", c->cfg->maxmemory_bytes},
 			{"mem_pinned", t->sum.store.pinned_bytes},
-			{"evicted_keys", t->sum.store.evicted},
-			{"expired_keys", t->sum.store.expired},
 			{"allocator_allocated", p.allocated_bytes},
 			{"allocator_active", p.active_bytes},
 			{"allocator_resident", p.resident_bytes},
 			{"allocator_retained", p.retained_bytes},
 		},
-		21);
+		19);
 	ratio_add(d, "mem_fragmentation_ratio", p.rss_bytes, t->used_bytes);
 	ratio_add(d, "allocator_rss_ratio", p.resident_bytes, p.active_bytes);
 	rte_tel_data_add_dict_string(d, "maxmemory_policy",
@@ -198,9 +196,6 @@ static int cmd_info(struct control *c, const char *params, struct rte_tel_data *
 
 	rte_tel_data_start_dict(d);
 	for (size_t i = 0; i < BASE_ARRAY_LEN(section); i++) {
-		// evicted_keys and expired_keys stand in two sections: once is enough for all
-		if (params == NULL && section[i].write == memory_reply)
-			continue;
 		if (params == NULL || strcmp(params, section[i].name) == 0) {
 			section[i].write(c, d);
 			any = true;

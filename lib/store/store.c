@@ -30,10 +30,17 @@ int store_open(struct store **out, const struct store_options *opt)
 	rc = store_index_open(&s->live, s->mem);
 	if (rc != 0)
 		goto free_store;
+	// From the start, so that an emptied shard is as small as a new one.
+	if (!store_spare_ensure(s)) {
+		rc = -ENOMEM;
+		goto close_index;
+	}
 	s->n.buckets = s->live.buckets;
 	*out = s;
 	return 0;
 
+close_index:
+	store_index_close(&s->live, s->mem);
 free_store:
 	mem_free(opt->mem, MEM_INDEX, s, sizeof(*s));
 	return rc;

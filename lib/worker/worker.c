@@ -109,8 +109,12 @@ int worker_open(struct worker **out, struct worker_group *g, const struct worker
 	w->peer = mem_alloc(opt->mem, MEM_OTHER, WORKER_MAX * sizeof(*w->peer));
 	worker_group_peers_set(g, w);
 	w->steer = w->count > 1 && opt->port->spread == PORT_SPREAD_TOEPLITZ;
-	worker_slots_open(w);
-	worker_dgrams_open(w);
+	rc = worker_slots_open(w);
+	if (rc < 0)
+		goto err_slots;
+	rc = worker_dgrams_open(w);
+	if (rc < 0)
+		goto err_dgrams;
 	rc = worker_shard_open(w, opt);
 	if (rc < 0)
 		goto err_shard;
@@ -128,9 +132,11 @@ err_tcp:
 err_net:
 	store_close(w->store);
 err_shard:
-	base_error("worker %u: %s", opt->id, strerror(-rc));
 	worker_dgrams_close(w);
+err_dgrams:
 	worker_slots_close(w);
+err_slots:
+	base_error("worker %u: %s", opt->id, strerror(-rc));
 	mem_free(opt->mem, MEM_OTHER, w->peer, WORKER_MAX * sizeof(*w->peer));
 	mem_free(opt->mem, MEM_OTHER, w, sizeof(*w));
 	return rc;

@@ -107,7 +107,10 @@ void worker_report_get(struct worker_group *g, unsigned id, struct worker_report
 
 // ---- worker
 // -------------------------------------------------------------------------------------- 0 or
-// -errno with the reason logged.
+
+// DPDK memory that one worker takes beside its packet buffers (slots and datagrams), in bytes.
+size_t worker_dpdk_bytes(void);
+// 0 or -errno with the reason logged.
 int worker_open(struct worker **w, struct worker_group *g, const struct worker_options *opt);
 void worker_close(struct worker *w);
 

@@ -3,12 +3,24 @@
 
 #include <errno.h>
 
+#include <rte_malloc.h>
+
 #include "worker/worker_internal.h"
+
+size_t worker_dpdk_bytes(void)
+{
+	return WORKER_SLOTS * sizeof(struct worker_slot) +
+		WORKER_DGRAMS * sizeof(struct worker_dgram) + 2 * BASE_CACHE_LINE;
+}
 
 int worker_slots_open(struct worker *w)
 {
 	base_list_init(&w->slots_free);
-	w->slots = mem_alloc(w->mem, MEM_OTHER, WORKER_SLOTS * sizeof(*w->slots));
+	// Like packet buffers: fixed at start, and no part of what maxmemory limits.
+	w->slots = rte_malloc_socket("worker slots", WORKER_SLOTS * sizeof(*w->slots),
+		BASE_CACHE_LINE, w->port->numa_node);
+	if (w->slots == NULL)
+		return -ENOMEM;
 	for (unsigned i = 0; i < WORKER_SLOTS; i++) {
 		w->slots[i].state = WORKER_SLOT_FREE;
 		base_list_init(&w->slots[i].node);
@@ -22,7 +34,7 @@ int worker_slots_open(struct worker *w)
 void worker_slots_close(struct worker *w)
 {
 	base_assert(w->slots_out == 0);
-	mem_free(w->mem, MEM_OTHER, w->slots, WORKER_SLOTS * sizeof(*w->slots));
+	rte_free(w->slots);
 	w->slots = NULL;
 }
 

@@ -2,12 +2,19 @@
 // Requests over UDP: one message in, one message of numbered datagrams out. A datagram that has to
 // wait for other shards is kept as a small object; one that does not never leaves the stack.
 
+#include <errno.h>
+
+#include <rte_malloc.h>
+
 #include "worker/worker_internal.h"
 
 int worker_dgrams_open(struct worker *w)
 {
 	base_list_init(&w->dgrams_free);
-	w->dgrams = mem_alloc(w->mem, MEM_OTHER, WORKER_DGRAMS * sizeof(*w->dgrams));
+	w->dgrams = rte_malloc_socket("worker datagrams", WORKER_DGRAMS * sizeof(*w->dgrams),
+		BASE_CACHE_LINE, w->port->numa_node);
+	if (w->dgrams == NULL)
+		return -ENOMEM;
 	for (unsigned i = 0; i < WORKER_DGRAMS; i++)
 		base_list_append(&w->dgrams_free, &w->dgrams[i].node);
 	return 0;
@@ -15,7 +22,7 @@ int worker_dgrams_open(struct worker *w)
 
 void worker_dgrams_close(struct worker *w)
 {
-	mem_free(w->mem, MEM_OTHER, w->dgrams, WORKER_DGRAMS * sizeof(*w->dgrams));
+	rte_free(w->dgrams);
 	w->dgrams = NULL;
 }
 
