@@ -15,8 +15,7 @@
 
 #include "worker/worker.h"
 
-// ---- configuration
-// -------------------------------------------------------------------------------
+// ---- configuration -----------------------------------------------------------------------------
 enum control_policy {
 	CONTROL_POLICY_NOEVICTION,
 	CONTROL_POLICY_ALLKEYS_LRU,
@@ -57,8 +56,7 @@ int control_config_live(const char *name);
 const char *control_config_name(unsigned i);
 void control_config_help(FILE *to);
 
-// ---- control core
-// ----------------------------------------------------------------------------------
+// ---- control core ------------------------------------------------------------------------------
 struct control;
 
 // cfg, group and mem are borrowed; `driver` is shown in reports. 0 or -errno.

@@ -5,8 +5,7 @@
 
 #include "control/control_internal.h"
 
-// ---- the file
-// ----------------------------------------------------------------------------------------
+// ---- the file ----------------------------------------------------------------------------------
 static int config_line(struct control_config *cfg, const char *file, unsigned number, char *line,
 	char *err, size_t err_len)
 {
@@ -49,8 +48,8 @@ static int config_file_load(struct control_config *cfg, const char *file, char *
 	return rc;
 }
 
-// ---- the command line
-// ---------------------------------------------------------------------------------- Reads the
+// ---- the command line --------------------------------------------------------------------------
+// Reads the
 // option at argv[*i]; advances past its value.
 static int args_option(struct control_config *cfg, int argc, char **argv, int *i, bool file_only,
 	char *err, size_t err_len)

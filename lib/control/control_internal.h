@@ -4,8 +4,7 @@
 
 #include "control/control.h"
 
-// ---- options
-// -----------------------------------------------------------------------------------------
+// ---- options -----------------------------------------------------------------------------------
 enum control_option_type {
 	CONTROL_OPTION_BYTES,      // with Redis' units
 	CONTROL_OPTION_ITEM_BYTES, // with memcached's
@@ -40,8 +39,7 @@ bool control_option_takes_value(const struct control_option *o);
 int control_option_value_set(struct control_config *cfg, const struct control_option *o,
 	const char *value, char *err, size_t err_len);
 
-// ---- the control core
-// ----------------------------------------------------------------------------------
+// ---- the control core --------------------------------------------------------------------------
 struct control_calls; // commands posted by telemetry threads
 
 // What the last tick saw. used_memory is Redis' word for bytes counted by lib/mem.

@@ -19,8 +19,7 @@ static void metrics_add(struct rte_tel_data *d, const struct metric *m, size_t c
 		rte_tel_data_add_dict_u64(d, m[i].name, m[i].value);
 }
 
-// ---- /lcached/memory
-// -----------------------------------------------------------------------------------
+// ---- /lcached/memory ---------------------------------------------------------------------------
 static uint64_t percent(uint64_t part, uint64_t whole)
 {
 	return whole == 0 ? 0 : part * 100 / whole;
@@ -75,8 +74,7 @@ static void memory_reply(struct control *c, struct rte_tel_data *d)
 	rte_tel_data_add_dict_string(d, "mem_allocator", mem_backend_name());
 }
 
-// ---- /lcached/info
-// ---------------------------------------------------------------------------------------
+// ---- /lcached/info -----------------------------------------------------------------------------
 static void info_server(struct control *c, struct rte_tel_data *d)
 {
 	rte_tel_data_add_dict_string(d, "lcached_version", LC_VERSION);
@@ -214,8 +212,7 @@ static int cmd_memory(struct control *c, const char *params, struct rte_tel_data
 	return 0;
 }
 
-// ---- workers
-// ---------------------------------------------------------------------------------------------
+// ---- workers -----------------------------------------------------------------------------------
 static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
 {
 	const struct worker_report *r = &c->report[i];
@@ -276,8 +273,7 @@ static int cmd_worker(struct control *c, const char *params, struct rte_tel_data
 	return 0;
 }
 
-// ---- configuration
-// ---------------------------------------------------------------------------------------
+// ---- configuration -----------------------------------------------------------------------------
 static int cmd_config(struct control *c, const char *params, struct rte_tel_data *d)
 {
 	char value[CONTROL_TEXT_MAX];
@@ -348,8 +344,7 @@ static int cmd_purge(struct control *c, const char *params, struct rte_tel_data 
 	return 0;
 }
 
-// ---- table
-// -------------------------------------------------------------------------------------------------
+// ---- table -------------------------------------------------------------------------------------
 const struct control_command control_commands[] = {
 	{"/lcached/info", "figures of the server; a section: server, memory, stats, net, tcp"},
 	{"/lcached/memory", "memory in use, by purpose, with its limit and peak"},

@@ -89,8 +89,7 @@ int port_config_check(const struct port_config *cfg, char *err, size_t err_len);
 // True when `name` is a setting: for command lines that share their name space with others.
 bool port_config_has(const char *name);
 
-// ---- EAL
-// ------------------------------------------------------------------------------------------
+// ---- EAL ---------------------------------------------------------------------------------------
 struct port_eal_options {
 	const char *program;     // argv[0]; NULL: "lcached"
 	unsigned workers, conns; // as port_open gets them
@@ -139,8 +138,7 @@ void port_eal_release(struct port_eal *eal);
 int port_lcores_format(char *buf, size_t len, const unsigned *cpus, const int *nodes,
 	unsigned count, int node, unsigned workers);
 
-// ---- the device
-// -------------------------------------------------------------------------------------
+// ---- the device --------------------------------------------------------------------------------
 struct port_queue { // one worker's view of the port; filled by port_open, read-only afterwards
 	uint16_t port_id, queue_id;
 	bool has_rx, has_tx; // false: no queue of its own (fewer queues than workers)

@@ -141,8 +141,7 @@ static inline bool proto_data_end_valid(const char end[2])
 	return end[0] == '\r' && end[1] == '\n';
 }
 
-// ---- results to bytes
-// ----------------------------------------------------------------------------
+// ---- results to bytes --------------------------------------------------------------------------
 enum proto_status {
 	PROTO_OK,          // STORED, DELETED, TOUCHED, OK, VALUE, number; HD, VA
 	PROTO_MISS,        // END, NOT_FOUND; EN, NF
@@ -187,8 +186,7 @@ struct proto_reply {
 void proto_compose(const struct proto_request *r, const struct proto_result *res, char *head,
 	struct proto_reply *out);
 
-// ---- UDP frame (doc/protocol.txt, "UDP protocol")
-// -------------------------------------------------
+// ---- UDP frame (doc/protocol.txt, "UDP protocol") ----------------------------------------------
 #define PROTO_UDP_HEADER  8
 #define PROTO_UDP_PAYLOAD 1392 // most payload bytes in a reply datagram, behind the header
 

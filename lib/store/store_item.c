@@ -103,8 +103,7 @@ uint64_t store_item_idle_s(const struct store *s, const struct store_item *it)
 	return (((uint64_t)store_item_idle(s, it) + 1) << STORE_CLOCK_SHIFT) / 1000000;
 }
 
-// ---- references
-// ----------------------------------------------------------------------------------
+// ---- references --------------------------------------------------------------------------------
 
 bool store_ref(struct store *s, struct store_item *it)
 {
@@ -152,8 +151,7 @@ void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadlin
 	it->deadline_s = deadline_s;
 }
 
-// ---- reserve, commit, abort
-// ------------------------------------------------------------------------
+// ---- reserve, commit, abort --------------------------------------------------------------------
 
 uint64_t store_cas_next(struct store *s)
 {

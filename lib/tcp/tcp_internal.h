@@ -39,8 +39,7 @@ static inline uint32_t seq_max(uint32_t a, uint32_t b)
 	return seq_lt(a, b) ? b : a;
 }
 
-// ---- what an mbuf on the sent or out-of-order queue carries (a dynamic field)
-// ---------------------
+// ---- what an mbuf on the sent or out-of-order queue carries (a dynamic field) ------------------
 #define TCP_M_SACKED  0x01 // the peer has it, above a hole
 #define TCP_M_LOST    0x02 // taken for lost: no longer in the network
 #define TCP_M_RETRANS 0x04 // sent again since it was taken for lost
@@ -56,8 +55,7 @@ struct tcp_meta {
 	uint8_t spare;
 };
 
-// ---- connection table
-// -----------------------------------------------------------------------------
+// ---- connection table --------------------------------------------------------------------------
 struct tcp_key {
 	rte_be32_t local_ip, peer_ip;
 	rte_be16_t local_port, peer_port;
@@ -85,8 +83,7 @@ struct tcp_table { // linear hashing: `base <= buckets < 2 * base`
 	uint32_t segments_max, buckets, base, count;
 };
 
-// ---- timing wheel
-// ---------------------------------------------------------------------------------
+// ---- timing wheel ------------------------------------------------------------------------------
 #define TCP_WHEEL_LEVELS 4
 #define TCP_WHEEL_SLOTS  64
 #define TCP_WHEEL_SPAN   (1u << 24) // ticks of 1 ms: 64^4
@@ -100,8 +97,7 @@ struct tcp_wheel {
 
 enum tcp_timer { TCP_T_RTX, TCP_T_DELACK, TCP_T_KEEP, TCP_TIMERS };
 
-// ---- out-of-order queue: exists only while there is a hole
-// -----------------------------------------
+// ---- out-of-order queue: exists only while there is a hole -------------------------------------
 #define TCP_SACK_BLOCKS 4
 
 struct tcp_range {
@@ -118,8 +114,7 @@ struct tcp_ooo {
 	struct tcp_range sack[TCP_SACK_BLOCKS]; // most recently changed first (RFC 2018 section 4)
 };
 
-// ---- connection
-// -----------------------------------------------------------------------------------
+// ---- connection --------------------------------------------------------------------------------
 #define TCP_F_ACTIVE     0x0001 // opened by tcp_connect
 #define TCP_F_KNOWN      0x0002 // the owner has (or gets) a pointer to it
 #define TCP_F_COUNTED    0x0004 // counts in tcp.conns
@@ -206,8 +201,7 @@ struct tcp_tw { // TIME-WAIT
 };
 static_assert(sizeof(struct tcp_tw) <= 80, "small record");
 
-// ---- congestion control
-// ---------------------------------------------------------------------------
+// ---- congestion control ------------------------------------------------------------------------
 struct tcp_cc_ops {
 	const char *name;
 	void (*init)(struct tcp_conn *c);
@@ -221,8 +215,7 @@ const struct tcp_cc_ops *tcp_cc_find(const char *name); // NULL: unknown
 extern const struct tcp_cc_ops tcp_cc_newreno;
 uint32_t tcp_cc_initial_window(const struct tcp_conn *c);
 
-// ---- one worker's TCP
-// -----------------------------------------------------------------------------
+// ---- one worker's TCP --------------------------------------------------------------------------
 #define TCP_LISTEN_MAX 8
 
 struct tcp {
@@ -256,8 +249,7 @@ static inline struct tcp_meta *tcp_meta(const struct tcp *tcp, struct rte_mbuf *
 	return RTE_MBUF_DYNFIELD(m, tcp->meta_off, struct tcp_meta *);
 }
 
-// ---- one received segment
-// -------------------------------------------------------------------------
+// ---- one received segment ----------------------------------------------------------------------
 #define TCP_O_MSS    0x01
 #define TCP_O_WSCALE 0x02
 #define TCP_O_SACKOK 0x04
@@ -284,16 +276,14 @@ static inline uint32_t seg_space(const struct tcp_seg *s) // sequence numbers it
 	return s->len + !!(s->flags & RTE_TCP_SYN_FLAG) + !!(s->flags & RTE_TCP_FIN_FLAG);
 }
 
-// ---- tcp_option.c
-// ---------------------------------------------------------------------------------
+// ---- tcp_option.c ------------------------------------------------------------------------------
 bool tcp_options_parse(struct tcp_seg *s, const uint8_t *p, uint32_t len);
 uint32_t tcp_options_syn(uint8_t *p, uint16_t mss, bool sack, bool ts, bool wscale, uint8_t shift,
 	uint32_t tsval, uint32_t tsecr);
 uint32_t tcp_options_ts(uint8_t *p, uint32_t tsval, uint32_t tsecr);
 uint32_t tcp_options_sack(uint8_t *p, const struct tcp_ooo *ooo, unsigned max);
 
-// ---- tcp_table.c
-// ----------------------------------------------------------------------------------
+// ---- tcp_table.c -------------------------------------------------------------------------------
 int tcp_table_open(struct tcp *tcp, uint32_t nodes_max);
 void tcp_table_close(struct tcp *tcp);
 uint32_t tcp_table_hash(const struct tcp *tcp, const struct tcp_key *key);
@@ -302,8 +292,7 @@ void tcp_table_add(struct tcp *tcp, struct tcp_node *n); // n->hash and n->key a
 void tcp_table_remove(struct tcp *tcp, struct tcp_node *n);
 struct tcp_node *tcp_table_any(const struct tcp *tcp, uint32_t *bucket); // walks while closing
 
-// ---- tcp_conn.c
-// -----------------------------------------------------------------------------------
+// ---- tcp_conn.c --------------------------------------------------------------------------------
 struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key);
 // Out of the table, timers and lists; send and out-of-order queues freed; TCP_EV_CLOSED for the
 // owner, or the end of c when the owner never saw it. c must not be used after.
@@ -314,8 +303,7 @@ void tcp_conn_dirty(struct tcp *tcp, struct tcp_conn *c);
 // SYN-SENT or SYN-RECEIVED to ESTABLISHED. False: no room for it; reset and gone.
 bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c);
 
-// ---- tcp_timer.c
-// ----------------------------------------------------------------------------------
+// ---- tcp_timer.c -------------------------------------------------------------------------------
 void tcp_wheel_open(struct tcp_wheel *w);
 void tcp_time_set(struct tcp *tcp, uint64_t now_us);
 void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t, uint64_t delay_us);
@@ -326,13 +314,11 @@ static inline bool tcp_timer_armed(const struct tcp_conn *c, enum tcp_timer t)
 	return c->timers & (1u << t);
 }
 
-// ---- tcp_timeout.c: what a timer does. False: c is gone
-// --------------------------------------------
+// ---- tcp_timeout.c: what a timer does. False: c is gone ----------------------------------------
 bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t);
 uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c);
 
-// ---- tcp_handshake.c
-// ------------------------------------------------------------------------------
+// ---- tcp_handshake.c ---------------------------------------------------------------------------
 void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after);
 void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
@@ -340,20 +326,18 @@ uint32_t tcp_iss(struct tcp *tcp, const struct tcp_key *key);
 uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key);
 bool tcp_listening(const struct tcp *tcp, rte_be16_t port);
 
-// ---- tcp_input.c
-// ----------------------------------------------------------------------------------
+// ---- tcp_input.c -------------------------------------------------------------------------------
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c); // an ACK, at most one in 500 ms
 // Data and FIN of an acceptable segment. False: c is gone.
 bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 
-// ---- tcp_ack.c
-// ------------------------------------------------------------------------------------
+// ---- tcp_ack.c ---------------------------------------------------------------------------------
 enum tcp_ack_result { TCP_ACK_OK, TCP_ACK_BAD, TCP_ACK_GONE };
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
 
-// ---- tcp_sack.c: the sender's side
-// ----------------------------------------------------------------- Marks what the blocks cover.
+// ---- tcp_sack.c: the sender's side -------------------------------------------------------------
+// Marks what the blocks cover.
 // Returns the bytes newly marked.
 uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);      // by SACK (RFC 6675 IsLost)
@@ -374,16 +358,14 @@ static inline uint32_t tcp_pipe(const struct tcp_conn *c) // RFC 6675 section 4
 	return out > gone ? out - gone : 0;
 }
 
-// ---- tcp_rtt.c
-// ------------------------------------------------------------------------------------
+// ---- tcp_rtt.c ---------------------------------------------------------------------------------
 void tcp_rtt_init(struct tcp *tcp, struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint32_t rtt_us);
 uint32_t tcp_rto_us(const struct tcp_conn *c); // with backoff
 #define TCP_RTO_INIT_US 1000000u
 #define TCP_RTO_MAX_US  60000000u
 
-// ---- tcp_rcv.c
-// ------------------------------------------------------------------------------------
+// ---- tcp_rcv.c ---------------------------------------------------------------------------------
 void tcp_rcv_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
 bool tcp_rcv_merge(struct rte_mbuf *tail, const struct rte_mbuf *m); // copies into tail's tailroom
 void tcp_rcv_free(struct tcp_conn *c);
@@ -392,15 +374,14 @@ uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c); // the field of th
 struct rte_mbuf *tcp_mbuf_slice(struct rte_mbuf *m, uint32_t off, uint32_t len);
 unsigned tcp_mbuf_count(const struct rte_mbuf *m);
 
-// ---- tcp_ooo.c
-// ------------------------------------------------------------------------------------
+// ---- tcp_ooo.c ---------------------------------------------------------------------------------
 void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 void tcp_ooo_drain(struct tcp *tcp, struct tcp_conn *c); // moves what is in order now
 void tcp_ooo_free(struct tcp *tcp, struct tcp_conn *c);
 void tcp_ooo_prune(struct tcp *tcp); // when mbufs are scarce
 
-// ---- tcp_segment.c
-// -------------------------------------------------------------------------------- Cuts at most
+// ---- tcp_segment.c -----------------------------------------------------------------------------
+// Cuts at most
 // `want` bytes off the unsent queue as one chain with headroom. NULL: no mbuf.
 struct rte_mbuf *tcp_segment_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t want);
 void tcp_unsent_append(struct tcp_conn *c, struct rte_mbuf *chain);
@@ -408,8 +389,7 @@ void tcp_unsent_free(struct tcp_conn *c);
 void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c);
 
-// ---- tcp_xmit.c: one segment out
-// -------------------------------------------------------------------
+// ---- tcp_xmit.c: one segment out ---------------------------------------------------------------
 void tcp_xmit_first(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m); // of the sent queue
 bool tcp_xmit_again(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m); // false: no mbuf
 bool tcp_xmit_ack(struct tcp *tcp, struct tcp_conn *c);
@@ -420,13 +400,11 @@ void tcp_xmit_reset(struct tcp *tcp, struct tcp_conn *c);
 void tcp_xmit_reset_reply(struct tcp *tcp, const struct tcp_seg *s); // RFC 9293 3.10.7.1
 void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw);
 
-// ---- tcp_output.c
-// ---------------------------------------------------------------------------------
+// ---- tcp_output.c ------------------------------------------------------------------------------
 bool tcp_output(struct tcp *tcp, struct tcp_conn *c);          // false: short of mbufs, try again
 void tcp_output_override(struct tcp *tcp, struct tcp_conn *c); // persist: whatever the window takes
 
-// ---- tcp_timewait.c
-// -------------------------------------------------------------------------------
+// ---- tcp_timewait.c ----------------------------------------------------------------------------
 void tcp_timewait_enter(struct tcp *tcp, struct tcp_conn *c); // c ends
 void tcp_timewait_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_seg *s);
 unsigned tcp_timewait_expire(struct tcp *tcp, unsigned max); // returns how many went

@@ -69,8 +69,7 @@ struct worker_counters {
 	uint64_t limit_bytes; // sum: what has been dealt out
 };
 
-// ---- orders and reports
-// --------------------------------------------------------------------------
+// ---- orders and reports ------------------------------------------------------------------------
 enum worker_phase {
 	WORKER_PHASE_RUN,
 	WORKER_PHASE_DRAIN, // take no input, reset connections, bring every slot home
@@ -91,8 +90,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	struct worker_counters n;
 };
 
-// ---- group
-// ---------------------------------------------------------------------------------------
+// ---- group -------------------------------------------------------------------------------------
 struct worker_group_options {
 	unsigned workers;
 	unsigned credits; // slots under way between two workers; 0: 1,024; a power of two
@@ -105,9 +103,7 @@ void worker_group_close(struct worker_group *g);
 void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders);
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out);
 
-// ---- worker
-// -------------------------------------------------------------------------------------- 0 or
-
+// ---- worker ------------------------------------------------------------------------------------
 // DPDK memory that one worker takes beside its packet buffers (slots and datagrams), in bytes.
 size_t worker_dpdk_bytes(void);
 // 0 or -errno with the reason logged.

@@ -20,8 +20,7 @@
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
 
-// ---- sinks: who gets replies
-// ----------------------------------------------------------------------
+// ---- sinks: who gets replies -------------------------------------------------------------------
 struct worker_sink {
 	struct base_list slots; // replies not yet written, in request order
 	uint32_t slot_count;
@@ -62,8 +61,7 @@ struct worker_dgram {
 	uint16_t request_id;
 };
 
-// ---- slots
-// -----------------------------------------------------------------------------------------
+// ---- slots -------------------------------------------------------------------------------------
 enum worker_msg {
 	WORKER_MSG_APPLY,   // run req; its reply comes back
 	WORKER_MSG_SET,     // reserve, copy payload, commit
@@ -120,8 +118,8 @@ struct worker_gather {
 	struct worker_counters part[]; // one a shard, written by it while it holds the slot
 };
 
-// ---- output builder
-// ---------------------------------------------------------------------------------- Collects reply
+// ---- output builder ----------------------------------------------------------------------------
+// Collects reply
 // bytes into mbufs of at most `chunk` bytes each, with `prefix` bytes left in front of each for a
 // UDP frame.
 struct worker_out {
@@ -137,8 +135,7 @@ struct worker_out {
 	bool marked;
 };
 
-// ---- peers
-// -------------------------------------------------------------------------------------------
+// ---- peers -------------------------------------------------------------------------------------
 struct worker_peer {                     // one a worker and other worker
 	struct worker_ring *send, *recv; // slots: ours going out; theirs and ours coming in
 	struct worker_ring *answer_send, *answer_recv; // theirs going home; ours coming home
@@ -192,8 +189,7 @@ struct worker {
 	char datagram[65536];
 };
 
-// ---- worker_slot.c: pool and queue
-// ---------------------------------------------------------------------
+// ---- worker_slot.c: pool and queue -------------------------------------------------------------
 int worker_slots_open(struct worker *w);
 void worker_slots_close(struct worker *w);
 // NULL when all are in use. Appended to the sink's queue when sink is not NULL.
@@ -210,8 +206,7 @@ void worker_slot_result_set(struct worker_slot *s, const char *head,
 void worker_sink_orphan(struct worker *w, struct worker_sink *sink);
 void worker_sink_init(struct worker_sink *sink, bool udp);
 
-// ---- worker_out.c
-// ----------------------------------------------------------------------------------------
+// ---- worker_out.c ------------------------------------------------------------------------------
 void worker_out_init(struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix);
 // Copies at most n bytes, bounded by room and mbufs; returns how many were taken.
 uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n);
@@ -222,8 +217,8 @@ bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot 
 // Writes every ready slot at the front of the queue. True when the queue is empty.
 bool worker_out_sink(struct worker *w, struct worker_out *o, struct worker_sink *sink);
 
-// ---- worker_dispatch.c: one request to its shard
-// ------------------------------------------------------------ Runs or sends r; the reply goes to
+// ---- worker_dispatch.c: one request to its shard -----------------------------------------------
+// Runs or sends r; the reply goes to
 // o, or to a slot of the sink. A slot must be free and, for another shard, a credit
 // (worker_dispatch_ready).
 void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_out *o,
@@ -241,8 +236,7 @@ void worker_reply_text(
 	struct worker *w, struct worker_sink *sink, struct worker_out *o, const char *text);
 void worker_rollback(struct worker *w, struct worker_sink *sink, struct worker_out *o);
 
-// ---- worker_msg.c: between workers
-// ---------------------------------------------------------------------------
+// ---- worker_msg.c: between workers -------------------------------------------------------------
 bool worker_credit(const struct worker *w, unsigned owner);
 // Sends a slot to its owner; without credit it waits in order.
 void worker_msg_send(struct worker *w, struct worker_slot *s, enum worker_msg msg);
@@ -251,8 +245,7 @@ unsigned worker_msg_turn(struct worker *w);
 void worker_msg_publish(struct worker *w);
 void worker_sink_resume(struct worker *w, struct worker_sink *sink);
 
-// ---- worker_conn.c, worker_fill.c: TCP connections
-// ----------------------------------------------------------
+// ---- worker_conn.c, worker_fill.c: TCP connections ---------------------------------------------
 void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events);
 // A slot of it came home, or a resource is back: writes and parses on.
 void worker_conn_resume(struct worker *w, struct worker_conn *c);
@@ -270,15 +263,14 @@ void worker_fill_reserved(struct worker *w, struct worker_slot *s);
 void worker_fill_refused(struct worker_slot *s);
 void worker_fill_abandon(struct worker *w, struct worker_conn *c);
 
-// ---- worker_udp.c
-// ------------------------------------------------------------------------------------------
+// ---- worker_udp.c ------------------------------------------------------------------------------
 int worker_dgrams_open(struct worker *w);
 void worker_dgrams_close(struct worker *w);
 void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt);
 void worker_dgram_resume(struct worker *w, struct worker_dgram *d);
 
-// ---- worker_gather.c, worker_stats.c
-// ----------------------------------------------------------------------- stats, flush_all: false
+// ---- worker_gather.c, worker_stats.c -----------------------------------------------------------
+// stats, flush_all: false
 // when a slot or credit is missing (nothing was done).
 bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r);
@@ -289,8 +281,8 @@ void worker_counters_collect(struct worker *w, struct worker_counters *out);
 size_t worker_stats_write(const struct worker *w, const struct worker_counters *sum,
 	const char *args, size_t args_len, char *buf, size_t size);
 
-// ---- worker_steer.c: frames between workers
-// ---------------------------------------------------------------- True when m was passed on (or
+// ---- worker_steer.c: frames between workers ----------------------------------------------------
+// True when m was passed on (or
 // dropped and counted).
 bool worker_steer(struct worker *w, struct rte_mbuf *m);
 unsigned worker_steer_turn(struct worker *w);
@@ -302,8 +294,7 @@ unsigned worker_neigh_turn(struct worker *w);
 // One frame into net, from the device or a peer.
 void worker_frame_input(struct worker *w, struct rte_mbuf *m);
 
-// ---- worker_group.c
-// ------------------------------------------------------------------------------------------
+// ---- worker_group.c ----------------------------------------------------------------------------
 void worker_group_peers_set(struct worker_group *g, struct worker *w);
 void worker_report_publish(struct worker *w);
 void worker_orders_read(struct worker *w);

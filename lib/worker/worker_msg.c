@@ -32,8 +32,7 @@ void worker_msg_send(struct worker *w, struct worker_slot *s, enum worker_msg ms
 		base_list_append(&p->waiting, &s->waiting);
 }
 
-// ---- owner's side
-// --------------------------------------------------------------------------------
+// ---- owner's side ------------------------------------------------------------------------------
 static void msg_result_compose(struct worker_slot *s, struct exec_result *res)
 {
 	proto_compose(&s->req, &res->proto, s->head, &s->reply);
@@ -105,8 +104,7 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 	}
 }
 
-// ---- requester's side
-// ------------------------------------------------------------------------------
+// ---- requester's side --------------------------------------------------------------------------
 void worker_sink_resume(struct worker *w, struct worker_sink *sink)
 {
 	if (sink->udp)

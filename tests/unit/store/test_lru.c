@@ -7,8 +7,7 @@
 #define REQUESTS 1000000u
 #define WARM     200000u
 
-// ---- requests: Zipf 1.0, in an order of keys that has nothing to do with the rank
-// --------------------
+// ---- requests: Zipf 1.0, in an order of keys that has nothing to do with the rank --------------
 
 static uint32_t *zipf_trace(uint64_t seed)
 {
@@ -37,8 +36,7 @@ static uint32_t *zipf_trace(uint64_t seed)
 	return trace;
 }
 
-// ---- exact LRU over an array-linked list
-// -----------------------------------------------------------
+// ---- exact LRU over an array-linked list -------------------------------------------------------
 
 struct exact {
 	uint32_t next[KEYS + 1], prev[KEYS + 1]; // KEYS: the head

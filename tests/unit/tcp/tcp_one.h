@@ -130,8 +130,7 @@ static inline void one_close(struct one *o)
 	free(o);
 }
 
-// ---- the peer speaks
-// ------------------------------------------------------------------------------
+// ---- the peer speaks ---------------------------------------------------------------------------
 static inline void one_in_raw(struct one *o, uint8_t flags, const uint8_t *opts, unsigned opts_len,
 	const void *data, uint32_t len)
 {
@@ -206,8 +205,7 @@ static inline void one_in_sack(struct one *o, uint32_t start, uint32_t end)
 	one_in_raw(o, ACK, opts, n, NULL, 0);
 }
 
-// ---- the stack answers
-// ----------------------------------------------------------------------------
+// ---- the stack answers -------------------------------------------------------------------------
 static inline void one_events(struct one *o)
 {
 	struct tcp_conn *c;
