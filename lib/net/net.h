@@ -97,8 +97,8 @@ enum net_verdict {
 	NET_DONE, // taken: answered, queued or dropped and counted; m is gone
 	NET_UDP,  // m is the caller's; headers are contiguous, the checksum is good
 	NET_TCP,  // m is the caller's; IP is good; l4_len may be anything, but the first
-		 // min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
-		 // verify (net_l4_checksum() == 0)
+	// min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
+	// verify (net_l4_checksum() == 0)
 	NET_NEIGH, // m is gone; a neighbour was learned: pass it on to the other workers
 };
 

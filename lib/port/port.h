@@ -32,7 +32,7 @@
 enum port_spread {           // how flows reach their worker
 	PORT_SPREAD_DEVICE,  // the device or the kernel keeps a flow on one queue
 	PORT_SPREAD_TOEPLITZ // software: the worker that polls a frame passes it to the flow's
-			     // worker
+	// worker
 };
 
 enum port_memory {       // where DPDK's memory comes from
