@@ -19,7 +19,7 @@ LCACHED = os.path.join(BUILD, "app", "lcached", "lcached")
 LCBENCH = os.path.join(BUILD, "app", "lcbench", "lcbench")
 LOGS = os.path.join(BUILD, "bench-logs")
 MEMORY_MB = 1024
-START_S = 20
+START_S = 60
 STOP_S = 10
 
 
@@ -67,8 +67,10 @@ def server(name, command):
 def wait_for(process, ready, what):
     end = time.monotonic() + START_S
     while not ready():
-        if process.poll() is not None or time.monotonic() > end:
-            raise Trouble(f"{what} does not start: {tail(process.log)}")
+        if process.poll() is not None:
+            raise Trouble(f"{what} ended with {process.returncode}: {tail(process.log)}")
+        if time.monotonic() > end:
+            raise Trouble(f"{what} is not ready after {START_S} s: {tail(process.log)}")
         time.sleep(0.02)
 
 
