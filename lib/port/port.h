@@ -29,10 +29,11 @@
 #define PORT_ROUTES_MAX   64
 #define PORT_EAL_ARGS_MAX 64
 
-enum port_spread {           // how flows reach their worker
-	PORT_SPREAD_DEVICE,  // the device or the kernel keeps a flow on one queue
-	PORT_SPREAD_TOEPLITZ // software: the worker that polls a frame passes it to the flow's
-	// worker
+enum port_spread { // how flows reach their worker
+	// the device or the kernel keeps a flow on one queue
+	PORT_SPREAD_DEVICE,
+	// software: the worker that polls a frame passes it to the flow's worker
+	PORT_SPREAD_TOEPLITZ
 };
 
 enum port_memory {       // where DPDK's memory comes from
