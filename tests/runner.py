@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Builds lcached in its variants and runs all tests; scripts/test is the way to start it.
 
@@ -235,7 +235,7 @@ def conform_run(run, variant):
     name = f"{variant.name} conform"
     report = LOGS / f"{variant.name}-conform.xml"
     report.unlink(missing_ok=True)
-    status, log = run.execute(name, ["python3", "-m", "pytest", "-q", "-rfE", "--tb=short",
+    status, log = run.execute(name, ["/usr/bin/python3", "-m", "pytest", "-q", "-rfE", "--tb=short",
                                      "-p", "no:cacheprovider", f"--junitxml={report}", folder],
                               CONFORM_LIMIT_S, server_env(variant))
     counts = junit_counts(report)
