@@ -5,8 +5,8 @@
 #include "store/store_internal.h"
 
 #define ITEM_BYTES_DEFAULT (1u << 20)
-#define SAMPLES_DEFAULT    5
 #define SAMPLES_MOST       64
+#define TENACITY_MOST      100
 
 int store_open(struct store **out, const struct store_options *opt)
 {
@@ -14,7 +14,7 @@ int store_open(struct store **out, const struct store_options *opt)
 	int rc;
 
 	*out = NULL;
-	if (!opt->mem || opt->samples > SAMPLES_MOST)
+	if (!opt->mem)
 		return -EINVAL;
 	s = mem_try_calloc(opt->mem, MEM_INDEX, sizeof(*s), NULL);
 	if (!s)
@@ -24,9 +24,11 @@ int store_open(struct store **out, const struct store_options *opt)
 	s->item_bytes_max = opt->item_bytes_max ? opt->item_bytes_max : ITEM_BYTES_DEFAULT;
 	s->cas_next = opt->cas_first ? opt->cas_first : 1;
 	s->cas_step = opt->cas_step ? opt->cas_step : 1;
-	s->evict = opt->evict;
-	s->samples = opt->samples ? opt->samples : SAMPLES_DEFAULT;
 	base_rng_seed(&s->rng, opt->seed);
+	rc = store_policy_set(s, opt->policy, opt->samples ? opt->samples : STORE_SAMPLES_DEFAULT,
+		STORE_LFU_LOG_DEFAULT, STORE_LFU_DECAY_DEFAULT, STORE_TENACITY_DEFAULT);
+	if (rc != 0)
+		goto free_store;
 	rc = store_index_open(&s->live, s->mem);
 	if (rc != 0)
 		goto free_store;
@@ -76,6 +78,20 @@ void store_limit_set(struct store *s, uint64_t limit_bytes)
 	s->headroom_bytes = 0;
 }
 
+int store_policy_set(struct store *s, enum store_policy policy, unsigned samples,
+	unsigned lfu_log_factor, unsigned lfu_decay_min, unsigned tenacity)
+{
+	if ((unsigned)policy >= STORE_POLICIES || samples == 0 || samples > SAMPLES_MOST ||
+		tenacity > TENACITY_MOST)
+		return -EINVAL;
+	s->policy = policy;
+	s->samples = (uint8_t)samples;
+	s->tenacity = (uint8_t)tenacity;
+	s->lfu_log_factor = lfu_log_factor;
+	s->lfu_decay_min = lfu_decay_min;
+	return 0;
+}
+
 const struct store_counters *store_counters_get(const struct store *s)
 {
 	return &s->n;
@@ -86,7 +102,7 @@ static bool limit_step(struct store *s, unsigned *budget)
 {
 	unsigned cost = s->samples + 1u;
 
-	if (!s->limit_bytes || !s->evict)
+	if (!s->limit_bytes || !store_evicts(s))
 		return false;
 	while (store_charged_bytes(s) > s->limit_bytes - s->headroom_bytes) {
 		if (*budget == 0)

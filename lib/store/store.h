@@ -84,6 +84,29 @@ static inline uint32_t store_item_client_flags(const struct store_item *it)
 	return f;
 }
 
+// What goes when the limit is reached; Redis' names in small letters. The volatile ones take only
+// items that have a deadline, and refuse when there is none left.
+enum store_policy {
+	STORE_NOEVICTION, // nothing goes: what would grow the shard is refused
+	STORE_ALLKEYS_LRU,
+	STORE_ALLKEYS_LFU,
+	STORE_ALLKEYS_RANDOM,
+	STORE_VOLATILE_LRU,
+	STORE_VOLATILE_LFU,
+	STORE_VOLATILE_RANDOM,
+	STORE_VOLATILE_TTL, // the nearest deadline first
+	STORE_ALLKEYS_S3FIFO,
+	STORE_VOLATILE_S3FIFO,
+	STORE_ALLKEYS_TINYLFU, // LRU window, admission by a sketch of frequencies
+	STORE_POLICIES,
+};
+
+// Redis' defaults of what store_policy_set takes.
+#define STORE_SAMPLES_DEFAULT   5
+#define STORE_LFU_LOG_DEFAULT   10
+#define STORE_LFU_DECAY_DEFAULT 1
+#define STORE_TENACITY_DEFAULT  10
+
 struct store_options {
 	struct mem_domain *mem;  // borrowed
 	uint64_t seed;           // of the sampling generator
@@ -91,7 +114,7 @@ struct store_options {
 	uint64_t item_bytes_max; // -I: largest header + key + value; 0: 1 MiB
 	uint64_t cas_first;      // first CAS number: the shard's number + 1 ... (0: 1)
 	uint64_t cas_step;       // ... and the step: the number of shards, none repeats (0: 1)
-	bool evict;              // false: at the limit, refuse (noeviction)
+	enum store_policy policy;
 	uint8_t samples; // keys looked at for an eviction (Redis maxmemory-samples), 1..64; 0: 5
 };
 
@@ -168,6 +191,13 @@ void store_flush(struct store *s, uint64_t at_s);
 // `items_max` bounds the items looked at (a bucket is finished once begun). True when there is more
 // to do and it can be done.
 bool store_step(struct store *s, unsigned items_max);
+
+// Live change of the policy: samples 1..64, lfu_log_factor (lfu-log-factor), lfu_decay_min
+// (lfu-decay-time, minutes a halving step; 0: never), tenacity 0..100 (maxmemory-eviction-tenacity:
+// how much one reserve may evict). Items keep their place; what they tell the new policy about
+// their past is rebuilt as they are met. 0, or -EINVAL and nothing has changed.
+int store_policy_set(struct store *s, enum store_policy policy, unsigned samples,
+	unsigned lfu_log_factor, unsigned lfu_decay_min, unsigned tenacity);
 
 // Live change of the limit; a cut is reached by store_step and by later reserves.
 void store_limit_set(struct store *s, uint64_t limit_bytes);

@@ -183,7 +183,7 @@ static bool room_step(struct store *s)
 		if (store_charged_bytes(s) < before)
 			return true;
 	}
-	if (s->evict && store_evict_one(s)) {
+	if (store_evicts(s) && store_evict_one(s)) {
 		store_shrink(s, 1);
 		return true;
 	}
@@ -254,7 +254,7 @@ bool store_chain_room_make(struct store *s, uint64_t hash)
 				coldest = &line->slot[i];
 		}
 	}
-	if (!s->evict || !coldest)
+	if (!store_evicts(s) || !coldest)
 		return false;
 	slot_evict(s, coldest, hash); // of the chain, if not of the item: enough to clear it
 	return true;

@@ -46,13 +46,19 @@ struct store {
 	uint32_t spares, reserved;
 
 	uint32_t grow_wait; // commits until growth is tried again
-	bool evict;
-	uint8_t samples;
+	enum store_policy policy;
+	uint8_t samples, tenacity;
+	uint32_t lfu_log_factor, lfu_decay_min;
 	uint8_t pool_count;
 	struct store_candidate pool[STORE_POOL_MAX]; // ascending by idle
 	struct base_rng rng;
 	struct store_counters n;
 };
+
+static inline bool store_evicts(const struct store *s)
+{
+	return s->policy != STORE_NOEVICTION;
+}
 
 static inline bool store_item_expired(const struct store *s, const struct store_item *it)
 {

@@ -16,7 +16,7 @@ static int worker_shard_open(struct worker *w, const struct worker_options *opt)
 		.item_bytes_max = opt->settings->item_bytes_max,
 		.cas_first = opt->id + 1,
 		.cas_step = w->count,
-		.evict = opt->settings->evict,
+		.policy = opt->settings->evict ? STORE_ALLKEYS_LRU : STORE_NOEVICTION,
 		.samples = opt->samples,
 	};
 	int rc = store_open(&w->store, &so);

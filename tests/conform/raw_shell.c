@@ -371,7 +371,7 @@ static int shell_open(struct shell *s)
 		.item_bytes_max = s->item_bytes_max,
 		.cas_first = 1,
 		.cas_step = 1,
-		.evict = true,
+		.policy = STORE_ALLKEYS_LRU,
 		.samples = 5,
 	};
 	int rc = mem_domain_open(

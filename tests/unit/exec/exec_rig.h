@@ -59,7 +59,7 @@ static inline struct rig *rig_open(uint64_t item_bytes_max)
 		.item_bytes_max = item_bytes_max,
 		.cas_first = 1,
 		.cas_step = 1,
-		.evict = false,
+		.policy = STORE_NOEVICTION,
 		.samples = 5,
 	};
 

@@ -182,7 +182,7 @@ static void test_room_comes_from_what_was_flushed_before_anything_is_evicted(voi
 {
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = 4 << 20, .evict = true});
+	shard_open(&t, (struct store_options){.limit_bytes = 4 << 20, .policy = STORE_ALLKEYS_LRU});
 	set_many(&t, 0, 40000);
 	assert_int_equal(shard_n(&t)->evicted, 0);
 	store_flush(t.s, 0);

@@ -132,7 +132,7 @@ static void test_keys_with_one_hash_are_told_apart_and_bounded(void **state)
 	struct shard t;
 	unsigned found = 0;
 
-	shard_open(&t, (struct store_options){.evict = true});
+	shard_open(&t, (struct store_options){.policy = STORE_ALLKEYS_LRU});
 	for (unsigned i = 0; i < 300; i++) {
 		char buf[32];
 		struct store_key k = shard_key_number(buf, i);

@@ -9,7 +9,7 @@ static void test_the_limit_holds_at_all_times(void **state)
 	struct shard t;
 
 	base_rng_seed(&rng, 3);
-	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .evict = true});
+	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .policy = STORE_ALLKEYS_LRU});
 	for (uint64_t i = 0; i < 300000; i++) {
 		// phases of small and large items, so that the index wants to grow at the limit
 		uint32_t bytes = (uint32_t)base_rng_below(&rng, i / 50000 % 2 ? 8 : 2000);
@@ -56,8 +56,9 @@ static void test_a_large_item_displaces_many_small_ones(void **state)
 	struct shard t;
 
 	shard_open(&t,
-		(struct store_options){
-			.limit_bytes = LIMIT, .item_bytes_max = 64 << 20, .evict = true});
+		(struct store_options){.limit_bytes = LIMIT,
+			.item_bytes_max = 64 << 20,
+			.policy = STORE_ALLKEYS_LRU});
 	for (uint64_t i = 0; i < 60000; i++)
 		assert_true(shard_set_number(&t, i, 8));
 	assert_non_null(shard_set_for(&t, "large", NULL, LIMIT / 2, 0));
@@ -73,7 +74,8 @@ static void test_an_index_that_has_emptied_still_finds_what_to_evict(void **stat
 {
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = 32 << 20, .evict = true});
+	shard_open(
+		&t, (struct store_options){.limit_bytes = 32 << 20, .policy = STORE_ALLKEYS_LRU});
 	for (uint64_t i = 0; i < 400000; i++)
 		shard_set_number(&t, i, 8);
 	for (uint64_t i = 0; i < 200; i++) { // about 25 large items are left
@@ -90,7 +92,7 @@ static void test_pinned_items_are_passed_over(void **state)
 	struct store_item *held[200];
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .evict = true});
+	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .policy = STORE_ALLKEYS_LRU});
 	for (unsigned i = 0; i < 200; i++) {
 		assert_true(shard_set_number(&t, i, 1000));
 		held[i] = shard_find_number(&t, i);
@@ -115,7 +117,7 @@ static void test_all_pinned_is_no_memory_and_passes(void **state)
 	unsigned count = 0;
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .evict = true});
+	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .policy = STORE_ALLKEYS_LRU});
 	while (shard_set_number(&t, count, 10000)) {
 		held[count] = shard_find_number(&t, count);
 		store_ref(t.s, held[count++]);
@@ -137,7 +139,7 @@ static void test_a_candidate_that_a_reader_takes_is_no_candidate_any_more(void *
 	uint64_t evicted;
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .evict = true});
+	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .policy = STORE_ALLKEYS_LRU});
 	for (unsigned i = 0; i < 1000; i++) { // the last ones evict, and leave candidates behind
 		shard_sleep(&t, 1);
 		assert_true(shard_set_number(&t, i, 5000));
@@ -164,8 +166,9 @@ static void test_values_that_readers_keep_do_not_push_others_out(void **state)
 	struct shard t;
 
 	shard_open(&t,
-		(struct store_options){
-			.limit_bytes = LIMIT, .item_bytes_max = 64 << 20, .evict = true});
+		(struct store_options){.limit_bytes = LIMIT,
+			.item_bytes_max = 64 << 20,
+			.policy = STORE_ALLKEYS_LRU});
 	held = shard_set_for(&t, "a", NULL, LIMIT / 2, 0);
 	store_ref(t.s, held);
 	store_delete(t.s, held, shard_key("a").hash);
@@ -184,7 +187,7 @@ static void test_expired_items_go_before_live_ones(void **state)
 	struct shard t;
 	uint64_t live = 0;
 
-	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .evict = true});
+	shard_open(&t, (struct store_options){.limit_bytes = LIMIT, .policy = STORE_ALLKEYS_LRU});
 	for (uint64_t i = 0; i < 20000; i++) {
 		char buf[32];
 
@@ -209,7 +212,8 @@ static void test_a_cut_is_reached_by_steps_and_by_reserves(void **state)
 	unsigned steps = 0;
 	uint64_t used;
 
-	shard_open(&t, (struct store_options){.limit_bytes = 16 << 20, .evict = true});
+	shard_open(
+		&t, (struct store_options){.limit_bytes = 16 << 20, .policy = STORE_ALLKEYS_LRU});
 	for (uint64_t i = 0; i < 100000; i++)
 		shard_set_number(&t, i, 100);
 	store_limit_set(t.s, 12 << 20);
@@ -241,7 +245,8 @@ static void test_a_cut_below_the_size_of_the_index_is_reached_too(void **state)
 {
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = 32 << 20, .evict = true});
+	shard_open(
+		&t, (struct store_options){.limit_bytes = 32 << 20, .policy = STORE_ALLKEYS_LRU});
 	for (uint64_t i = 0; i < 500000; i++)
 		shard_set_number(&t, i, 8);
 	assert_true(mem_used_class(t.mem, MEM_INDEX) > 4 << 20);
@@ -269,7 +274,8 @@ static void test_a_refusing_allocator_makes_room_by_evicting(void **state)
 {
 	struct shard t;
 
-	shard_open(&t, (struct store_options){.limit_bytes = 64 << 20, .evict = true});
+	shard_open(
+		&t, (struct store_options){.limit_bytes = 64 << 20, .policy = STORE_ALLKEYS_LRU});
 	mem_fault_set(t.mem, fail_above, &t);
 	for (uint64_t i = 0; i < 50000; i++)
 		assert_true(shard_set_number(&t, i, 100));

@@ -96,7 +96,7 @@ static double store_ratio(const uint32_t *trace, uint8_t samples, uint32_t *capa
 
 	shard_open(&t,
 		(struct store_options){
-			.limit_bytes = 640 << 10, .evict = true, .samples = samples});
+			.limit_bytes = 640 << 10, .policy = STORE_ALLKEYS_LRU, .samples = samples});
 	for (uint32_t i = 0; i < REQUESTS; i++) {
 		struct store_item *it;
 

@@ -283,7 +283,8 @@ static void model_run(uint64_t seed, uint64_t limit_bytes, unsigned fail_permill
 	struct model *m = calloc(1, sizeof(*m));
 
 	base_rng_seed(&m->rng, seed);
-	shard_open(&m->t, (struct store_options){.limit_bytes = limit_bytes, .evict = true});
+	shard_open(&m->t,
+		(struct store_options){.limit_bytes = limit_bytes, .policy = STORE_ALLKEYS_LRU});
 	m->limit_bytes = limit_bytes;
 	m->fail_permille = fail_permille;
 	m->may_lose = limit_bytes || fail_permille;
