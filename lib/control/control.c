@@ -5,30 +5,46 @@
 
 #include "control/control_internal.h"
 
-#define ALLOWANCE_MIN  (64 << 10)
-#define ALLOWANCE_STEP (16 << 10)    // smaller changes are not worth an order
-#define STALL_US       (1000 * 1000) // a worker without a heartbeat for so long is reported
+#define STALL_US (1000 * 1000) // a worker without a heartbeat for so long is reported
 
-// A worker's part of maxmemory for items and index: what is in use for other things (connections,
-// tables, this core itself; client buffers aside, which have limits of their own) is taken off
-// first.
-static uint64_t allowance(const struct control *c)
+// What may be dealt to the shards for items and index: what is in use for other things
+// (connections, tables, this core itself; client buffers aside, which have limits of their own) is
+// taken off first.
+static uint64_t dealable(const struct control *c)
 {
 	const struct control_totals *t = &c->total;
 	uint64_t other = mem_used(c->mem) + t->sum.mem_used[MEM_OTHER] + t->sum.mem_used[MEM_CONNS];
-	uint64_t rest = c->cfg->maxmemory_bytes > other ? c->cfg->maxmemory_bytes - other : 0;
 
-	return base_max_u64(rest / c->workers, ALLOWANCE_MIN);
+	return c->cfg->maxmemory_bytes > other ? c->cfg->maxmemory_bytes - other : 0;
 }
 
 void control_orders_push(struct control *c)
 {
-	struct control_config *cfg = c->cfg;
-
-	c->orders.limit_bytes = allowance(c);
-	c->orders.verbosity = (uint32_t)cfg->verbosity;
-	for (unsigned i = 0; i < c->workers; i++)
+	c->orders.verbosity = (uint32_t)c->cfg->verbosity;
+	for (unsigned i = 0; i < c->workers; i++) {
+		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
 		worker_orders_set(c->group, i, &c->orders);
+	}
+}
+
+// Moves allowances; orders go out when one changed.
+static void ledger_turn(struct control *c)
+{
+	struct control_shard shard[WORKER_MAX];
+
+	for (unsigned i = 0; i < c->workers; i++) {
+		const struct worker_counters *n = &c->report[i].n;
+		uint64_t held = n->mem_used[MEM_ITEMS] + n->mem_used[MEM_INDEX];
+
+		shard[i] = (struct control_shard){
+			.used_bytes = held - base_min_u64(held, n->store.pinned_bytes),
+			.limit_bytes = n->limit_bytes,
+			.pressed = n->store.evicted + n->store.no_memory,
+			.cold = c->report[i].cold,
+		};
+	}
+	if (control_ledger_turn(&c->ledger, dealable(c), shard))
+		control_orders_push(c);
 }
 
 int control_open(struct control **out, struct control_config *cfg, struct worker_group *group,
@@ -49,6 +65,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 		mem_free(mem, MEM_OTHER, c, sizeof(*c));
 		return rc;
 	}
+	control_ledger_init(&c->ledger, c->workers, dealable(c));
 	control_orders_push(c);
 	*out = c;
 	return 0;
@@ -96,13 +113,9 @@ static void totals_add(struct control *c)
 
 void control_tick(struct control *c, struct base_now now)
 {
-	uint64_t limit = c->orders.limit_bytes, wanted;
-
 	c->now = now;
 	totals_add(c);
-	wanted = allowance(c);
-	if (wanted > limit + ALLOWANCE_STEP || wanted + ALLOWANCE_STEP < limit)
-		control_orders_push(c);
+	ledger_turn(c);
 	control_calls_serve(c);
 }
 

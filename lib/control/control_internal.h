@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/control.h"
+#include "control/control_ledger.h"
 
 // ---- options -----------------------------------------------------------------------------------
 enum control_option_type {
@@ -58,7 +59,8 @@ struct control {
 	unsigned workers;
 	struct base_now start, now;
 	struct control_totals total;
-	struct worker_orders orders; // the same for every worker
+	struct worker_orders orders; // the same for every worker, but for limit_bytes
+	struct control_ledger ledger;
 	struct worker_report report[WORKER_MAX];
 	bool stalled[WORKER_MAX];
 	struct control_calls *calls;

@@ -87,6 +87,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t heartbeat_us;
 	uint64_t drained;   // bool: WORKER_PHASE_DRAIN is done
 	uint64_t flush_seq; // last one carried out
+	uint64_t cold;      // how cold what the shard evicts is (store_cold)
 	struct worker_counters n;
 };
 

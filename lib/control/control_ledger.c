@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Dealing maxmemory to the shards. See docs/modules/control.md.
+
+#include <string.h>
+
+#include "base/base.h"
+#include "control/control_ledger.h"
+
+#define SHARD_MIN      (64 << 10)
+#define STEP_MIN       (16 << 10) // less is not worth an order
+#define STEPS_DEMAND   64         // at most this part of all moves in a tick, to who lacks it
+#define STEPS_COLD     1024       // ... and from the coldest shard to the hottest
+#define COLD_TICKS     8          // between such moves
+#define COLD_RATIO     8          // an eighth colder is no difference
+#define HEADROOM_TICKS 2
+
+void control_ledger_init(struct control_ledger *l, unsigned shards, uint64_t total_bytes)
+{
+	base_assert(shards > 0 && shards <= WORKER_MAX);
+	memset(l, 0, sizeof(*l));
+	l->shards = shards;
+	for (unsigned i = 0; i < shards; i++)
+		l->row[i].order_bytes = base_max_u64(total_bytes / shards, SHARD_MIN);
+}
+
+static uint64_t part(uint64_t total_bytes, uint64_t parts)
+{
+	return base_max_u64(total_bytes / parts, STEP_MIN);
+}
+
+static void row_observe(struct control_ledger_row *r, const struct control_shard *s)
+{
+	uint64_t grown = s->used_bytes > r->used_before ? s->used_bytes - r->used_before : 0;
+
+	r->growth_bytes = base_max_u64(grown, r->growth_bytes - r->growth_bytes / 8);
+	r->hungry = s->pressed != r->pressed_before ||
+		s->used_bytes + HEADROOM_TICKS * r->growth_bytes > r->order_bytes;
+	r->exposed_bytes =
+		base_max_u64(base_max_u64(r->order_bytes, s->limit_bytes), s->used_bytes);
+	if (s->cold == 0)
+		r->cold = 0;
+	else
+		r->cold = r->cold == 0 ? s->cold : r->cold - r->cold / 16 + s->cold / 16;
+	r->used_before = s->used_bytes;
+	r->pressed_before = s->pressed;
+}
+
+// The whole became smaller: everybody's part does.
+static bool orders_shrink(struct control_ledger *l, uint64_t total_bytes)
+{
+	uint64_t dealt = 0;
+
+	for (unsigned i = 0; i < l->shards; i++)
+		dealt += l->row[i].order_bytes;
+	if (dealt <= total_bytes)
+		return false;
+	for (unsigned i = 0; i < l->shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+
+		// In KiB: the product stays within 64 bits up to 4 TiB.
+		r->order_bytes = base_max_u64(
+			((r->order_bytes >> 10) * (total_bytes >> 10) / (dealt >> 10)) << 10,
+			SHARD_MIN);
+	}
+	return true;
+}
+
+static struct control_ledger_row *hottest(struct control_ledger *l)
+{
+	struct control_ledger_row *hot = NULL;
+
+	for (unsigned i = 0; i < l->shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+
+		if (r->hungry && (hot == NULL || r->cold < hot->cold))
+			hot = r;
+	}
+	return hot;
+}
+
+// Deals what is exposed to nobody: a step to the hottest of the hungry, the rest to all of them
+// alike, or to everybody when nobody is.
+static bool free_give(struct control_ledger *l, uint64_t total_bytes)
+{
+	uint64_t exposed = 0, spare, gift;
+	struct control_ledger_row *hot = hottest(l);
+	unsigned takers = 0;
+
+	for (unsigned i = 0; i < l->shards; i++) {
+		exposed += l->row[i].exposed_bytes;
+		takers += l->row[i].hungry;
+	}
+	if (exposed + STEP_MIN > total_bytes)
+		return false;
+	spare = total_bytes - exposed;
+	if (hot != NULL) {
+		gift = base_min_u64(spare, part(total_bytes, STEPS_DEMAND));
+		hot->order_bytes += gift;
+		spare -= gift;
+	} else {
+		takers = l->shards;
+	}
+	for (unsigned i = 0; i < l->shards; i++) {
+		if (hot == NULL || l->row[i].hungry)
+			l->row[i].order_bytes += spare / takers;
+	}
+	return true;
+}
+
+// From who has the most to spare, for those who lack.
+static bool slack_take(struct control_ledger *l, uint64_t total_bytes)
+{
+	struct control_ledger_row *from = NULL;
+	uint64_t most = STEP_MIN;
+
+	for (unsigned i = 0; i < l->shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+		uint64_t keep = r->used_before + HEADROOM_TICKS * r->growth_bytes + SHARD_MIN;
+
+		if (!r->hungry && r->order_bytes > keep && r->order_bytes - keep > most) {
+			most = r->order_bytes - keep;
+			from = r;
+		}
+	}
+	if (from == NULL)
+		return false;
+	from->order_bytes -= base_min_u64(most, part(total_bytes, STEPS_DEMAND));
+	return true;
+}
+
+// All are full: from the shard whose victims are unused the longest. It evicts down to its new
+// limit, and the hottest gets that as soon as its report shows it.
+static bool cold_take(struct control_ledger *l, uint64_t total_bytes)
+{
+	struct control_ledger_row *cold = NULL, *hot = hottest(l);
+	uint64_t step = part(total_bytes, STEPS_COLD);
+
+	for (unsigned i = 0; i < l->shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+
+		if (r->cold == 0)
+			return false;
+		if (cold == NULL || r->cold > cold->cold)
+			cold = r;
+	}
+	if (hot == NULL || cold->cold <= hot->cold + hot->cold / COLD_RATIO ||
+		cold->order_bytes < step + total_bytes / l->shards / 8 + SHARD_MIN)
+		return false;
+	cold->order_bytes -= step;
+	return true;
+}
+
+bool control_ledger_turn(
+	struct control_ledger *l, uint64_t total_bytes, const struct control_shard *shard)
+{
+	bool hungry = false;
+
+	for (unsigned i = 0; i < l->shards; i++) {
+		row_observe(&l->row[i], &shard[i]);
+		hungry |= l->row[i].hungry;
+	}
+	l->ticks++;
+	if (orders_shrink(l, total_bytes) || free_give(l, total_bytes))
+		return true;
+	if (!hungry || l->shards == 1)
+		return false;
+	if (slack_take(l, total_bytes))
+		return true;
+	return l->ticks % COLD_TICKS == 0 && cold_take(l, total_bytes);
+}
