@@ -59,7 +59,7 @@ static int worker_thread_open(struct lcached_thread *t, struct mem_domain **mem,
 			.net = &s->port_cfg,
 			.settings = &s->settings,
 			.limit_bytes = s->cfg.maxmemory_bytes / s->cfg.workers,
-			.samples = (uint8_t)s->cfg.samples,
+			.store = control_store_settings(&s->cfg),
 			.conns_max = (uint32_t)((s->cfg.conns_max + s->cfg.workers - 1) /
 				s->cfg.workers),
 			.seed = s->seed + t->id,

@@ -47,7 +47,6 @@ static void settings_fill(struct lcached *s)
 	t->conns_max = (uint32_t)s->cfg.conns_max;
 	t->tcp_port = (uint16_t)s->cfg.tcp_port;
 	t->udp_port = (uint16_t)s->cfg.udp_port;
-	t->evict = s->cfg.policy != CONTROL_POLICY_NOEVICTION;
 	t->verbosity = (unsigned)s->cfg.verbosity;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();

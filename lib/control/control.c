@@ -21,6 +21,7 @@ static uint64_t dealable(const struct control *c)
 void control_orders_push(struct control *c)
 {
 	c->orders.verbosity = (uint32_t)c->cfg->verbosity;
+	c->orders.store = control_store_settings(c->cfg);
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
 		worker_orders_set(c->group, i, &c->orders);

@@ -16,11 +16,6 @@
 #include "worker/worker.h"
 
 // ---- configuration -----------------------------------------------------------------------------
-enum control_policy {
-	CONTROL_POLICY_NOEVICTION,
-	CONTROL_POLICY_ALLKEYS_LRU,
-};
-
 #define CONTROL_TEXT_MAX 256
 
 struct control_config { // fields are set by the option table alone
@@ -29,8 +24,8 @@ struct control_config { // fields are set by the option table alone
 	uint64_t tcp_port, udp_port;
 	uint64_t workers;
 	uint64_t conns_max;
-	uint64_t policy; // enum control_policy
-	uint64_t samples;
+	uint64_t policy; // enum store_policy
+	uint64_t samples, tenacity, lfu_log_factor, lfu_decay_min, expire_effort;
 	uint64_t idle_sleep_us;
 	uint64_t verbosity;
 	char driver[CONTROL_TEXT_MAX];
@@ -55,6 +50,8 @@ int control_config_live(const char *name);
 // Names in the table's order; NULL at the end.
 const char *control_config_name(unsigned i);
 void control_config_help(FILE *to);
+// What of it the shards obey.
+struct store_settings control_store_settings(const struct control_config *cfg);
 
 // ---- control core ------------------------------------------------------------------------------
 struct control;

@@ -15,12 +15,23 @@ static const struct control_option options[] = {
 		"64mb", "BYTES", "used_memory is held below this; k kb m mb g gb"},
 	{NULL, 'm', CONTROL_OPTION_MEGABYTES, false, AT(maxmemory_bytes), 1, 1 << 20, NULL, "MB",
 		"the same in megabytes"},
-	{"maxmemory-policy", 0, CONTROL_OPTION_POLICY, false, AT(policy), 0, 0, "allkeys-lru",
-		"POLICY", "allkeys-lru, or noeviction: answer an error at the limit"},
+	{"maxmemory-policy", 0, CONTROL_OPTION_POLICY, true, AT(policy), 0, 0, "allkeys-lru",
+		"POLICY",
+		"what goes at the limit: noeviction (an error is answered), allkeys-lru, "
+		"allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu, volatile-random, "
+		"volatile-ttl"},
 	{NULL, 'M', CONTROL_OPTION_NOEVICTION, false, AT(policy), 0, 0, NULL, NULL,
 		"the same as --maxmemory-policy noeviction"},
-	{"maxmemory-samples", 0, CONTROL_OPTION_NUMBER, false, AT(samples), 1, 64, "5", "N",
+	{"maxmemory-samples", 0, CONTROL_OPTION_NUMBER, true, AT(samples), 1, 64, "5", "N",
 		"keys looked at for one eviction"},
+	{"maxmemory-eviction-tenacity", 0, CONTROL_OPTION_NUMBER, true, AT(tenacity), 0, 100, "10",
+		"N", "how much a turn's requests evict beyond what they need"},
+	{"lfu-log-factor", 0, CONTROL_OPTION_NUMBER, true, AT(lfu_log_factor), 0, 1000000, "10",
+		"N", "how many hits a step of the LFU counter takes"},
+	{"lfu-decay-time", 0, CONTROL_OPTION_NUMBER, true, AT(lfu_decay_min), 0, 65535, "1",
+		"MINUTES", "after which the LFU counter loses one; 0: never"},
+	{"active-expire-effort", 0, CONTROL_OPTION_NUMBER, true, AT(expire_effort), 1, 10, "1", "N",
+		"how much of a turn goes into items that are due"},
 	{"port", 'p', CONTROL_OPTION_NUMBER, false, AT(tcp_port), 0, 65535, "11211", "PORT",
 		"TCP port; 0: off"},
 	{"udp-port", 'U', CONTROL_OPTION_NUMBER, false, AT(udp_port), 0, 65535, "0", "PORT",
@@ -123,15 +134,17 @@ static int number_set(struct control_config *cfg, const struct control_option *o
 
 static int policy_set(struct control_config *cfg, const char *value, char *err, size_t err_len)
 {
-	if (strcmp(value, "noeviction") == 0) {
-		cfg->policy = CONTROL_POLICY_NOEVICTION;
-	} else if (strcmp(value, "allkeys-lru") == 0) {
-		cfg->policy = CONTROL_POLICY_ALLKEYS_LRU;
-	} else {
-		snprintf(err, err_len, "'%s' is not one of noeviction, allkeys-lru", value);
-		return -EINVAL;
+	int policy = store_policy_of(value), n;
+
+	if (policy >= 0) {
+		cfg->policy = (uint64_t)policy;
+		return 0;
 	}
-	return 0;
+	n = snprintf(err, err_len, "'%s' is not one of", value);
+	for (unsigned i = 0; i < STORE_POLICIES && n > 0 && (size_t)n < err_len; i++)
+		n += snprintf(
+			err + n, err_len - (size_t)n, "%s %s", i ? "," : "", store_policy_name(i));
+	return -EINVAL;
 }
 
 static int text_set(struct control_config *cfg, const struct control_option *o, const char *value,
@@ -192,7 +205,7 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 	case CONTROL_OPTION_ADDRESS:
 		return address_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_NOEVICTION:
-		cfg->policy = CONTROL_POLICY_NOEVICTION;
+		cfg->policy = STORE_NOEVICTION;
 		return 0;
 	case CONTROL_OPTION_COUNT:
 		cfg->verbosity += cfg->verbosity < o->max;
@@ -245,8 +258,7 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 		return -ENOENT;
 	switch ((enum control_option_type)o->type) {
 	case CONTROL_OPTION_POLICY:
-		snprintf(buf, len, "%s",
-			cfg->policy == CONTROL_POLICY_NOEVICTION ? "noeviction" : "allkeys-lru");
+		snprintf(buf, len, "%s", store_policy_name((unsigned)cfg->policy));
 		break;
 	case CONTROL_OPTION_TEXT:
 	case CONTROL_OPTION_PREFIX:
@@ -257,6 +269,18 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 		snprintf(buf, len, "%llu", (unsigned long long)*option_u64(c, o));
 	}
 	return 0;
+}
+
+struct store_settings control_store_settings(const struct control_config *cfg)
+{
+	return (struct store_settings){
+		.policy = (uint8_t)cfg->policy,
+		.samples = (uint8_t)cfg->samples,
+		.tenacity = (uint8_t)cfg->tenacity,
+		.expire_effort = (uint8_t)cfg->expire_effort,
+		.lfu_decay_min = (uint16_t)cfg->lfu_decay_min,
+		.lfu_log_factor = (uint32_t)cfg->lfu_log_factor,
+	};
 }
 
 int control_config_live(const char *name)

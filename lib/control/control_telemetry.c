@@ -69,8 +69,8 @@ static void memory_reply(struct control *c, struct rte_tel_data *d)
 		19);
 	ratio_add(d, "mem_fragmentation_ratio", p.rss_bytes, t->used_bytes);
 	ratio_add(d, "allocator_rss_ratio", p.resident_bytes, p.active_bytes);
-	rte_tel_data_add_dict_string(d, "maxmemory_policy",
-		c->cfg->policy == CONTROL_POLICY_NOEVICTION ? "noeviction" : "allkeys-lru");
+	rte_tel_data_add_dict_string(
+		d, "maxmemory_policy", store_policy_name((unsigned)c->cfg->policy));
 	rte_tel_data_add_dict_string(d, "mem_allocator", mem_backend_name());
 }
 

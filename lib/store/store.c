@@ -5,11 +5,10 @@
 #include "store/store_internal.h"
 
 #define ITEM_BYTES_DEFAULT (1u << 20)
-#define SAMPLES_MOST       64
-#define TENACITY_MOST      100
 
 int store_open(struct store **out, const struct store_options *opt)
 {
+	struct store_settings set = store_settings_default();
 	struct store *s;
 	int rc;
 
@@ -25,8 +24,10 @@ int store_open(struct store **out, const struct store_options *opt)
 	s->cas_next = opt->cas_first ? opt->cas_first : 1;
 	s->cas_step = opt->cas_step ? opt->cas_step : 1;
 	base_rng_seed(&s->rng, opt->seed);
-	rc = store_policy_set(s, opt->policy, opt->samples ? opt->samples : STORE_SAMPLES_DEFAULT,
-		STORE_LFU_LOG_DEFAULT, STORE_LFU_DECAY_DEFAULT, STORE_TENACITY_DEFAULT);
+	set.policy = (uint8_t)opt->policy;
+	if (opt->samples)
+		set.samples = opt->samples;
+	rc = store_policy_apply(s, &set);
 	if (rc != 0)
 		goto free_store;
 	rc = store_index_open(&s->live, s->mem);
@@ -57,6 +58,8 @@ void store_close(struct store *s)
 	while (s->dead)
 		store_dead_reclaim(s, UINT32_MAX);
 	base_assert(s->n.pinned_bytes == 0);
+	base_assert(s->due.items == 0);
+	store_due_close(s, &s->due);
 	store_index_close(&s->live, mem);
 	while (s->spare) {
 		struct store_line *line = s->spare;
@@ -78,18 +81,9 @@ void store_limit_set(struct store *s, uint64_t limit_bytes)
 	s->headroom_bytes = 0;
 }
 
-int store_policy_set(struct store *s, enum store_policy policy, unsigned samples,
-	unsigned lfu_log_factor, unsigned lfu_decay_min, unsigned tenacity)
+int store_settings_set(struct store *s, const struct store_settings *set)
 {
-	if ((unsigned)policy >= STORE_POLICIES || samples == 0 || samples > SAMPLES_MOST ||
-		tenacity > TENACITY_MOST)
-		return -EINVAL;
-	s->policy = policy;
-	s->samples = (uint8_t)samples;
-	s->tenacity = (uint8_t)tenacity;
-	s->lfu_log_factor = lfu_log_factor;
-	s->lfu_decay_min = lfu_decay_min;
-	return 0;
+	return store_policy_apply(s, set);
 }
 
 const struct store_counters *store_counters_get(const struct store *s)
@@ -97,33 +91,22 @@ const struct store_counters *store_counters_get(const struct store *s)
 	return &s->n;
 }
 
-// Evicts down to the limit less headroom. True: it is not reached, and another slice gets nearer.
-static bool limit_step(struct store *s, unsigned *budget)
-{
-	unsigned cost = s->samples + 1u;
-
-	if (!s->limit_bytes || !store_evicts(s))
-		return false;
-	while (store_charged_bytes(s) > s->limit_bytes - s->headroom_bytes) {
-		if (*budget == 0)
-			return true;
-		if (!store_evict_one(s))
-			return false;
-		*budget -= base_min_u64(cost, *budget);
-	}
-	return false;
-}
-
 bool store_step(struct store *s, unsigned items_max)
 {
 	unsigned budget = store_dead_reclaim(s, items_max);
-	bool over, loaded = false, wide = false;
+	uint64_t expired = s->n.expired;
+	bool over, swept, loaded = false, wide = false;
 
 	if (budget > 0)
+		budget = store_expire_step(s, budget);
+	s->n.expired_active += s->n.expired - expired;
+	s->n.deadlines = s->due.items;
+	if (budget > 0)
 		wide = store_shrink(s, budget / STORE_SLOTS + 1);
-	over = limit_step(s, &budget);
+	over = store_room_step(s, &budget);
+	swept = store_clock_sweep(s, budget / STORE_SLOTS);
 	s->grow_wait = 0;
 	if (budget > 0)
 		loaded = store_grow(s, budget / STORE_SLOTS + 1);
-	return s->dead || wide || over || loaded;
+	return s->dead || wide || over || swept || loaded || budget == 0;
 }

@@ -35,14 +35,16 @@ enum store_verdict {
 };
 
 // item bits
-#define STORE_ITEM_LINKED  0x01 // in the index
-#define STORE_ITEM_FETCHED 0x02 // read since it was stored
-#define STORE_ITEM_STALE   0x04 // meta: invalidated, still served (X)
-#define STORE_ITEM_WON     0x08 // meta: one client has been told to recache (W was sent)
-#define STORE_ITEM_CFLAGS  0x10 // 4 bytes of client flags stand before the key
-#define STORE_ITEM_NUMBER  0x20 // reserved: value kept as an integer
-#define STORE_ITEM_BASE64  0x40 // meta b: clients know the key in base64
-#define STORE_ITEM_PRIVATE 0x80 // reserved, and not committed
+#define STORE_ITEM_LINKED  0x01  // in the index
+#define STORE_ITEM_FETCHED 0x02  // read since it was stored
+#define STORE_ITEM_STALE   0x04  // meta: invalidated, still served (X)
+#define STORE_ITEM_WON     0x08  // meta: one client has been told to recache (W was sent)
+#define STORE_ITEM_CFLAGS  0x10  // 4 bytes of client flags stand before the key
+#define STORE_ITEM_NUMBER  0x20  // reserved: value kept as an integer
+#define STORE_ITEM_BASE64  0x40  // meta b: clients know the key in base64
+#define STORE_ITEM_PRIVATE 0x80  // reserved, and not committed
+#define STORE_ITEM_FIELD   0x300 // what the access field holds: enum store_field
+#define STORE_ITEM_DUE     0x400 // counted in the deadline index
 
 //   0         8           12             16            20      22      24
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
@@ -52,7 +54,7 @@ enum store_verdict {
 struct store_item {
 	uint64_t cas;
 	uint32_t deadline_s;     // in the seconds of base_now.wall_s; 0: never expires
-	uint32_t access_key_len; // high 24 bits: access clock; low 8: key length
+	uint32_t access_key_len; // high 24 bits: the policy's (store_policy.c); low 8: key length
 	uint32_t value_bytes;
 	uint16_t refs; // 1 while linked or reserved, +1 a reader
 	uint16_t bits;
@@ -95,17 +97,22 @@ enum store_policy {
 	STORE_VOLATILE_LFU,
 	STORE_VOLATILE_RANDOM,
 	STORE_VOLATILE_TTL, // the nearest deadline first
-	STORE_ALLKEYS_S3FIFO,
-	STORE_VOLATILE_S3FIFO,
-	STORE_ALLKEYS_TINYLFU, // LRU window, admission by a sketch of frequencies
 	STORE_POLICIES,
 };
 
-// Redis' defaults of what store_policy_set takes.
-#define STORE_SAMPLES_DEFAULT   5
-#define STORE_LFU_LOG_DEFAULT   10
-#define STORE_LFU_DECAY_DEFAULT 1
-#define STORE_TENACITY_DEFAULT  10
+// What may be changed while the shard serves; Redis' names and defaults. No padding: compared whole.
+struct store_settings {
+	uint8_t policy;  // enum store_policy (maxmemory-policy): allkeys-lru
+	uint8_t samples; // keys looked at for an eviction (maxmemory-samples), 1..64: 5
+	// How much the reserves of a turn evict beyond what they need themselves
+	// (maxmemory-eviction-tenacity), 0..100: 10
+	uint8_t tenacity;
+	uint8_t expire_effort;   // active-expire-effort, 1..10: 1
+	uint16_t reserved;       // 0
+	uint16_t lfu_decay_min;  // lfu-decay-time; 0: counters never decay: 1
+	uint32_t lfu_log_factor; // lfu-log-factor: 10
+};
+static_assert(sizeof(struct store_settings) == 12, "no padding");
 
 struct store_options {
 	struct mem_domain *mem;  // borrowed
@@ -134,8 +141,11 @@ struct store_counters {
 	uint64_t splits_deferred; // for want of memory; tried again later
 	uint64_t refs_refused;    // a reference count was full: the caller copied
 	uint64_t no_memory, too_large;
-	uint64_t flushed;      // items that flushes invalidated
-	uint64_t pinned_bytes; // unlinked items that readers still hold
+	uint64_t flushed;          // items that flushes invalidated
+	uint64_t pinned_bytes;     // unlinked items that readers still hold
+	uint64_t deadlines;        // items of the deadline index
+	uint64_t deadlines_missed; // not in it for want of memory: found when they are read
+	uint64_t expired_active;   // expired by store_step
 };
 
 // 0, -ENOMEM or -EINVAL.
@@ -154,9 +164,10 @@ void store_item_prefetch(const struct store *s, uint64_t hash);
 // The live item of that key, or NULL. Expired or flushed: unlinks it, and misses. Does not count as
 // an access and takes no reference: the pointer is good until the next call that may unlink.
 struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash);
-// Marks an access: access clock and FETCHED.
+// Marks an access: the policy's field and FETCHED.
 void store_touch_access(struct store *s, struct store_item *it);
-// Seconds since the last access (meta l).
+// Seconds since the last access (meta l), by the periods of store_clock.c: to the second in the last
+// four minutes; whole minutes under LFU.
 uint64_t store_item_idle_s(const struct store *s, const struct store_item *it);
 
 // Readers' references. store_ref is false when the count is full (copy the value instead).
@@ -192,14 +203,21 @@ void store_flush(struct store *s, uint64_t at_s);
 // to do and it can be done.
 bool store_step(struct store *s, unsigned items_max);
 
-// Live change of the policy: samples 1..64, lfu_log_factor (lfu-log-factor), lfu_decay_min
-// (lfu-decay-time, minutes a halving step; 0: never), tenacity 0..100 (maxmemory-eviction-tenacity:
-// how much one reserve may evict). Items keep their place; what they tell the new policy about
-// their past is rebuilt as they are met. 0, or -EINVAL and nothing has changed.
-int store_policy_set(struct store *s, enum store_policy policy, unsigned samples,
-	unsigned lfu_log_factor, unsigned lfu_decay_min, unsigned tenacity);
+// Redis' defaults, with allkeys-lru.
+struct store_settings store_settings_default(void);
+struct store_settings store_settings_get(const struct store *s);
+// Live change. A switch of the policy moves no item: what each tells the new policy about its past
+// is turned over when it is met, and by store_step. 0, or -EINVAL and nothing has changed.
+int store_settings_set(struct store *s, const struct store_settings *set);
+// "allkeys-lru" and so on; -EINVAL or NULL for what is none.
+int store_policy_of(const char *name);
+const char *store_policy_name(unsigned policy);
 
 // Live change of the limit; a cut is reached by store_step and by later reserves.
 void store_limit_set(struct store *s, uint64_t limit_bytes);
+
+// How long unused, in microseconds, what the shard evicts has been of late, or for LFU 256 less its
+// counter: what compares shards of one policy. 0: unknown, or the policy does not look at it.
+uint64_t store_cold(const struct store *s);
 
 const struct store_counters *store_counters_get(const struct store *s);

@@ -35,6 +35,7 @@ void store_live_empty(struct store *s)
 		chain_drop(s, line);
 		memset(line, 0, sizeof(*line));
 	}
+	store_due_close(s, &s->due);
 }
 
 // Frees the segment that ends before bucket `end`.
@@ -56,10 +57,12 @@ unsigned store_dead_reclaim(struct store *s, unsigned budget)
 		if (g->cursor == g->ix.buckets) {
 			s->dead = g->next;
 			store_index_close(&g->ix, s->mem);
+			store_due_close(s, &g->due);
 			mem_free(s->mem, MEM_INDEX, g, sizeof(*g));
 			continue;
 		}
 		met = chain_drop(s, store_index_bucket(&g->ix, g->cursor));
+		store_due_drop(s, &g->due, g->cursor);
 		g->cursor++;
 		if (store_index_place(g->cursor).line == 0)
 			segment_drop(s, &g->ix, g->cursor);
@@ -81,9 +84,10 @@ static void flush_now(struct store *s)
 		goto in_place;
 	if (store_index_open(&fresh, s->mem) != 0)
 		goto free_generation;
-	*g = (struct store_generation){.ix = s->live, .next = s->dead};
+	*g = (struct store_generation){.ix = s->live, .due = s->due, .next = s->dead};
 	s->dead = g;
 	s->live = fresh;
+	s->due = (struct store_due){0};
 	s->n.items = 0;
 	s->n.item_bytes = 0;
 	s->n.buckets = fresh.buckets;
@@ -109,7 +113,8 @@ void store_flush(struct store *s, uint64_t at_s)
 void store_turn(struct store *s, struct base_now now)
 {
 	s->now = now;
-	s->clock = (uint32_t)(now.mono_us >> STORE_CLOCK_SHIFT) & STORE_CLOCK_MASK;
+	s->excess_left = s->excess_max;
+	store_clock_turn(s);
 	if (base_unlikely(s->flush_at_s && s->flush_at_s <= now.wall_s)) {
 		s->flush_at_s = 0;
 		flush_now(s);

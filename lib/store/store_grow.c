@@ -92,6 +92,7 @@ void store_slot_clear(struct store *s, uint64_t *slot, uint64_t hash)
 	}
 	n = store_line_count(last);
 	base_assert(n > 0 && *slot != 0);
+	store_due_leave(s, store_slot_item(*slot), hash);
 	*slot = last->slot[n - 1];
 	last->slot[n - 1] = 0;
 	if (n == 1 && before) {
@@ -127,12 +128,14 @@ static void chain_put(
 	out->line->slot[out->n++] = slot;
 }
 
-// Deals the chain of `from` out to `from` and `to`. `bit` of the hash decides.
+// Deals the chain of `from` out to `from` and `to`. `bit` of the hash decides. Deadlines are counted
+// anew: the bucket's are out of the deadline index already.
 static void chain_split(
 	struct store *s, struct store_line *from, struct store_line *to, uint64_t bit)
 {
 	struct store_line line = *from, *given_up = NULL, *next;
 	struct chain_out out[2] = {{.line = from}, {.line = to}};
+	uint64_t hash;
 
 	memset(from, 0, sizeof(*from));
 	memset(to, 0, sizeof(*to));
@@ -141,11 +144,16 @@ static void chain_split(
 		for (unsigned i = 0; i < STORE_SLOTS && line.slot[i]; i++) {
 			struct store_item *it = store_slot_item(line.slot[i]);
 
-			if (base_unlikely(store_item_expired(s, it)))
+			if (base_unlikely(store_item_expired(s, it))) {
 				store_item_expire(s, it);
-			else
-				chain_put(s, &out[(store_item_hash(it) & bit) != 0], line.slot[i],
-					&given_up);
+				continue;
+			}
+			hash = store_item_hash(it);
+			chain_put(s, &out[(hash & bit) != 0], line.slot[i], &given_up);
+			if (it->bits & STORE_ITEM_DUE) {
+				it->bits &= (uint16_t)~STORE_ITEM_DUE;
+				store_due_enter(s, it, hash);
+			}
 		}
 		next = line.next;
 		if (!next)
@@ -168,6 +176,7 @@ static void bucket_split(struct store *s)
 	uint32_t from = to & ix->low_mask;
 
 	ix->buckets++;
+	store_due_drop(s, &s->due, from);
 	chain_split(s, store_index_bucket(ix, from), store_index_bucket(ix, to),
 		(uint64_t)ix->low_mask + 1);
 	if (ix->buckets == (ix->low_mask + 1) * 2)
@@ -233,16 +242,18 @@ bool store_grow(struct store *s, unsigned splits_max)
 
 // Undoes the last split. Each line read from the chain that goes needs at most one line of the
 // chain that stays; there is a spare for the first, and each further one was given up just before.
-static void bucket_merge(struct store *s)
+// False: there is no memory to count the deadlines where they go, or they are too many for one.
+static bool bucket_merge(struct store *s)
 {
 	struct store_index *ix = &s->live;
 	uint32_t from = ix->buckets - 1;
 	const struct store_line *line = store_index_bucket(ix, from);
-	struct store_line *to;
+	uint32_t mask = ix->buckets == ix->low_mask + 1 ? ix->low_mask >> 1 : ix->low_mask;
+	struct store_line *to = store_index_bucket(ix, from & mask);
 
-	if (ix->buckets == ix->low_mask + 1)
-		ix->low_mask >>= 1;
-	to = store_index_bucket(ix, from & ix->low_mask);
+	if (!store_due_move(s, &s->due, from, from & mask))
+		return false;
+	ix->low_mask = mask;
 	for (bool overflow = false; line; overflow = true) {
 		struct store_line copy = *line;
 
@@ -259,6 +270,7 @@ static void bucket_merge(struct store *s)
 	s->n.buckets = ix->buckets;
 	if (store_index_place(from).line == 0)
 		store_index_cut(ix, s->mem);
+	return true;
 }
 
 bool store_shrink(struct store *s, unsigned merges_max)
@@ -266,9 +278,7 @@ bool store_shrink(struct store *s, unsigned merges_max)
 	unsigned i = 0;
 
 	while (i < merges_max && s->live.buckets > STORE_BUCKETS_FIRST &&
-		!index_loaded(s, LOAD_MERGE) && store_spare_ensure(s)) {
-		bucket_merge(s);
+		!index_loaded(s, LOAD_MERGE) && store_spare_ensure(s) && bucket_merge(s))
 		i++;
-	}
 	return i > 0 && i == merges_max;
 }

@@ -2,6 +2,7 @@
 // What the files of lib/store share.
 #pragma once
 
+#include "store/store_due.h"
 #include "store/store_index.h"
 
 #define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
@@ -10,27 +11,55 @@
 #define STORE_FLUSH_LINES     128 // lines that a flush reclaims by itself
 #define STORE_GROW_WAIT       64  // commits between attempts after a failed allocation
 
-#define STORE_CLOCK_SHIFT     14 // the access clock counts 2^14 us
-#define STORE_CLOCK_MASK      0xffffffu
+#define STORE_SAMPLES_MAX     64
+
+// What the 24 bits of an item's access field are. Items say it themselves, so that a switch of the
+// policy need not touch them: each is turned over when it is met.
+enum store_field {
+	STORE_FIELD_CLOCK, // tick of the last access
+	STORE_FIELD_LFU,   // 16 bits of minutes, 8 bits of logarithmic counter
+};
+#define STORE_FIELD_SHIFT 8 // of STORE_ITEM_FIELD
+#define STORE_TICK_MASK   0xffffffu
+
+// The clock of accesses (store_clock.c).
+#define STORE_CLOCK_LEVELS  4
+#define STORE_CLOCK_PERIODS 64
+struct store_clock {
+	uint64_t ticks;
+	uint32_t left;                // accesses until the next tick
+	bool moved;                   // something was accessed since the second began
+	uint64_t turn_us, turn_ticks; // when the tick's length was last taken
+	double tick_us;               // ... and what it was, smoothed; 0: unknown
+	uint64_t second, second_first;
+	uint64_t start[STORE_CLOCK_LEVELS][STORE_CLOCK_PERIODS]; // tick at which a period began
+	// the sweep that keeps stamps from wrapping
+	uint32_t sweep_bucket;
+	uint64_t sweep_ticks; // when the pass began
+	bool sweep_now;       // the policy was switched: go through at once
+};
 
 // A candidate for eviction. `it` may be gone: it is looked for in its bucket before it is followed.
 struct store_candidate {
 	uint64_t hash;
 	struct store_item *it;
-	uint32_t idle; // clock units, when it was sampled
+	uint64_t score; // when it was sampled; the highest goes first
 };
 
 // An index that a flush took away, until its items are freed.
 struct store_generation {
 	struct store_index ix;
+	struct store_due due;
 	uint32_t cursor; // buckets below are empty, and their whole segments freed
 	struct store_generation *next;
 };
 
 struct store {
 	struct store_index live;
-	uint32_t clock; // access clock of this turn
+	struct store_due due; // of live
 	struct base_now now;
+	struct store_clock clock;
+	uint16_t minute; // of LFU
 	struct mem_domain *mem;
 
 	// ledger
@@ -46,18 +75,26 @@ struct store {
 	uint32_t spares, reserved;
 
 	uint32_t grow_wait; // commits until growth is tried again
-	enum store_policy policy;
-	uint8_t samples, tenacity;
-	uint32_t lfu_log_factor, lfu_decay_min;
+	struct store_settings set;
+	const struct store_policy_traits *traits; // of set.policy
+	uint64_t excess_max;  // evictions of a turn's reserves beyond their own need: set.tenacity
+	uint64_t excess_left; // of this turn
+	double cold;          // of evicted items, smoothed: ticks of age, or LFU's rank
 	uint8_t pool_count;
-	struct store_candidate pool[STORE_POOL_MAX]; // ascending by idle
+	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
 	struct base_rng rng;
 	struct store_counters n;
 };
 
+struct store_policy_traits {
+	const char *name;
+	enum store_field field;
+	bool evicts, is_volatile, random, by_deadline;
+};
+
 static inline bool store_evicts(const struct store *s)
 {
-	return s->policy != STORE_NOEVICTION;
+	return s->traits->evicts;
 }
 
 static inline bool store_item_expired(const struct store *s, const struct store_item *it)
@@ -65,10 +102,14 @@ static inline bool store_item_expired(const struct store *s, const struct store_
 	return it->deadline_s != 0 && it->deadline_s <= s->now.wall_s;
 }
 
-// Clock units since the last access.
-static inline uint32_t store_item_idle(const struct store *s, const struct store_item *it)
+static inline enum store_field store_item_field(const struct store_item *it)
 {
-	return (s->clock - (it->access_key_len >> 8)) & STORE_CLOCK_MASK;
+	return (enum store_field)((it->bits & STORE_ITEM_FIELD) >> STORE_FIELD_SHIFT);
+}
+
+static inline uint32_t store_item_access(const struct store_item *it)
+{
+	return it->access_key_len >> 8;
 }
 
 static inline uint64_t store_item_bytes(const struct store_item *it)
@@ -88,6 +129,26 @@ static inline uint64_t store_charged_bytes(const struct store *s)
 	uint64_t used = mem_used_class(s->mem, MEM_ITEMS) + mem_used_class(s->mem, MEM_INDEX);
 
 	return used > s->n.pinned_bytes ? used - s->n.pinned_bytes : 0;
+}
+
+// ---- deadlines ----
+// An item that is being linked, or that leaves the live index.
+static inline void store_due_enter(struct store *s, struct store_item *it, uint64_t hash)
+{
+	if (it->deadline_s == 0)
+		return;
+	if (store_due_add(s, &s->due, store_index_number(&s->live, hash), it->deadline_s, 1))
+		it->bits |= STORE_ITEM_DUE;
+	else
+		s->n.deadlines_missed++;
+}
+
+static inline void store_due_leave(struct store *s, struct store_item *it, uint64_t hash)
+{
+	if (!(it->bits & STORE_ITEM_DUE))
+		return;
+	it->bits &= (uint16_t)~STORE_ITEM_DUE;
+	store_due_remove(s, &s->due, store_index_number(&s->live, hash), 1);
 }
 
 // ---- lines and links (store_grow.c) ----
@@ -114,15 +175,55 @@ void store_item_leave(struct store *s, struct store_item *it);
 // The same for one whose deadline has passed.
 void store_item_expire(struct store *s, struct store_item *it);
 
-// ---- eviction (store_evict.c) ----
+// ---- what an item knows about its past (store_policy.c) ----
+// 0 or -EINVAL.
+int store_policy_apply(struct store *s, const struct store_settings *set);
+// Of one that is committed: `old` is the item that it replaces, or NULL for a new key.
+void store_access_begin(struct store *s, struct store_item *it, const struct store_item *old);
+// Turns the field over to the present policy's kind.
+void store_access_convert(struct store *s, struct store_item *it);
+// How much it deserves to go; the field is of the present policy's kind.
+uint64_t store_item_score(const struct store *s, const struct store_item *it);
+
+// An item is about to be evicted for its score.
+void store_cold_note(struct store *s, const struct store_item *it);
+
+// ---- the clock (store_clock.c) ----
+void store_clock_turn(struct store *s);
+void store_clock_tick(struct store *s);
+// Seconds since a tick.
+uint64_t store_clock_idle_s(const struct store *s, uint64_t tick);
+// Goes on with the sweep; at most `buckets_max`. True: it is not where it should be.
+bool store_clock_sweep(struct store *s, unsigned buckets_max);
+
+// An access was made.
+static inline void store_clock_count(struct store *s)
+{
+	s->clock.moved = true;
+	if (base_unlikely(s->clock.left-- == 0))
+		store_clock_tick(s);
+}
+
+// ---- eviction (store_evict.c, store_sample.c) ----
+// Evicts one item, or reclaims expired ones. False: nothing was found to evict.
+bool store_evict_one(struct store *s);
+void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash);
+// Up to `want` items at random of those that the policy may evict.
+unsigned store_items_sample(struct store *s, struct store_item **out, unsigned want);
+
+// ---- active expiry (store_expire.c) ----
+// Expires what is due, looking at about `budget` items; returns what is left of the budget.
+unsigned store_expire_step(struct store *s, unsigned budget);
+
+// ---- room (store_room.c) ----
 // Makes room for `bytes` below the limit. False: it cannot be had.
 bool store_room_make(struct store *s, uint64_t bytes);
 // Evicts about `bytes` after the allocator refused. False: nothing could be freed.
 bool store_room_force(struct store *s, uint64_t bytes);
 // Makes room in the chain of `hash` when that is full. False: it cannot be had.
 bool store_chain_room_make(struct store *s, uint64_t hash);
-// Evicts one item, or reclaims expired ones. False: nothing was found to evict.
-bool store_evict_one(struct store *s);
+// A step down to the limit. True: it is not reached, and another gets nearer.
+bool store_room_step(struct store *s, unsigned *budget);
 
 // ---- flush (store_flush.c) ----
 // Reclaims at most about `budget` lines and items of flushed generations; returns what is left of

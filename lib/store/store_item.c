@@ -2,14 +2,12 @@
 // Items: found, reserved, committed, referenced, dropped.
 #include "store/store_internal.h"
 
+// What the deadline index may take for an item and for the splits of its commit, kept free with it.
+#define DUE_ROOM 1024
+
 static inline uint64_t item_usable(const struct store *s, const struct store_item *it)
 {
 	return mem_usable(s->mem, store_item_bytes(it));
-}
-
-static inline void access_mark(const struct store *s, struct store_item *it)
-{
-	it->access_key_len = s->clock << 8 | store_item_key_len(it);
 }
 
 // ---- leaving -----------------------------------------------------------------------------------
@@ -86,23 +84,6 @@ struct store_item *store_find(struct store *s, const char *key, uint8_t key_len,
 	return it;
 }
 
-// A line that is already as wanted is not written.
-void store_touch_access(struct store *s, struct store_item *it)
-{
-	uint32_t access = s->clock << 8 | store_item_key_len(it);
-
-	if (it->access_key_len != access)
-		it->access_key_len = access;
-	if (!(it->bits & STORE_ITEM_FETCHED))
-		it->bits |= STORE_ITEM_FETCHED;
-}
-
-uint64_t store_item_idle_s(const struct store *s, const struct store_item *it)
-{
-	// one unit on top: a whole second must not read as less for the unit that has not passed
-	return (((uint64_t)store_item_idle(s, it) + 1) << STORE_CLOCK_SHIFT) / 1000000;
-}
-
 // ---- references --------------------------------------------------------------------------------
 
 bool store_ref(struct store *s, struct store_item *it)
@@ -148,7 +129,18 @@ bool store_writable(const struct store_item *it)
 
 void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s)
 {
+	uint64_t hash;
+
+	if (it->deadline_s == deadline_s)
+		return;
+	if (!(it->bits & STORE_ITEM_LINKED)) {
+		it->deadline_s = deadline_s;
+		return;
+	}
+	hash = store_item_hash(it);
+	store_due_leave(s, it, hash);
 	it->deadline_s = deadline_s;
+	store_due_enter(s, it, hash);
 }
 
 // ---- reserve, commit, abort --------------------------------------------------------------------
@@ -162,11 +154,13 @@ uint64_t store_cas_next(struct store *s)
 }
 
 // Room below the limit for the item and, should this reservation need one, its spare line.
-static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t bytes)
+static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t bytes, bool deadline)
 {
 	uint64_t room = mem_usable(s->mem, bytes) + sizeof(struct store_line);
 	struct store_item *it = NULL;
 
+	if (deadline || s->due.items > 0)
+		room += DUE_ROOM;
 	if (!store_chain_room_make(s, hash) || !store_room_make(s, room))
 		return NULL;
 	if (store_spare_ensure(s))
@@ -188,14 +182,14 @@ enum store_verdict store_reserve(struct store *s, const struct store_key *key,
 		s->n.too_large++;
 		return STORE_TOO_LARGE;
 	}
-	it = item_alloc(s, key->hash, bytes);
+	it = item_alloc(s, key->hash, bytes, deadline_s != 0);
 	if (!it) {
 		s->n.no_memory++;
 		return STORE_NO_MEMORY;
 	}
 	*it = (struct store_item){
 		.deadline_s = deadline_s,
-		.access_key_len = s->clock << 8 | key->len,
+		.access_key_len = key->len,
 		.value_bytes = value_bytes,
 		.refs = 1,
 		.bits = STORE_ITEM_PRIVATE | (client_flags ? STORE_ITEM_CFLAGS : 0),
@@ -220,14 +214,17 @@ void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_
 	if (slot) {
 		struct store_item *old = store_slot_item(*slot);
 
+		store_access_begin(s, it, old);
 		*slot = store_slot_make(it, hash);
+		store_due_leave(s, old, hash);
 		store_item_leave(s, old);
 	} else {
+		store_access_begin(s, it, NULL);
 		store_link(s, it, hash);
 	}
 	it->bits ^= STORE_ITEM_PRIVATE | STORE_ITEM_LINKED;
+	store_due_enter(s, it, hash);
 	it->cas = cas ? cas : store_cas_next(s);
-	access_mark(s, it);
 	s->n.items++;
 	s->n.items_total++;
 	s->n.item_bytes += item_usable(s, it);

@@ -16,12 +16,17 @@ static int worker_shard_open(struct worker *w, const struct worker_options *opt)
 		.item_bytes_max = opt->settings->item_bytes_max,
 		.cas_first = opt->id + 1,
 		.cas_step = w->count,
-		.policy = opt->settings->evict ? STORE_ALLKEYS_LRU : STORE_NOEVICTION,
-		.samples = opt->samples,
 	};
 	int rc = store_open(&w->store, &so);
 
+	if (rc < 0)
+		return rc;
 	w->exec.store = w->store;
+	rc = store_settings_set(w->store, &opt->store);
+	if (rc < 0) {
+		store_close(w->store);
+		w->store = NULL;
+	}
 	return rc;
 }
 
@@ -95,6 +100,7 @@ static void worker_state_init(
 	w->queue = &opt->port->queue[opt->id];
 	w->settings = opt->settings;
 	w->orders.limit_bytes = opt->limit_bytes;
+	w->orders.store = opt->store;
 	w->tx_owner = opt->id % opt->port->queues;
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);
@@ -256,8 +262,12 @@ static void worker_drain(struct worker *w)
 static void worker_orders_apply(struct worker *w)
 {
 	uint64_t limit_bytes = w->orders.limit_bytes;
+	struct store_settings store = w->orders.store;
 
 	worker_orders_read(w);
+	// The control core sends checked settings only.
+	if (memcmp(&w->orders.store, &store, sizeof(store)) != 0)
+		store_settings_set(w->store, &w->orders.store);
 	if (w->orders.limit_bytes != limit_bytes)
 		store_limit_set(w->store, w->orders.limit_bytes);
 	if (w->orders.flush_seq != w->flush_seq) {

@@ -34,7 +34,6 @@ struct worker_settings {
 	uint32_t conns_max;
 	uint16_t tcp_port, udp_port; // 0: off
 	char address[64];
-	bool evict;
 	unsigned verbosity;
 	uint64_t start_wall_s;
 	uint64_t pid;
@@ -47,8 +46,8 @@ struct worker_options {
 	const struct port_config *net;          // address, routes; borrowed
 	const struct worker_settings *settings; // borrowed
 	uint64_t limit_bytes;                   // this shard's allowance
-	uint8_t samples;
-	uint32_t conns_max; // of this worker
+	struct store_settings store;            // until orders come
+	uint32_t conns_max;                     // of this worker
 	uint64_t seed;
 };
 
@@ -81,6 +80,7 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint32_t phase;
 	uint32_t verbosity;
 	uint64_t flush_seq; // raised by one: flush this shard
+	struct store_settings store;
 };
 
 struct worker_report { // writer: the worker, about every millisecond; reader: control core

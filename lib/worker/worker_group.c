@@ -182,6 +182,7 @@ void worker_report_publish(struct worker *w)
 		.heartbeat_us = w->now.mono_us,
 		.drained = w->drained,
 		.flush_seq = w->flush_seq,
+		.cold = store_cold(w->store),
 	};
 
 	worker_counters_collect(w, &rep.n);

@@ -252,7 +252,7 @@ static void stat_settings(struct stat_out *o, const struct worker *w)
 	stat_text(o, "inter", w->settings->address);
 	stat_u64(o, "verbosity", w->settings->verbosity);
 	stat_text(o, "oldest", "0");
-	stat_text(o, "evictions", w->settings->evict ? "on" : "off");
+	stat_text(o, "evictions", w->orders.store.policy != STORE_NOEVICTION ? "on" : "off");
 	stat_text(o, "domain_socket", "NULL");
 	stat_text(o, "umask", "700");
 	stat_text(o, "shutdown_command", "no");

@@ -40,7 +40,7 @@ static void defaults_are_memcached_s(void **state)
 	assert_int_equal(cfg.udp_port, 0);
 	assert_int_equal(cfg.item_bytes_max, 1 << 20);
 	assert_int_equal(cfg.conns_max, 1024);
-	assert_int_equal(cfg.policy, CONTROL_POLICY_ALLKEYS_LRU);
+	assert_int_equal(cfg.policy, STORE_ALLKEYS_LRU);
 	assert_string_equal(cfg.driver, "tap");
 	assert_int_equal(eal, 1);
 }
@@ -51,10 +51,11 @@ static void short_and_long_options_are_read(void **state)
 	char err[256];
 	int eal;
 
-	assert_int_equal(args(&cfg,
-				 "-m 1024 -p 1 -U2 -t 3 -I 2m -c 7 -M -l 10.0.0.1/8 -vv "
-				 "--idle-sleep-us=0 --maxmemory-samples 10 -- --no-huge",
-				 &eal, err, sizeof(err)),
+	assert_int_equal(
+		args(&cfg,
+			"-m 1024 -p 1 -U2 -t 3 -I 2m -c 7 -M -l 10.0.0.1/8 -vv "
+			"--idle-sleep-us=0 --maxmemory-samples 10 --lfu-decay-time 7 -- --no-huge",
+			&eal, err, sizeof(err)),
 		0);
 	assert_int_equal(cfg.maxmemory_bytes, 1 << 30);
 	assert_int_equal(cfg.tcp_port, 1);
@@ -62,11 +63,12 @@ static void short_and_long_options_are_read(void **state)
 	assert_int_equal(cfg.workers, 3);
 	assert_int_equal(cfg.item_bytes_max, 2 << 20);
 	assert_int_equal(cfg.conns_max, 7);
-	assert_int_equal(cfg.policy, CONTROL_POLICY_NOEVICTION);
+	assert_int_equal(cfg.policy, STORE_NOEVICTION);
 	assert_string_equal(cfg.address, "10.0.0.1/8");
 	assert_int_equal(cfg.verbosity, 2);
 	assert_int_equal(cfg.idle_sleep_us, 0);
 	assert_int_equal(cfg.samples, 10);
+	assert_int_equal(cfg.lfu_decay_min, 7);
 	assert_true(eal > 1);
 }
 
@@ -86,7 +88,14 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"-I 1", "-I: 1 is out of range: 1024"},
 		{"-I 2g", "-I: 2g is out of range: 1024"},
 		{"--maxmemory 12parsecs", "'12parsecs' is not a size"},
-		{"--maxmemory-policy lru", "'lru' is not one of noeviction"},
+		{"--maxmemory-policy lru", "'lru' is not one of noeviction, allkeys-lru, "},
+		{"--maxmemory-policy Volatile-ttl", "'Volatile-ttl' is not one of"},
+		{"--maxmemory-samples 0", "--maxmemory-samples: 0 is out of range: 1 to 64"},
+		{"--maxmemory-samples 65", "--maxmemory-samples: 65 is out of range: 1 to 64"},
+		{"--maxmemory-eviction-tenacity 101", "101 is out of range: 0 to 100"},
+		{"--lfu-log-factor x", "--lfu-log-factor: 'x' is not a number"},
+		{"--lfu-decay-time 65536", "65536 is out of range: 0 to 65535"},
+		{"--active-expire-effort 11", "11 is out of range: 1 to 10"},
 		{"-l 10.0.0.1", "'10.0.0.1' is not an IPv4 address with its prefix length"},
 		{"-l 10.0.0.1/33", "'10.0.0.1/33' is not an IPv4 address"},
 		{"-l 10.0.0.256/24", "'10.0.0.256/24' is not an IPv4 address"},

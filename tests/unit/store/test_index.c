@@ -8,7 +8,7 @@ static void test_growth_to_two_million_goes_in_bounded_steps(void **state)
 	struct shard t;
 
 	shard_open(&t, (struct store_options){0});
-	assert_true(shard_used(&t) < 8192); // an empty shard costs little
+	assert_true(shard_used(&t) < 10240); // an empty shard costs little
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t splits = shard_n(&t)->splits;
 
@@ -22,7 +22,10 @@ static void test_growth_to_two_million_goes_in_bounded_steps(void **state)
 	for (uint64_t i = 0; i < count; i++)
 		assert_non_null(shard_find_number(&t, i));
 	assert_null(shard_find_number(&t, count));
-	assert_false(store_step(t.s, 100)); // nothing was left behind
+	splits_most = shard_n(&t)->splits;
+	while (store_step(t.s, 100)) // the clock's sweep; nothing else was left behind
+		;
+	assert_int_equal(shard_n(&t)->splits, splits_most);
 	shard_close(&t);
 }
 

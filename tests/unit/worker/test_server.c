@@ -150,8 +150,7 @@ static void lab_open(unsigned workers, uint64_t limit_bytes)
 		.item_bytes_max = 2 << 20,
 		.conns_max = 100,
 		.tcp_port = 11211,
-		.udp_port = 11211,
-		.evict = true};
+		.udp_port = 11211};
 	assert_int_equal(worker_group_open(&lab->group,
 				 &(struct worker_group_options){.workers = workers, .credits = 64}),
 		0);
@@ -166,7 +165,7 @@ static void lab_open(unsigned workers, uint64_t limit_bytes)
 						 .net = &lab->net,
 						 .settings = &lab->settings,
 						 .limit_bytes = limit_bytes / workers,
-						 .samples = 5,
+						 .store = store_settings_default(),
 						 .conns_max = 100,
 						 .seed = 7 + i}),
 			0);

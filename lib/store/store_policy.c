@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Policies: what each writes into an item's access field, and how it ranks items by it.
+//
+//	clock   | tick of the last access              24 |
+//	LFU     | minute of the last decay   16 | counter 8 |
+#include <errno.h>
+
+#include "store/store_internal.h"
+
+#define TENACITY_MOST   100
+#define TENACITY_LINEAR 10 // up to here 50 us for each
+#define EFFORT_MOST     10
+#define LFU_INIT        5 // counter of a new key
+#define LFU_MAX         255
+#define COLD_WEIGHT     64 // evictions over which their coldness is smoothed
+
+static const struct store_policy_traits traits[STORE_POLICIES] = {
+	[STORE_NOEVICTION] = {"noeviction", STORE_FIELD_CLOCK, false, false, false, false},
+	[STORE_ALLKEYS_LRU] = {"allkeys-lru", STORE_FIELD_CLOCK, true, false, false, false},
+	[STORE_ALLKEYS_LFU] = {"allkeys-lfu", STORE_FIELD_LFU, true, false, false, false},
+	[STORE_ALLKEYS_RANDOM] = {"allkeys-random", STORE_FIELD_CLOCK, true, false, true, false},
+	[STORE_VOLATILE_LRU] = {"volatile-lru", STORE_FIELD_CLOCK, true, true, false, false},
+	[STORE_VOLATILE_LFU] = {"volatile-lfu", STORE_FIELD_LFU, true, true, false, false},
+	[STORE_VOLATILE_RANDOM] = {"volatile-random", STORE_FIELD_CLOCK, true, true, true, false},
+	[STORE_VOLATILE_TTL] = {"volatile-ttl", STORE_FIELD_CLOCK, true, true, false, true},
+};
+
+int store_policy_of(const char *name)
+{
+	for (int i = 0; i < STORE_POLICIES; i++)
+		if (strcmp(traits[i].name, name) == 0)
+			return i;
+	return -EINVAL;
+}
+
+const char *store_policy_name(unsigned policy)
+{
+	return policy < STORE_POLICIES ? traits[policy].name : NULL;
+}
+
+// ---- settings -----------------------------------------------------------------------------------
+
+struct store_settings store_settings_default(void)
+{
+	return (struct store_settings){
+		.policy = STORE_ALLKEYS_LRU,
+		.samples = 5,
+		.tenacity = 10,
+		.expire_effort = 1,
+		.lfu_log_factor = 10,
+		.lfu_decay_min = 1,
+	};
+}
+
+struct store_settings store_settings_get(const struct store *s)
+{
+	return s->set;
+}
+
+// Redis' time for one command. A turn reads the clock once, so that it becomes a number of
+// evictions: one a microsecond, which is about what one takes.
+static uint64_t tenacity_evictions(unsigned tenacity)
+{
+	uint64_t us = 50 * base_min_u64(tenacity, TENACITY_LINEAR);
+
+	if (tenacity == TENACITY_MOST)
+		return UINT32_MAX;
+	for (unsigned t = TENACITY_LINEAR; t < tenacity; t++)
+		us += us * 15 / 100;
+	return us;
+}
+
+int store_policy_apply(struct store *s, const struct store_settings *set)
+{
+	if (set->policy >= STORE_POLICIES || set->samples == 0 ||
+		set->samples > STORE_SAMPLES_MAX || set->tenacity > TENACITY_MOST ||
+		set->expire_effort == 0 || set->expire_effort > EFFORT_MOST)
+		return -EINVAL;
+	if (s->traits != &traits[set->policy]) {
+		s->pool_count = 0;
+		s->cold = 0;
+		s->clock.sweep_bucket = 0;
+		s->clock.sweep_now = s->traits && s->traits->field != traits[set->policy].field;
+	}
+	s->set = *set;
+	s->traits = &traits[set->policy];
+	s->excess_max = tenacity_evictions(set->tenacity);
+	return 0;
+}
+
+// ---- the field ----------------------------------------------------------------------------------
+
+static inline uint32_t clock_now(const struct store *s)
+{
+	return (uint32_t)s->clock.ticks & STORE_TICK_MASK;
+}
+
+static inline uint32_t clock_age(const struct store *s, uint32_t access)
+{
+	return (clock_now(s) - access) & STORE_TICK_MASK;
+}
+
+static inline uint32_t lfu_new(const struct store *s)
+{
+	return (uint32_t)s->minute << 8 | LFU_INIT;
+}
+
+// The counter less what the minutes since its last decay take.
+static uint32_t lfu_counter(const struct store *s, uint32_t access)
+{
+	uint32_t counter = access & LFU_MAX;
+	uint32_t passed = (uint16_t)(s->minute - (access >> 8));
+	uint32_t steps = s->set.lfu_decay_min ? passed / s->set.lfu_decay_min : 0;
+
+	return steps < counter ? counter - steps : 0;
+}
+
+static uint32_t lfu_touched(struct store *s, uint32_t access)
+{
+	uint32_t counter = lfu_counter(s, access);
+	uint64_t above = counter > LFU_INIT ? counter - LFU_INIT : 0;
+
+	if (counter < LFU_MAX && base_rng_below(&s->rng, above * s->set.lfu_log_factor + 1) == 0)
+		counter++;
+	return (uint32_t)s->minute << 8 | counter;
+}
+
+static inline void field_set(struct store_item *it, enum store_field field, uint32_t access)
+{
+	it->access_key_len = access << 8 | store_item_key_len(it);
+	it->bits = (uint16_t)((it->bits & ~STORE_ITEM_FIELD) | field << STORE_FIELD_SHIFT);
+}
+
+// A switch of the kind starts the field anew.
+void store_access_convert(struct store *s, struct store_item *it)
+{
+	enum store_field to = s->traits->field;
+
+	if (base_likely(store_item_field(it) == to))
+		return;
+	field_set(it, to, to == STORE_FIELD_LFU ? lfu_new(s) : clock_now(s));
+}
+
+static inline uint32_t access_touched(struct store *s, const struct store_item *it)
+{
+	if (s->traits->field == STORE_FIELD_LFU)
+		return lfu_touched(s, store_item_access(it));
+	return clock_now(s);
+}
+
+// A line that is already as wanted is not written.
+void store_touch_access(struct store *s, struct store_item *it)
+{
+	uint32_t access;
+
+	store_clock_count(s);
+	store_access_convert(s, it);
+	access = access_touched(s, it) << 8 | store_item_key_len(it);
+	if (it->access_key_len != access)
+		it->access_key_len = access;
+	if (!(it->bits & STORE_ITEM_FETCHED))
+		it->bits |= STORE_ITEM_FETCHED;
+}
+
+void store_access_begin(struct store *s, struct store_item *it, const struct store_item *old)
+{
+	enum store_field field = s->traits->field;
+
+	store_clock_count(s);
+	if (old && store_item_field(old) == field) // the key's past goes on, and this is an access
+		field_set(it, field, access_touched(s, old));
+	else
+		field_set(it, field, field == STORE_FIELD_LFU ? lfu_new(s) : clock_now(s));
+}
+
+uint64_t store_item_idle_s(const struct store *s, const struct store_item *it)
+{
+	uint32_t access = store_item_access(it);
+
+	if (store_item_field(it) == STORE_FIELD_LFU)
+		return (uint64_t)(uint16_t)(s->minute - (access >> 8)) * 60;
+	return store_clock_idle_s(
+		s, s->clock.ticks - base_min_u64(clock_age(s, access), s->clock.ticks));
+}
+
+// ---- ranks --------------------------------------------------------------------------------------
+
+// The time of the last access rather than the idle time: candidates of a minute ago and of now rank
+// by the same measure.
+uint64_t store_item_score(const struct store *s, const struct store_item *it)
+{
+	base_assert(store_item_field(it) == s->traits->field);
+	if (s->traits->by_deadline)
+		return UINT64_MAX - it->deadline_s;
+	if (s->traits->field == STORE_FIELD_LFU)
+		return LFU_MAX - lfu_counter(s, store_item_access(it));
+	return UINT64_MAX - (s->clock.ticks - clock_age(s, store_item_access(it)));
+}
+
+void store_cold_note(struct store *s, const struct store_item *it)
+{
+	double cold;
+
+	if (s->traits->by_deadline)
+		return;
+	if (s->traits->field == STORE_FIELD_LFU)
+		cold = LFU_MAX + 1 - lfu_counter(s, store_item_access(it));
+	else
+		cold = clock_age(s, store_item_access(it)) + 1;
+	s->cold = s->cold > 0 ? s->cold + (cold - s->cold) / COLD_WEIGHT : cold;
+}
+
+uint64_t store_cold(const struct store *s)
+{
+	if (s->traits->field == STORE_FIELD_LFU)
+		return (uint64_t)s->cold;
+	return (uint64_t)(s->cold * s->clock.tick_us);
+}

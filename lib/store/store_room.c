@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The byte limit: room is made for a reserve, or after the allocator refused.
+#include "store/store_internal.h"
+
+#define ROOM_TRIES     64   // steps of a reserve beside those that its bytes call for
+#define ITEM_BYTES_MIN 32   // what an eviction frees at least
+#define OVER_SLACK     4096 // above the limit: freed by a reserve beyond twice its need
+#define MERGES_STEP    64   // buckets merged when nothing is left to evict
+#define DEAD_BUDGET    64   // lines and items of flushed generations a step
+
+// One step towards more room: what a flush left first, then what is due, then what lives, then the
+// index itself where it has become too wide. False: there is no more.
+static bool room_step(struct store *s)
+{
+	uint64_t before = store_charged_bytes(s);
+
+	if (s->dead) {
+		store_dead_reclaim(s, DEAD_BUDGET);
+		if (store_charged_bytes(s) < before)
+			return true;
+	}
+	if (s->due.items > 0) {
+		uint64_t expired = s->n.expired;
+
+		store_expire_step(s, 1);
+		s->n.reclaimed += s->n.expired - expired;
+		if (store_charged_bytes(s) < before)
+			return true;
+	}
+	if (store_evicts(s) && store_evict_one(s)) {
+		store_shrink(s, 1);
+		return true;
+	}
+	return store_shrink(s, MERGES_STEP) || s->dead;
+}
+
+// Steps until `bytes` are freed. Bounded: each eviction frees at least ITEM_BYTES_MIN.
+static uint64_t room_free(struct store *s, uint64_t bytes)
+{
+	uint64_t start = store_charged_bytes(s), now = start;
+
+	for (uint64_t tries = ROOM_TRIES + bytes / ITEM_BYTES_MIN; tries > 0; tries--) {
+		if (!room_step(s))
+			break;
+		now = store_charged_bytes(s);
+		if (now + bytes <= start)
+			break;
+	}
+	return now < start ? start - now : 0;
+}
+
+// Above the limit (it was cut, or room for the index is wanted): not all at once, but each reserve
+// frees more than it takes, as long as the turn's excess lasts.
+static uint64_t excess_free(struct store *s, uint64_t bytes, uint64_t over)
+{
+	uint64_t evicted = s->n.evicted, freed;
+	uint64_t excess = base_min_u64(over, bytes + OVER_SLACK);
+
+	if (s->excess_left == 0)
+		excess = 0;
+	freed = room_free(s, bytes + excess);
+	s->excess_left -= base_min_u64(s->n.evicted - evicted, s->excess_left);
+	return freed;
+}
+
+bool store_room_make(struct store *s, uint64_t bytes)
+{
+	uint64_t used, limit;
+
+	if (!s->limit_bytes)
+		return true;
+	used = store_charged_bytes(s);
+	limit = s->limit_bytes - s->headroom_bytes;
+	if (base_likely(used + bytes <= limit))
+		return true;
+	if (bytes > s->limit_bytes)
+		return false;
+	if (used > limit) {
+		if (excess_free(s, bytes, used - limit) >= bytes)
+			return true;
+	} else if (room_free(s, used + bytes - limit) >= used + bytes - limit) {
+		return true;
+	}
+	return store_charged_bytes(s) + bytes <= s->limit_bytes;
+}
+
+bool store_room_force(struct store *s, uint64_t bytes)
+{
+	return room_free(s, bytes * 2) > 0;
+}
+
+bool store_room_step(struct store *s, unsigned *budget)
+{
+	unsigned cost = s->set.samples + 1u;
+
+	if (!s->limit_bytes || !store_evicts(s))
+		return false;
+	while (store_charged_bytes(s) > s->limit_bytes - s->headroom_bytes) {
+		if (*budget == 0)
+			return true;
+		if (!store_evict_one(s))
+			return false;
+		*budget -= base_min_u64(cost, *budget);
+	}
+	return false;
+}
+
+// ---- a full chain -------------------------------------------------------------------------------
+
+bool store_chain_room_make(struct store *s, uint64_t hash)
+{
+	struct store_line *line = store_index_chain(&s->live, hash);
+	unsigned lines = 1;
+	uint64_t *worst = NULL, score = 0;
+
+	for (const struct store_line *l = line; l->next; l = l->next)
+		lines++;
+	if (base_likely(lines < STORE_CHAIN_LINES_MAX))
+		return true;
+	for (; line; line = line->next) {
+		for (unsigned i = 0; i < STORE_SLOTS; i++) {
+			struct store_item *it = store_slot_item(line->slot[i]);
+			uint64_t its;
+
+			if (!it)
+				return true; // the last line has a slot free
+			store_access_convert(s, it);
+			its = store_item_score(s, it);
+			if (it->refs == 1 && (!worst || its > score) &&
+				(!s->traits->is_volatile || (it->bits & STORE_ITEM_DUE))) {
+				worst = &line->slot[i];
+				score = its;
+			}
+		}
+	}
+	if (!store_evicts(s) || !worst)
+		return false;
+	// of the chain, if not of the item: enough to clear it
+	store_slot_evict(s, worst, hash);
+	return true;
+}
