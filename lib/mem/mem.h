@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/base.h"
+
 struct mem_domain;
 
 // What the bytes are for. Their sums give used_memory_overhead and used_memory_dataset.
@@ -31,9 +33,43 @@ enum mem_class {
 	MEM_CLASSES,
 };
 
+// Where a domain's pages come from. Only jemalloc has arenas; the other back ends take SYSTEM and
+// PAGES alike, and refuse HUGE and GIVEN with -ENOTSUP.
+enum mem_source_kind {
+	MEM_SOURCE_SYSTEM, // the allocator maps for itself: threads that run no upkeep
+	MEM_SOURCE_PAGES,  // one reserved range of kernel pages: workers without hugepages
+	MEM_SOURCE_HUGE,   // a region of 2 MiB hugepages, reserved at open on numa_node
+	MEM_SOURCE_GIVEN,  // memory that device.region hands over whole
+};
+
+// How a device gets to see the memory (lib/port fills it in; all NULL where none has to).
+struct mem_device {
+	void *arg;
+	// HUGE: a 2 MiB page is about to be used (0, or -errno: it is not used), or given back.
+	int (*page_map)(void *arg, void *addr, size_t bytes);
+	void (*page_unmap)(void *arg, void *addr, size_t bytes);
+	// GIVEN: `bytes` (whole 2 MiB, so aligned) of memory on the node, or NULL; and their
+	// return. Pages of such a region are never given back to the system.
+	void *(*region)(void *arg, size_t bytes, int numa_node);
+	void (*region_free)(void *arg, void *addr, size_t bytes);
+};
+
 struct mem_options {
 	const char *name; // for messages; copied
 	int numa_node;    // preferred node, or -1
+	enum mem_source_kind source;
+	bool thp; // PAGES: ask for transparent hugepages
+	// HUGE, GIVEN: the region's size, rounded up to 2 MiB. PAGES: address space; 0 for four
+	// times the machine's memory.
+	uint64_t region_bytes;
+	uint64_t ahead_bytes;     // kept touched and clean ahead of need; 0 for 4 MiB
+	int64_t dirty_decay_ms;   // free pages go back after that; 0: 10,000; -1: never
+	uint64_t (*now_ns)(void); // times the page source's calls; NULL: they are not timed
+	struct mem_device device; // copied
+	// Called when mem_alloc and its like have no memory, after the sizes were logged and before
+	// the process stops. May be NULL.
+	void (*oom)(void *arg, const char *name, enum mem_class c, size_t size);
+	void *oom_arg;
 };
 
 // The back end this build uses: "jemalloc-5.3.0-0-g...", "tcmalloc-2.10", "libc".
@@ -64,16 +100,26 @@ void *mem_try_calloc(struct mem_domain *d, enum mem_class c, size_t size, size_t
 // As above with an alignment (a power of two, 16 to 2 MiB). Free with mem_free_aligned.
 void *mem_try_alloc_aligned(
 	struct mem_domain *d, enum mem_class c, size_t align, size_t size, size_t *usable);
-void mem_free_aligned(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size);
+size_t mem_free_aligned(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size);
 // Grows or shrinks; `size` is the old requested or usable size. NULL leaves the block as it was.
 void *mem_try_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t size, size_t new_size,
 	size_t *usable);
 
-// For infrastructure at set-up: logs name, class and size, and stops the process on failure.
+// For infrastructure at set-up: no memory logs name, class, sizes and what is in use, calls the
+// domain's oom handler and stops the process.
 void *mem_alloc(struct mem_domain *d, enum mem_class c, size_t size);
+void *mem_calloc(struct mem_domain *d, enum mem_class c, size_t size, size_t *usable);
+void *mem_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t size, size_t new_size,
+	size_t *usable);
+void *mem_alloc_aligned(
+	struct mem_domain *d, enum mem_class c, size_t align, size_t size, size_t *usable);
 
-// Returns a block. `size`: the size asked for, or any from there up to its usable size.
-void mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size);
+// Returns a block. `size`: the size asked for, or any from there up to its usable size; the slack
+// counter is exact if it is the size asked for, or last noted. Returns the bytes it held.
+size_t mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size);
+// The owner now uses new_size of a block that it asked size for, in place: keeps the slack counter
+// true. Both lie in one size class.
+void mem_size_note(struct mem_domain *d, size_t size, size_t new_size);
 // The usable size that a request of `size` gets, without allocating; 0 when it is never granted.
 size_t mem_usable(const struct mem_domain *d, size_t size);
 
@@ -81,18 +127,147 @@ size_t mem_usable(const struct mem_domain *d, size_t size);
 uint64_t mem_used_class(const struct mem_domain *d, enum mem_class c);
 uint64_t mem_used(const struct mem_domain *d);
 
+// Usable bytes less those asked for, which is internal fragmentation: in all, and of blocks of one
+// size class (more than mem_size_class_bytes(i - 1) and at most mem_size_class_bytes(i); the last
+// takes all that are larger). Any thread.
+#define MEM_SIZE_CLASSES 104
+uint64_t mem_slack(const struct mem_domain *d);
+uint64_t mem_slack_class(const struct mem_domain *d, unsigned int i);
+size_t mem_size_class_bytes(unsigned int i);
+
+// The check of the counters against jemalloc's own: at the mark both are made equal; from then on
+// mem_held_by_thread (jemalloc's thread.allocated less thread.deallocated of the owner's thread,
+// moved by a constant) equals mem_used, unless something on this thread allocated past the domain.
+// Owner, while bound. Where the back end does not tell, both are mem_used.
+void mem_thread_mark(struct mem_domain *d);
+uint64_t mem_held_by_thread(const struct mem_domain *d);
+
 // Test seam: `fail(arg)` is asked before each allocation and fails it by returning true.
 void mem_fault_set(struct mem_domain *d, bool (*fail)(void *arg), void *arg);
 
-// Process-wide figures from the back end; 0 where it cannot tell. Control core alone.
+// ---- upkeep by the owner --------------------------------------------------------------------
+// Each call does at most one bounded piece of work and says whether there is more to do now.
+enum mem_slice { MEM_SLICE_DONE, MEM_SLICE_MORE };
+
+// Makes pages ready ahead of need: maps and touches the next 64 KiB (one 2 MiB page where pages are
+// large), or clears used ones. For idle turns. A few nanoseconds when there is nothing to do.
+enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us);
+// Gives memory back that has been free for dirty_decay_ms: moves at most about 512 KiB of freed
+// extents from jemalloc to the page source and returns at most 64 kernel pages or one 2 MiB page to
+// the system. For every turn. A few nanoseconds when there is nothing to do.
+enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us);
+// From any thread: the owner's next slices give back all that is free, whatever its age.
+void mem_purge_start(struct mem_domain *d);
+// jemalloc-dirty-decay-ms of this domain's pages; -1: never. Any thread.
+void mem_domain_decay_set(struct mem_domain *d, int64_t dirty_ms);
+
+// ---- figures ----------------------------------------------------------------------------------
+// Control core. All figures of the back end are those of the last mem_process_read; those of the
+// page source are current. 0 where the back end cannot tell.
 struct mem_process {
 	uint64_t allocated_bytes, active_bytes, resident_bytes, retained_bytes, mapped_bytes;
-	uint64_t rss_bytes; // /proc/self/stat
+	uint64_t muzzy_bytes;      // free pages that the kernel may take (MADV_FREE)
+	uint64_t metadata_bytes;   // the back end's own
+	uint64_t small_frag_bytes; // free room in slabs of small classes
+	uint64_t rss_bytes;        // /proc/self/stat: without hugepages
+	uint64_t hugetlb_bytes;    // /proc/self/status: all hugepages of the process
 };
 void mem_process_read(struct mem_process *out);
-// Returns free pages of every arena to the system. Control core, on request.
+// 1 + small_frag / allocated.
+double mem_frag_ratio(uint64_t small_frag_bytes, uint64_t allocated_bytes);
+// Pages that the process alone holds and has written, hugepages included. Walks the page tables:
+// milliseconds a GiB, on request only. 0 or -errno.
+int mem_private_dirty_read(uint64_t *bytes);
+
+struct mem_domain_stats {
+	// The arena (0 without jemalloc).
+	uint64_t allocated_bytes, active_bytes, dirty_bytes, muzzy_bytes, retained_bytes;
+	uint64_t resident_bytes, mapped_bytes, small_frag_bytes;
+	// The domain's counters.
+	uint64_t used_bytes, slack_bytes;
+	// The page source (0 under MEM_SOURCE_SYSTEM).
+	uint64_t region_bytes;    // address space, or the region's size
+	uint64_t taken_bytes;     // of it, handed to the arena so far
+	uint64_t committed_bytes; // in use by the arena: active and dirty
+	uint64_t held_bytes;      // really held from the system
+	uint64_t huge_bytes;      // of those, hugepages (not in the resident set)
+	uint64_t ready_bytes;     // held, free and clean
+	uint64_t stale_bytes;     // held, free, not yet cleared
+	uint64_t returned_bytes;  // given back since open
+	uint64_t late_commits;    // requests that waited for a page to be mapped or cleared
+	uint64_t late_bytes;
+	uint64_t failed_commits; // the system had no page
+};
+void mem_domain_stats_read(const struct mem_domain *d, struct mem_domain_stats *out);
+// Nanoseconds that each call of the page source took on a request's path. Any thread; approximate
+// while the owner runs.
+void mem_hook_times_read(const struct mem_domain *d, struct base_hist *out);
+
+#define MEM_BINS 36 // small size classes of jemalloc 5.3: 8 to 14,336 bytes
+
+struct mem_bin {
+	uint32_t region_bytes;  // of one block
+	uint32_t slab_bytes;    // of one slab
+	uint32_t slab_regions;  // blocks in a slab
+	uint64_t regions;       // blocks in use (or in a thread cache)
+	uint64_t slabs;         // slabs held
+	uint64_t nonfull_slabs; // of those, with room (the one being filled aside)
+	uint64_t frag_bytes;    // slabs * slab_regions * region_bytes - regions * region_bytes
+};
+// The bins of a domain's arena, or of all (NULL). The number of bins, 0 without jemalloc.
+unsigned mem_bins_read(const struct mem_domain *d, struct mem_bin out[MEM_BINS]);
+// The back end's own report, as text, cut at len - 1 bytes. The length, without the end.
+size_t mem_stats_text(char *buf, size_t len);
+
+// ---- switches ----------------------------------------------------------------------------------
+// Returns free pages of every arena without a page source to the system. Control core, on request.
+// Workers' arenas: mem_purge_start.
 void mem_purge(void);
 // Has threads of the back end's own return free pages, so that no owner does it while it serves
 // (jemalloc-bg-thread). They inherit the caller's CPU affinity: to be called by the control core.
-// 0, or -ENOTSUP where the back end has none.
+// Arenas over a page source are left alone. 0, or -ENOTSUP where the back end has none.
 int mem_background_set(bool on);
+// jemalloc-dirty-decay-ms and jemalloc-muzzy-decay-ms of every arena without a page source, those
+// made later too. -1: never; 0: at once. 0, -EINVAL, or -ENOTSUP.
+int mem_decay_set(int64_t dirty_ms, int64_t muzzy_ms);
+// disable-thp: no transparent hugepages for this process. 0 or -errno.
+int mem_thp_disable(void);
+
+// ---- the machine ------------------------------------------------------------------------------
+#define MEM_NODES 8
+
+enum mem_thp { MEM_THP_UNKNOWN, MEM_THP_NEVER, MEM_THP_MADVISE, MEM_THP_ALWAYS };
+
+struct mem_machine {
+	uint64_t total_bytes, available_bytes;
+	uint64_t cgroup_limit_bytes; // the smallest of the groups above; UINT64_MAX: none
+	uint64_t cgroup_used_bytes;  // by that group
+	unsigned nodes;              // 1 to MEM_NODES
+	uint64_t huge_total[MEM_NODES], huge_free[MEM_NODES]; // 2 MiB pages
+	enum mem_thp thp;
+};
+// Control core. `root` is "" but in tests: the directory that proc and sys lie in. 0 or -errno.
+int mem_machine_read(struct mem_machine *out, const char *root);
+// Writes the command that makes `pages` more hugepages on the node (-1: any).
+void mem_huge_advice(
+	const struct mem_machine *m, int numa_node, uint64_t pages, char *buf, size_t len);
+
+// What a configuration asks for. Pure.
+struct mem_budget {
+	uint64_t maxmemory_bytes;
+	uint64_t mbuf_bytes;      // packet buffers
+	bool mbuf_huge;           // they lie in hugepages
+	uint64_t index_bytes;     // what the index may take beyond maxmemory while it grows
+	uint64_t region_bytes;    // hugepage regions of all workers; 0: kernel pages
+	uint64_t held_huge_bytes; // of the hugepages asked for, those this process holds already
+	uint64_t held_bytes;      // the same for other memory
+};
+
+enum mem_verdict { MEM_FITS, MEM_TIGHT, MEM_TOO_MUCH };
+
+// Compares with the machine and its cgroup. TIGHT and TOO_MUCH: msg gets one line with the sum and
+// what there is.
+enum mem_verdict mem_budget_check(
+	const struct mem_machine *m, const struct mem_budget *b, char *msg, size_t len);
+// "2gb", "512m" (base_bytes_parse), or "40%" of whole. 0, -EINVAL or -ERANGE.
+int mem_bytes_parse(const char *s, uint64_t whole, uint64_t *bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The allocation calls and their counters. Every call counts the bytes that the block holds, in a
-// line that the owner alone writes: a plain load, an add and a store.
+// The allocation calls and their counters. Every call counts the bytes that the block holds, and
+// those of them that were not asked for, in lines that the owner alone writes: a plain load, an add
+// and a store each.
 #include <stdlib.h>
 
 #include "mem/mem_internal.h"
@@ -22,19 +23,48 @@ static const char *const class_names[] = {
 };
 static_assert(BASE_ARRAY_LEN(class_names) == MEM_CLASSES, "a name for each class");
 
-static inline uint64_t used_read(const struct mem_domain *d, enum mem_class c)
+static inline uint64_t relaxed_read(const uint64_t *counter)
 {
-	return __atomic_load_n(&d->used[c], __ATOMIC_RELAXED);
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static inline void relaxed_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, relaxed_read(counter) + n, __ATOMIC_RELAXED);
+}
+
+// jemalloc's spacing: multiples of 16 up to 64, then four classes a doubling.
+static inline unsigned int size_class(size_t held)
+{
+	unsigned int lg, i;
+
+	if (held <= 64)
+		return held == 0 ? 0 : (unsigned int)(held - 1) / 16;
+	lg = 63 - (unsigned int)__builtin_clzl(held - 1);
+	i = 4 * (lg - 5) + (unsigned int)((held - 1) >> (lg - 2) & 3);
+	return i < MEM_SIZE_CLASSES ? i : MEM_SIZE_CLASSES - 1;
+}
+
+size_t mem_size_class_bytes(unsigned int i)
+{
+	base_assert(i < MEM_SIZE_CLASSES);
+	return i < 4 ? (i + 1) * 16 : (size_t)(i % 4 + 5) << (i / 4 + 3);
+}
+
+// A block that holds `held` bytes was got (sign 1) or returned (sign -1), for `size` bytes.
+static inline void slack_count(struct mem_domain *d, size_t held, size_t size, uint64_t sign)
+{
+	relaxed_add(&d->slack[size_class(held)], sign * (held - size));
 }
 
 static inline void count_add(struct mem_domain *d, enum mem_class c, size_t bytes)
 {
-	__atomic_store_n(&d->used[c], used_read(d, c) + bytes, __ATOMIC_RELAXED);
+	relaxed_add(&d->used[c], bytes);
 }
 
 static inline void count_sub(struct mem_domain *d, enum mem_class c, size_t bytes)
 {
-	uint64_t used = used_read(d, c);
+	uint64_t used = relaxed_read(&d->used[c]);
 
 	base_assert(used >= bytes); // else a block was freed twice, or under another class
 	__atomic_store_n(&d->used[c], used - bytes, __ATOMIC_RELAXED);
@@ -52,10 +82,19 @@ static inline bool refused(struct mem_domain *d, size_t size)
 	return base_unlikely(d->fail != NULL) && d->fail(d->fail_arg);
 }
 
+// The arena's free extents may only be too small apart: handed to the source, they are joined.
+static __attribute__((noinline, cold)) bool extents_join(struct mem_domain *d)
+{
+	if (d->source == NULL || mem_backend_dirty(d) == 0)
+		return false;
+	mem_backend_purge(d);
+	return true;
+}
+
 static inline void *try_alloc(struct mem_domain *d, enum mem_class c, size_t align, size_t size,
 	bool zero, size_t *usable)
 {
-	size_t held;
+	size_t wanted = size, held;
 	void *p;
 
 	base_assert((unsigned int)c < MEM_CLASSES);
@@ -63,10 +102,13 @@ static inline void *try_alloc(struct mem_domain *d, enum mem_class c, size_t ali
 		return NULL;
 	size = size_clamp(size);
 	p = hot_alloc(d, size, align, zero);
+	if (base_unlikely(p == NULL) && extents_join(d))
+		p = hot_alloc(d, size, align, zero);
 	if (base_unlikely(p == NULL))
 		return NULL;
 	held = hot_held(p, size, align);
 	count_add(d, c, held);
+	slack_count(d, held, wanted, 1);
 	if (usable != NULL)
 		*usable = held;
 	return p;
@@ -92,7 +134,7 @@ void *mem_try_alloc_aligned(
 void *mem_try_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t size, size_t new_size,
 	size_t *usable)
 {
-	size_t held_before, held;
+	size_t held_before, held, wanted = new_size;
 	void *moved;
 
 	base_assert(p != NULL && (unsigned int)c < MEM_CLASSES);
@@ -101,46 +143,103 @@ void *mem_try_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t si
 	new_size = size_clamp(new_size);
 	held_before = hot_held(p, size_clamp(size), 0);
 	moved = hot_realloc(d, p, new_size);
+	if (base_unlikely(moved == NULL) && extents_join(d))
+		moved = hot_realloc(d, p, new_size);
 	if (base_unlikely(moved == NULL))
 		return NULL;
 	held = hot_held(moved, new_size, 0);
 	count_sub(d, c, held_before);
+	slack_count(d, held_before, size, UINT64_MAX);
 	count_add(d, c, held);
+	slack_count(d, held, wanted, 1);
 	if (usable != NULL)
 		*usable = held;
 	return moved;
+}
+
+// ---- for infrastructure ------------------------------------------------------------------------
+static _Noreturn void out_of_memory(struct mem_domain *d, enum mem_class c, size_t size)
+{
+	base_error("%s: no memory for %zu bytes of %s (in use: %llu bytes of %s, %llu in all)",
+		d->name, size, class_names[c], (unsigned long long)relaxed_read(&d->used[c]),
+		class_names[c], (unsigned long long)mem_used(d));
+	if (d->oom != NULL)
+		d->oom(d->oom_arg, d->name, c, size);
+	abort();
 }
 
 void *mem_alloc(struct mem_domain *d, enum mem_class c, size_t size)
 {
 	void *p = mem_try_alloc(d, c, size, NULL);
 
-	if (base_unlikely(p == NULL)) {
-		base_error("%s: no memory for %zu bytes of %s", d->name, size, class_names[c]);
-		abort();
-	}
+	if (base_unlikely(p == NULL))
+		out_of_memory(d, c, size);
 	return p;
 }
 
-static inline void block_free(
+void *mem_calloc(struct mem_domain *d, enum mem_class c, size_t size, size_t *usable)
+{
+	void *p = mem_try_calloc(d, c, size, usable);
+
+	if (base_unlikely(p == NULL))
+		out_of_memory(d, c, size);
+	return p;
+}
+
+void *mem_realloc(struct mem_domain *d, enum mem_class c, void *p, size_t size, size_t new_size,
+	size_t *usable)
+{
+	void *moved = mem_try_realloc(d, c, p, size, new_size, usable);
+
+	if (base_unlikely(moved == NULL))
+		out_of_memory(d, c, new_size);
+	return moved;
+}
+
+void *mem_alloc_aligned(
+	struct mem_domain *d, enum mem_class c, size_t align, size_t size, size_t *usable)
+{
+	void *p = mem_try_alloc_aligned(d, c, align, size, usable);
+
+	if (base_unlikely(p == NULL))
+		out_of_memory(d, c, size);
+	return p;
+}
+
+// ---- giving back -------------------------------------------------------------------------------
+static inline size_t block_free(
 	struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size)
 {
+	size_t wanted = size, held;
+
 	base_assert(p != NULL && (unsigned int)c < MEM_CLASSES);
 	size = size_clamp(size);
-	count_sub(d, c, hot_held(p, size, align));
+	held = hot_held(p, size, align);
+	count_sub(d, c, held);
+	slack_count(d, held, wanted, UINT64_MAX);
 	hot_free(d, p, size, align);
+	return held;
 }
 
-void mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size)
+size_t mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size)
 {
-	block_free(d, c, p, 0, size);
+	return block_free(d, c, p, 0, size);
 }
 
-void mem_free_aligned(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size)
+size_t mem_free_aligned(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size)
 {
-	block_free(d, c, p, align, size);
+	return block_free(d, c, p, align, size);
 }
 
+void mem_size_note(struct mem_domain *d, size_t size, size_t new_size)
+{
+	size_t held = hot_usable(size_clamp(size), 0);
+
+	base_assert(hot_usable(size_clamp(new_size), 0) == held);
+	relaxed_add(&d->slack[size_class(held)], size - new_size);
+}
+
+// ---- figures -----------------------------------------------------------------------------------
 size_t mem_usable(const struct mem_domain *d, size_t size)
 {
 	(void)d; // the size classes are the back end's, the same for every domain
@@ -152,7 +251,7 @@ size_t mem_usable(const struct mem_domain *d, size_t size)
 uint64_t mem_used_class(const struct mem_domain *d, enum mem_class c)
 {
 	base_assert((unsigned int)c < MEM_CLASSES);
-	return used_read(d, c);
+	return relaxed_read(&d->used[c]);
 }
 
 uint64_t mem_used(const struct mem_domain *d)
@@ -160,6 +259,24 @@ uint64_t mem_used(const struct mem_domain *d)
 	uint64_t sum = 0;
 
 	for (int c = 0; c < MEM_CLASSES; c++)
-		sum += used_read(d, c);
+		sum += relaxed_read(&d->used[c]);
+	return sum;
+}
+
+// A reader may meet the owner between two stores: no figure is shown below 0.
+uint64_t mem_slack_class(const struct mem_domain *d, unsigned int i)
+{
+	uint64_t slack = relaxed_read(&d->slack[i]);
+
+	base_assert(i < MEM_SIZE_CLASSES);
+	return slack > INT64_MAX ? 0 : slack;
+}
+
+uint64_t mem_slack(const struct mem_domain *d)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < MEM_SIZE_CLASSES; i++)
+		sum += mem_slack_class(d, i);
 	return sum;
 }

@@ -5,6 +5,31 @@
 #include <stdio.h>
 
 #include "mem/mem_internal.h"
+#include "mem/mem_source.h"
+
+#define DECAY_MS 10000
+
+static int source_open(struct mem_domain *d, const struct mem_options *opt)
+{
+	if (opt->source == MEM_SOURCE_SYSTEM)
+		return 0;
+	if (mem_backend_has_arenas())
+		return mem_source_open(&d->source, opt);
+	if (opt->source == MEM_SOURCE_PAGES)
+		return 0; // the back end maps for itself
+	base_error("%s: %s has no arenas: no hugepage region", d->name, mem_backend_name());
+	return -ENOTSUP;
+}
+
+static void domain_init(struct mem_domain *d, const struct mem_options *opt)
+{
+	memset(d, 0, sizeof(*d));
+	snprintf(d->name, sizeof(d->name), "%s", opt->name != NULL ? opt->name : "memory");
+	d->numa_node = opt->numa_node;
+	d->dirty_decay_ms = opt->dirty_decay_ms != 0 ? opt->dirty_decay_ms : DECAY_MS;
+	d->oom = opt->oom;
+	d->oom_arg = opt->oom_arg;
+}
 
 int mem_domain_open(struct mem_domain **d, const struct mem_options *opt)
 {
@@ -13,17 +38,23 @@ int mem_domain_open(struct mem_domain **d, const struct mem_options *opt)
 
 	if (made == NULL)
 		return -ENOMEM;
-	memset(made, 0, sizeof(*made));
-	snprintf(made->name, sizeof(made->name), "%s", opt->name != NULL ? opt->name : "memory");
-	made->numa_node = opt->numa_node;
+	domain_init(made, opt);
+	rc = source_open(made, opt);
+	if (rc < 0)
+		goto err_source;
 	rc = mem_backend_open(made);
-	if (rc < 0) {
-		base_error("%s: no allocator arena: %s", made->name, strerror(-rc));
-		mem_backend_domain_free(made);
-		return rc;
-	}
+	if (rc < 0)
+		goto err_backend;
 	*d = made;
 	return 0;
+
+err_backend:
+	base_error("%s: no allocator arena: %s", made->name, strerror(-rc));
+	if (made->source != NULL)
+		mem_source_close(made->source);
+err_source:
+	mem_backend_domain_free(made);
+	return rc;
 }
 
 void mem_domain_close(struct mem_domain *d)
@@ -32,7 +63,8 @@ void mem_domain_close(struct mem_domain *d)
 		base_assert(c == MEM_OTHER || d->used[c] == 0);
 	if (d->bound)
 		mem_domain_unbind(d);
-	mem_backend_close(d);
+	if (mem_backend_close(d) && d->source != NULL)
+		mem_source_close(d->source);
 	mem_backend_domain_free(d);
 }
 
@@ -53,12 +85,12 @@ int mem_domain_bind(struct mem_domain *d)
 	int rc;
 
 	base_assert(!d->bound);
+	d->owner = pthread_self();
 	rc = mem_backend_bind(d);
 	if (rc < 0) {
 		base_error("%s: arena not bound: %s", d->name, strerror(-rc));
 		return rc;
 	}
-	d->owner = pthread_self();
 	d->bound = true;
 	node_prefer(d);
 	return 0;
@@ -77,4 +109,21 @@ void mem_fault_set(struct mem_domain *d, bool (*fail)(void *arg), void *arg)
 {
 	d->fail = fail;
 	d->fail_arg = arg;
+}
+
+// ---- the check against the thread's own counters -----------------------------------------------
+static uint64_t thread_balance(const struct mem_domain *d)
+{
+	return *d->thread_in - *d->thread_out;
+}
+
+void mem_thread_mark(struct mem_domain *d)
+{
+	if (d->thread_in != NULL)
+		d->thread_offset = mem_used(d) - thread_balance(d);
+}
+
+uint64_t mem_held_by_thread(const struct mem_domain *d)
+{
+	return d->thread_in != NULL ? thread_balance(d) + d->thread_offset : mem_used(d);
 }

@@ -4,37 +4,55 @@
 // bind makes the arena the thread's own, and its automatic tcache the domain's. Both ends of the
 // binding flush that cache, so that neither side is handed the other's memory.
 #include <errno.h>
-#include <jemalloc/jemalloc.h>
 #include <stdio.h>
 
-#include "mem/mem_internal.h"
+#include "mem/mem_jemalloc.h"
 
 // Every mallctl name that lcached relies on.
 static const char *const names[] = {
-	"arena.0.decay",
 	"arena.0.destroy",
+	"arena.0.dirty_decay_ms",
+	"arena.0.extent_hooks",
+	"arena.0.muzzy_decay_ms",
 	"arena.0.purge",
 	"arena.0.retain_grow_limit",
+	"arenas.bin.0.nregs",
 	"arenas.bin.0.size",
+	"arenas.bin.0.slab_size",
 	"arenas.create",
+	"arenas.dirty_decay_ms",
+	"arenas.muzzy_decay_ms",
+	"arenas.narenas",
 	"arenas.nbins",
 	"arenas.quantum",
 	"background_thread",
 	"epoch",
+	"experimental.arenas.0.pactivep",
 	"experimental.arenas_create_ext",
 	"experimental.utilization.batch_query",
 	"stats.active",
 	"stats.allocated",
+	"stats.arenas.0.bins.0.curregs",
+	"stats.arenas.0.bins.0.curslabs",
+	"stats.arenas.0.bins.0.nonfull_slabs",
 	"stats.arenas.0.large.allocated",
+	"stats.arenas.0.mapped",
+	"stats.arenas.0.pactive",
+	"stats.arenas.0.pdirty",
+	"stats.arenas.0.pmuzzy",
 	"stats.arenas.0.resident",
+	"stats.arenas.0.retained",
 	"stats.arenas.0.small.allocated",
 	"stats.mapped",
+	"stats.metadata",
 	"stats.resident",
 	"stats.retained",
 	"tcache.create",
 	"tcache.destroy",
 	"tcache.flush",
+	"thread.allocatedp",
 	"thread.arena",
+	"thread.deallocatedp",
 	"thread.tcache.flush",
 };
 
@@ -64,25 +82,52 @@ int mem_backend_probe(void)
 	return rc;
 }
 
-// A control of one arena: "PREFIX.<arena>.SUFFIX". 0 or -errno.
-static int arena_ctl(
-	const char *prefix, unsigned int arena, const char *suffix, void *old, size_t *old_len)
+int jemalloc_arena_ctl(const char *prefix, unsigned int arena, const char *suffix, void *old,
+	size_t *old_len, void *value, size_t len)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s.%u.%s", prefix, arena, suffix);
-	return -mallctl(name, old, old_len, NULL, 0);
+	return -mallctl(name, old, old_len, value, len);
+}
+
+void jemalloc_epoch(void)
+{
+	uint64_t epoch = 1;
+
+	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+}
+
+static void arena_do(unsigned int arena, const char *what)
+{
+	jemalloc_arena_ctl("arena", arena, what, NULL, NULL, NULL, 0);
+}
+
+bool mem_backend_has_arenas(void)
+{
+	return true;
+}
+
+// ---- open, bind, unbind ------------------------------------------------------------------------
+static void *block_outside(size_t size)
+{
+	return mallocx(
+		size, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(BASE_CACHE_LINE));
+}
+
+static void block_outside_free(void *p, size_t size)
+{
+	sdallocx(p, size, MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(BASE_CACHE_LINE));
 }
 
 struct mem_domain *mem_backend_domain_new(void)
 {
-	return mallocx(sizeof(struct mem_domain),
-		MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(BASE_CACHE_LINE));
+	return block_outside(sizeof(struct mem_domain));
 }
 
 void mem_backend_domain_free(struct mem_domain *d)
 {
-	sdallocx(d, sizeof(*d), MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(BASE_CACHE_LINE));
+	block_outside_free(d, sizeof(*d));
 }
 
 static void flags_unbound(struct mem_domain *d)
@@ -91,21 +136,48 @@ static void flags_unbound(struct mem_domain *d)
 	d->alloc_flags = (int)MALLOCX_ARENA(d->arena) | d->free_flags;
 }
 
-int mem_backend_open(struct mem_domain *d)
+static int arena_open(struct mem_domain *d)
 {
 	size_t len = sizeof(d->arena);
-	int rc = mallctl("arenas.create", &d->arena, &len, NULL, 0);
+	int rc;
 
-	if (rc != 0)
-		return -rc;
-	len = sizeof(d->tcache);
-	rc = mallctl("tcache.create", &d->tcache, &len, NULL, 0);
-	if (rc != 0) {
-		arena_ctl("arena", d->arena, "destroy", NULL, NULL);
-		return -rc;
+	if (d->source == NULL)
+		return -mallctl("arenas.create", &d->arena, &len, NULL, 0);
+	d->hooks = block_outside(sizeof(*d->hooks));
+	if (d->hooks == NULL)
+		return -ENOMEM;
+	rc = jemalloc_arena_over(d);
+	if (rc < 0)
+		block_outside_free(d->hooks, sizeof(*d->hooks));
+	return rc;
+}
+
+int mem_backend_open(struct mem_domain *d)
+{
+	size_t len = sizeof(d->tcache);
+	int rc = arena_open(d);
+
+	if (rc < 0)
+		return rc;
+	rc = -mallctl("tcache.create", &d->tcache, &len, NULL, 0);
+	if (rc < 0) {
+		arena_do(d->arena, "destroy");
+		if (d->hooks != NULL)
+			block_outside_free(d->hooks, sizeof(*d->hooks));
+		return rc;
 	}
 	flags_unbound(d);
 	return 0;
+}
+
+static void thread_counters_find(struct mem_domain *d)
+{
+	size_t len = sizeof(d->thread_in);
+
+	if (mallctl("thread.allocatedp", (void *)&d->thread_in, &len, NULL, 0) != 0 ||
+		mallctl("thread.deallocatedp", (void *)&d->thread_out, &len, NULL, 0) != 0)
+		d->thread_in = d->thread_out = NULL;
+	mem_thread_mark(d);
 }
 
 int mem_backend_bind(struct mem_domain *d)
@@ -120,6 +192,7 @@ int mem_backend_bind(struct mem_domain *d)
 		return -rc;
 	d->alloc_flags = 0;
 	d->free_flags = 0;
+	thread_counters_find(d);
 	return 0;
 }
 
@@ -130,61 +203,107 @@ void mem_backend_unbind(struct mem_domain *d)
 		mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 		mallctl("thread.arena", NULL, NULL, &d->arena_before, sizeof(d->arena_before));
 	}
+	d->thread_in = d->thread_out = NULL;
 	flags_unbound(d);
 }
 
+// ---- close -------------------------------------------------------------------------------------
 static uint64_t arena_allocated(unsigned int arena)
 {
-	uint64_t epoch = 1;
 	size_t small = 0, large = 0, len = sizeof(size_t);
 
-	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
-	if (arena_ctl("stats.arenas", arena, "small.allocated", &small, &len) != 0 ||
-		arena_ctl("stats.arenas", arena, "large.allocated", &large, &len) != 0)
+	jemalloc_epoch();
+	if (jemalloc_arena_ctl("stats.arenas", arena, "small.allocated", &small, &len, NULL, 0) !=
+			0 ||
+		jemalloc_arena_ctl(
+			"stats.arenas", arena, "large.allocated", &large, &len, NULL, 0) != 0)
 		return UINT64_MAX;
 	return small + large;
 }
 
 // Destroying an arena drops every block in it. What the C library allocated on the owner's thread
 // lies there too, so it goes only when nothing is left in it but what the domain counts.
-void mem_backend_close(struct mem_domain *d)
+bool mem_backend_close(struct mem_domain *d)
 {
 	uint64_t allocated, ours = mem_used(d);
 
 	mallctl("tcache.destroy", NULL, NULL, &d->tcache, sizeof(d->tcache));
 	allocated = arena_allocated(d->arena);
-	if (allocated == ours && arena_ctl("arena", d->arena, "destroy", NULL, NULL) == 0)
-		return;
+	if (allocated == ours &&
+		jemalloc_arena_ctl("arena", d->arena, "destroy", NULL, NULL, NULL, 0) == 0) {
+		if (d->hooks != NULL)
+			block_outside_free(d->hooks, sizeof(*d->hooks));
+		return true;
+	}
 	base_debug("%s: arena %u stays: %llu bytes in it are not the domain's", d->name, d->arena,
 		(unsigned long long)(allocated - ours));
-	arena_ctl("arena", d->arena, "purge", NULL, NULL);
+	arena_do(d->arena, "purge");
+	return false;
 }
 
-static uint64_t stat_read(const char *name)
+// ---- switches ----------------------------------------------------------------------------------
+// Calls f for every arena that stands on no page source.
+static int arenas_each(int (*f)(unsigned int arena, const void *arg), const void *arg)
 {
-	size_t value = 0, len = sizeof(value);
+	unsigned int n = 0;
+	size_t len = sizeof(n);
+	int rc = 0;
 
-	return mallctl(name, &value, &len, NULL, 0) == 0 ? value : 0;
+	mallctl("arenas.narenas", &n, &len, NULL, 0);
+	for (unsigned int i = 0; i < n; i++) {
+		bool made = false;
+		int one;
+
+		len = sizeof(made);
+		jemalloc_arena_ctl("arena", i, "initialized", &made, &len, NULL, 0);
+		if (!made || jemalloc_arena_over_source(i))
+			continue;
+		one = f(i, arg);
+		if (one < 0)
+			rc = one;
+	}
+	return rc;
 }
 
-void mem_backend_process_read(struct mem_process *out)
+static int arena_purge(unsigned int arena, const void *arg)
 {
-	uint64_t epoch = 1;
-
-	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
-	out->allocated_bytes = stat_read("stats.allocated");
-	out->active_bytes = stat_read("stats.active");
-	out->resident_bytes = stat_read("stats.resident");
-	out->retained_bytes = stat_read("stats.retained");
-	out->mapped_bytes = stat_read("stats.mapped");
+	arena_do(arena, "purge");
+	return 0;
 }
 
 void mem_purge(void)
 {
-	arena_ctl("arena", MALLCTL_ARENAS_ALL, "purge", NULL, NULL);
+	arenas_each(arena_purge, NULL);
 }
 
 int mem_background_set(bool on)
 {
 	return -mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+}
+
+struct decay {
+	ssize_t dirty_ms, muzzy_ms;
+};
+
+static int arena_decay_set(unsigned int arena, const void *arg)
+{
+	struct decay decay = *(const struct decay *)arg;
+	int rc = jemalloc_arena_ctl("arena", arena, "dirty_decay_ms", NULL, NULL, &decay.dirty_ms,
+		sizeof(decay.dirty_ms));
+
+	if (rc == 0)
+		rc = jemalloc_arena_ctl("arena", arena, "muzzy_decay_ms", NULL, NULL,
+			&decay.muzzy_ms, sizeof(decay.muzzy_ms));
+	return rc;
+}
+
+int mem_decay_set(int64_t dirty_ms, int64_t muzzy_ms)
+{
+	struct decay decay = {dirty_ms, muzzy_ms};
+
+	if (dirty_ms < -1 || muzzy_ms < -1)
+		return -EINVAL;
+	mallctl("arenas.dirty_decay_ms", NULL, NULL, &decay.dirty_ms, sizeof(decay.dirty_ms));
+	mallctl("arenas.muzzy_decay_ms", NULL, NULL, &decay.muzzy_ms, sizeof(decay.muzzy_ms));
+	return arenas_each(arena_decay_set, &decay);
 }

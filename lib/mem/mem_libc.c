@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The C library: no arenas, so a domain is its counters.
-#include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "mem/mem_internal.h"
@@ -13,7 +13,7 @@ const char *mem_backend_name(void)
 
 int mem_backend_probe(void)
 {
-	base_info("libc has no arenas: no defragmentation, no memory of its own a worker");
+	base_info("libc has no arenas: no defragmentation, no hugepage regions, no decay, no bins");
 	return 0;
 }
 
@@ -25,24 +25,6 @@ struct mem_domain *mem_backend_domain_new(void)
 void mem_backend_domain_free(struct mem_domain *d)
 {
 	free(d);
-}
-
-int mem_backend_open(struct mem_domain *d)
-{
-	return 0;
-}
-
-void mem_backend_close(struct mem_domain *d)
-{
-}
-
-int mem_backend_bind(struct mem_domain *d)
-{
-	return 0;
-}
-
-void mem_backend_unbind(struct mem_domain *d)
-{
 }
 
 void mem_backend_process_read(struct mem_process *out)
@@ -60,7 +42,16 @@ void mem_purge(void)
 	malloc_trim(0);
 }
 
-int mem_background_set(bool on)
+size_t mem_stats_text(char *buf, size_t len)
 {
-	return on ? -ENOTSUP : 0;
+	FILE *f = fmemopen(buf, len, "w");
+
+	base_assert(len > 0);
+	buf[0] = '\0';
+	if (f != NULL) {
+		malloc_info(0, f);
+		fclose(f);
+	}
+	buf[len - 1] = '\0';
+	return strlen(buf);
 }

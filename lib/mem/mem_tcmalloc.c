@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gperftools' tcmalloc: no arenas, so a domain is its counters.
-#include <errno.h>
 #include <gperftools/malloc_extension_c.h>
 #include <gperftools/tcmalloc.h>
 
@@ -16,7 +15,8 @@ const char *mem_backend_name(void)
 
 int mem_backend_probe(void)
 {
-	base_info("tcmalloc has no arenas: no defragmentation, no memory of its own a worker");
+	base_info("tcmalloc has no arenas: no defragmentation, no hugepage regions, no decay, no "
+		  "bins");
 	return 0;
 }
 
@@ -28,24 +28,6 @@ struct mem_domain *mem_backend_domain_new(void)
 void mem_backend_domain_free(struct mem_domain *d)
 {
 	tc_free(d);
-}
-
-int mem_backend_open(struct mem_domain *d)
-{
-	return 0;
-}
-
-void mem_backend_close(struct mem_domain *d)
-{
-}
-
-int mem_backend_bind(struct mem_domain *d)
-{
-	return 0;
-}
-
-void mem_backend_unbind(struct mem_domain *d)
-{
 }
 
 static uint64_t property(const char *name)
@@ -73,7 +55,10 @@ void mem_purge(void)
 	MallocExtension_ReleaseFreeMemory();
 }
 
-int mem_background_set(bool on)
+size_t mem_stats_text(char *buf, size_t len)
 {
-	return on ? -ENOTSUP : 0;
+	base_assert(len > 0);
+	MallocExtension_GetStats(buf, (int)base_min_u64(len, INT32_MAX));
+	buf[len - 1] = '\0';
+	return strlen(buf);
 }

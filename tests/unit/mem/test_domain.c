@@ -148,7 +148,9 @@ static void a_node_that_exists_or_not_only_changes_preference(void **state)
 	for (int node = 0; node < 100; node += 99) {
 		struct mem_domain *d;
 
-		assert_int_equal(mem_domain_open(&d, &(struct mem_options){"node", node}), 0);
+		assert_int_equal(mem_domain_open(&d,
+					 &(struct mem_options){.name = "node", .numa_node = node}),
+			0);
 		assert_int_equal(mem_domain_bind(d), 0);
 		mem_free(d, MEM_ITEMS, mem_alloc(d, MEM_ITEMS, 100), 100);
 		mem_domain_close(d);

@@ -93,7 +93,8 @@ static inline struct one *one_open_with(struct tcp_options to)
 
 	o->now_us = 5000000;
 	o->pool = sim_pool("one", 0, MBUFS);
-	assert_int_equal(mem_domain_open(&o->mem, &(struct mem_options){"one", -1}), 0);
+	assert_int_equal(
+		mem_domain_open(&o->mem, &(struct mem_options){.name = "one", .numa_node = -1}), 0);
 	o->tx = (struct net_tx){.flush = one_tx, .arg = o};
 	no.mem = to.mem = o->mem;
 	no.pool = to.pool = o->pool;

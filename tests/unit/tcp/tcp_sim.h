@@ -188,7 +188,9 @@ static inline struct sim *sim_open(const struct sim_options *opt)
 	sim->frame = calloc(SIM_FRAMES, sizeof(sim->frame[0]));
 	sim->now_us = 1000000;
 	base_rng_seed(&sim->rng, opt->seed + 1);
-	assert_int_equal(mem_domain_open(&sim->mem, &(struct mem_options){"sim", -1}), 0);
+	assert_int_equal(
+		mem_domain_open(&sim->mem, &(struct mem_options){.name = "sim", .numa_node = -1}),
+		0);
 	sim->link_pool = sim_pool("link", 0, SIM_FRAMES);
 	for (unsigned i = 0; i < 2; i++)
 		sim_host_open(sim, i);
