@@ -179,7 +179,9 @@ struct tcp_conn {
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
 	uint32_t sacked_segs;
-	uint32_t recover; // snd_nxt when recovery began
+	uint32_t recover;      // snd_nxt when recovery began
+	uint32_t delivered_us; // when the latest-sent segment known to have arrived was sent
+	uint32_t cut_us;       // when the congestion window was last cut for a loss
 	uint32_t cc_acked;
 	uint32_t last_tx_us; // of data or SYN
 	uint32_t ts_offset, ts_recent_ms;
@@ -340,10 +342,13 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
 // Marks what the blocks cover.
 // Returns the bytes newly marked.
 uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
-void tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);      // by SACK (RFC 6675 IsLost)
+// By SACK (RFC 6675 IsLost). True: a retransmission of this round was lost, too.
+bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c); // the first segment
 void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);  // after a retransmission timeout
 void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);
+// A segment arrived: keeps c->delivered_us.
+void tcp_delivered_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp_meta *s);
 
 static inline uint32_t tcp_flight(const struct tcp_conn *c)
 {
