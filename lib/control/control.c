@@ -26,6 +26,7 @@ void control_orders_push(struct control *c)
 	struct control_config *cfg = c->cfg;
 
 	c->orders.limit_bytes = allowance(c);
+	c->orders.maxmemory_bytes = cfg->maxmemory_bytes;
 	c->orders.verbosity = (uint32_t)cfg->verbosity;
 	for (unsigned i = 0; i < c->workers; i++)
 		worker_orders_set(c->group, i, &c->orders);

@@ -95,6 +95,8 @@ static void worker_state_init(
 	w->queue = &opt->port->queue[opt->id];
 	w->settings = opt->settings;
 	w->orders.limit_bytes = opt->limit_bytes;
+	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
+	w->orders.verbosity = opt->settings->verbosity;
 	w->tx_owner = opt->id % opt->port->queues;
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);

@@ -256,6 +256,8 @@ void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events)
 	}
 	if (c == NULL)
 		return;
+	if (events & (TCP_EV_ACCEPTED | TCP_EV_READABLE))
+		c->heard_s = (uint32_t)w->now.wall_s;
 	if (events & TCP_EV_FIN)
 		c->peer_fin = true;
 	worker_conn_resume(w, c);
