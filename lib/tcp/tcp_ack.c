@@ -213,17 +213,26 @@ static bool fin_acked(struct tcp *tcp, struct tcp_conn *c)
 	}
 }
 
+// Not for every segment's worth: once a quarter of what the queue may hold is free.
+static void writable_tell(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t limit = RTE_MIN(c->snd_buf, tcp_queue_max(tcp, c));
+
+	if (!(c->flags & TCP_F_FULL) || tcp_send_pending(c) > limit - limit / 4)
+		return;
+	c->flags &= ~TCP_F_FULL;
+	tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
+}
+
 static bool new_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	uint32_t pending = tcp_send_pending(c);
 	struct acked a = {0};
 
 	sent_release(tcp, c, s->ack, &a);
 	rtt_take(tcp, c, s, &a);
 	recovery_advance(tcp, c, &a);
 	timer_restart(tcp, c);
-	if (pending >= c->snd_buf / 2 && tcp_send_room(c) > 0)
-		tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
+	writable_tell(tcp, c);
 	if (c->unsent_bytes || c->lost_bytes || (c->flags & TCP_F_FIN_QUEUED))
 		tcp_conn_dirty(tcp, c);
 	return !a.fin || fin_acked(tcp, c);

@@ -124,13 +124,14 @@ struct tcp_ooo {
 #define TCP_F_ACK_NOW    0x0040 // tcp_flush owes an ACK
 #define TCP_F_FIN_QUEUED 0x0080 // tcp_shutdown was called
 #define TCP_F_FIN_SENT   0x0100
-#define TCP_F_FIN_SEEN   0x0200 // fin_seq holds
-#define TCP_F_FIN_RCVD   0x0400 // in order
-#define TCP_F_CWND_BOUND 0x0800 // the congestion window is what holds us back
-#define TCP_F_RTX_FORCE  0x1000 // the first retransmission of a recovery goes whatever the pipe
-#define TCP_F_PERSIST    0x2000 // TCP_T_RTX runs for a window probe
-#define TCP_F_SYN_LOST   0x4000 // a SYN of ours was sent again
-#define TCP_F_DIRTY      0x8000 // on tcp.dirty
+#define TCP_F_FIN_SEEN   0x0200  // fin_seq holds
+#define TCP_F_FIN_RCVD   0x0400  // in order
+#define TCP_F_CWND_BOUND 0x0800  // the congestion window is what holds us back
+#define TCP_F_RTX_FORCE  0x1000  // the first retransmission of a recovery goes whatever the pipe
+#define TCP_F_PERSIST    0x2000  // TCP_T_RTX runs for a window probe
+#define TCP_F_SYN_LOST   0x4000  // a SYN of ours was sent again
+#define TCP_F_DIRTY      0x8000  // on tcp.dirty
+#define TCP_F_FULL       0x10000 // the owner was told of no room: TCP_EV_WRITABLE is owed
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -238,7 +239,8 @@ struct tcp {
 	struct tcp_wheel wheel;
 	struct base_list events, events_later, dirty, closed, ooo, tw;
 	uint32_t conns, half_open, tw_count, tw_max;
-	uint32_t rx_mbufs_max; // a connection, in order; out of order only what that leaves
+	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
+	uint32_t rx_mbufs_max;    // a connection, in order; out of order only what that leaves
 	uint32_t port_next;
 	uint8_t rcv_wscale;
 	unsigned listens;
@@ -327,6 +329,10 @@ bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 uint32_t tcp_iss(struct tcp *tcp, const struct tcp_key *key);
 uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key);
 bool tcp_listening(const struct tcp *tcp, rte_be16_t port);
+
+// ---- tcp_rcv.c: what a queue may hold ----------------------------------------------------------
+void tcp_pool_look(struct tcp *tcp);
+uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c);
 
 // ---- tcp_input.c -------------------------------------------------------------------------------
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c); // an ACK, at most one in 500 ms

@@ -211,6 +211,14 @@ void worker_slot_request_set(struct worker_slot *s, const struct proto_request *
 // Puts a local result into a slot, `emitted` bytes of which are already written.
 void worker_slot_result_set(struct worker_slot *s, const char *head,
 	const struct proto_reply *reply, struct exec_result *res, uint32_t emitted);
+// How many slots one connection may hold now: an eighth of those that are free, and one in any
+// case. So connections that do not read their replies never take them all.
+static inline uint32_t worker_sink_slots_max(const struct worker *w)
+{
+	uint32_t share = (WORKER_SLOTS - w->slots_out) / 8;
+
+	return share > WORKER_SINK_SLOTS ? WORKER_SINK_SLOTS : share > 0 ? share : 1;
+}
 // Takes every slot from a sink that goes away.
 void worker_sink_orphan(struct worker *w, struct worker_sink *sink);
 void worker_sink_init(struct worker_sink *sink, bool udp);

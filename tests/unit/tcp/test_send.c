@@ -330,16 +330,16 @@ static void test_room_comes_back_as_an_event(void **state)
 	struct one *o = one_open_with((struct tcp_options){.snd_buf_bytes = 3000});
 
 	one_establish(o);
-	assert_int_equal(tcp_send_room(o->c), 3000);
+	assert_int_equal(tcp_send_room(o->tcp, o->c), 3000);
 	one_send(o, 1460);
 	one_send(o, 1460);
 	one_send(o, 1460);
-	assert_int_equal(tcp_send_room(o->c), 0);
+	assert_int_equal(tcp_send_room(o->tcp, o->c), 0);
 	one_turn(o);
 	assert_false(o->events & TCP_EV_WRITABLE);
 	ack_to(o, ISS + 1 + 2 * 1460);
 	one_expect_event(o, TCP_EV_WRITABLE);
-	assert_int_equal(tcp_send_room(o->c), 3000 - 1460);
+	assert_int_equal(tcp_send_room(o->tcp, o->c), 3000 - 1460);
 	one_close(o);
 }
 

@@ -290,7 +290,8 @@ static void client_read(struct client *c)
 
 static void client_write(struct client *c)
 {
-	while (c->tcp != NULL && c->out_at < c->out_len && tcp_send_room(c->tcp) > 0) {
+	while (c->tcp != NULL && c->out_at < c->out_len &&
+		tcp_send_room(lab->host_tcp, c->tcp) > 0) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(lab->host_in.pool);
 		uint16_t part = (uint16_t)base_min_u64(
 			c->out_len - c->out_at, base_min_u64(tcp_mss(c->tcp), lab->opt.piece_max));
