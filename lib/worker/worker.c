@@ -165,9 +165,14 @@ void worker_close(struct worker *w)
 
 void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 {
-	struct net_packet pkt;
+	struct net_packet pkt = {.reassembled = false};
+	enum net_verdict verdict = net_input(w->net, &m, w->now.mono_us, &pkt);
 
-	switch (net_input(w->net, &m, w->now.mono_us, &pkt)) {
+	// Fragments go by their addresses; only now it is seen whose they are.
+	if (base_unlikely(pkt.reassembled) && w->steer &&
+		(verdict == NET_TCP || verdict == NET_UDP) && worker_steer(w, m))
+		return;
+	switch (verdict) {
 	case NET_TCP:
 		tcp_input(w->tcp, m, &pkt, w->now.mono_us);
 		break;

@@ -80,7 +80,8 @@ struct lab {
 	struct wire host_in;
 	struct base_list clients;
 	bool host_paused;
-	char udp[1 << 20]; // payloads of datagrams, one behind the other
+	unsigned cut_bytes; // clients' packets come in fragments; 0: whole
+	char udp[1 << 20];  // payloads of datagrams, one behind the other
 	uint32_t udp_len;
 	struct base_now now;
 	uint64_t step_us;
@@ -143,10 +144,44 @@ static uint16_t server_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 }
 
 // The device spreads flows over its queues; frames of no flow go to the first.
+static void server_rx_put(struct rte_mbuf *m)
+{
+	wire_put(&lab->in[port_flow_worker(&lab->port, m) % lab->port.queues], m);
+}
+
+// A router on the way cuts the packet into fragments of cut_bytes, a multiple of 8.
+static void router_cut(struct rte_mbuf *m)
+{
+	const uint16_t head = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr);
+	uint16_t bytes = (uint16_t)(m->pkt_len - head);
+
+	rte_pktmbuf_linearize(m);
+	for (uint16_t at = 0; at < bytes; at = (uint16_t)(at + lab->cut_bytes)) {
+		uint16_t part = (uint16_t)RTE_MIN(bytes - at, (int)lab->cut_bytes);
+		struct rte_mbuf *p = rte_pktmbuf_alloc(lab->host_in.pool);
+		char *to = rte_pktmbuf_append(p, (uint16_t)(head + part));
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(to + RTE_ETHER_HDR_LEN);
+
+		memcpy(to, rte_pktmbuf_mtod(m, char *), head);
+		memcpy(to + head, rte_pktmbuf_mtod_offset(m, char *, head + at), part);
+		ip->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*ip) + part));
+		ip->fragment_offset = rte_cpu_to_be_16(
+			(uint16_t)(at / 8 | (at + part < bytes ? RTE_IPV4_HDR_MF_FLAG : 0)));
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		server_rx_put(p);
+	}
+	rte_pktmbuf_free(m);
+}
+
 static void client_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 {
-	for (uint16_t i = 0; i < n; i++)
-		wire_put(&lab->in[port_flow_worker(&lab->port, m[i]) % lab->port.queues], m[i]);
+	for (uint16_t i = 0; i < n; i++) {
+		if (lab->cut_bytes > 0 && m[i]->pkt_len > lab->cut_bytes + 34)
+			router_cut(m[i]);
+		else
+			server_rx_put(m[i]);
+	}
 }
 
 // ---- opening

@@ -270,7 +270,35 @@ static void fragmented_request_is_answered(void **state)
 	free(request);
 }
 
+// Pieces are passed on by their addresses, what they make by its flow.
+static void fragments_reach_the_owner_of_their_flow(void **state)
+{
+	char request[1200];
+	struct client *c;
+
+	lab_open(&(struct lab_options){.workers = 3, .queues = 1, .spread = PORT_SPREAD_TOEPLITZ});
+	lab->cut_bytes = 256;
+	for (int k = 0; k < 8; k++) {
+		int n = sprintf(request, "set cut%d 0 0 1000\r\n", k);
+
+		memset(request + n, 'z', 1000);
+		memcpy(request + n + 1000, "\r\n", 3);
+		c = client_connect();
+		talk(c, request, "STORED\r\n");
+		udp_talk(3, request, "STORED\r\n");
+		client_abort(c);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(lab->w[i]->n.udp_requests, i == udp_home() ? 8 : 0);
+		assert_true(lab->w[i]->n.conns_total > 0);
+		assert_int_equal(tcp_counters_get(lab->w[i]->tcp)->resets_out, 0);
+		assert_int_equal(tcp_counters_get(lab->w[i]->tcp)->no_conn, 0);
+	}
+	lab_close();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(fragments_reach_the_owner_of_their_flow),
 	cmocka_unit_test(answers_come_in_one_numbered_message),
 	cmocka_unit_test(truncated_set_does_not_wait),
 	cmocka_unit_test(datagram_may_hold_several_requests),
