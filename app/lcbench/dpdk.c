@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 
 #define TX_TRIES       10000
@@ -12,6 +13,7 @@
 #define SEGMENT_BYTES  1400
 #define POOL_MBUFS_MIN 8192
 #define POOL_MBUFS_MAX 262144
+#define LEAVE_US       50000
 
 static void tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
 {
@@ -114,6 +116,9 @@ static void stack_close(struct dpdk *d)
 	if (d->tcp)
 		tcp_close(d->tcp);
 	net_tx_flush(&d->tx);
+	// The far end of shared memory reads what we sent last, and answers it: memif's driver would
+	// unmap the memory below a worker that is at it.
+	rte_delay_us_sleep(LEAVE_US);
 	if (d->net)
 		net_close(d->net);
 	if (d->tx_dropped)

@@ -59,7 +59,7 @@ static void client_send(struct dpdk *d, struct bench_client *c)
 	if (c->dead || conn == NULL)
 		return;
 	w.mss = tcp_mss(conn);
-	room = tcp_send_room(conn);
+	room = tcp_send_room(d->tcp, conn);
 	while ((w.head ? w.head->pkt_len : 0) < room && bench_client_next(d->b, c, &r)) {
 		writer_put(&w, r.head, r.head_len);
 		if (r.set) {

@@ -20,6 +20,7 @@ static uint64_t dealable(const struct control *c)
 
 void control_orders_push(struct control *c)
 {
+	c->orders.maxmemory_bytes = c->cfg->maxmemory_bytes;
 	c->orders.verbosity = (uint32_t)c->cfg->verbosity;
 	c->orders.store = control_store_settings(c->cfg);
 	for (unsigned i = 0; i < c->workers; i++) {

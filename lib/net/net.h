@@ -87,7 +87,8 @@ struct net_packet {
 	uint16_t data_off, data_len; // UDP only: the payload
 	uint8_t ecn;                 // of the IP header
 	struct rte_ether_addr src_mac;
-	bool l4_checked; // checksum known to be good
+	bool l4_checked;  // checksum known to be good
+	bool reassembled; // from fragments; the frame is whole, and good to go in elsewhere
 	// NET_NEIGH
 	rte_be32_t neigh_ip;
 	struct rte_ether_addr neigh_mac;

@@ -51,6 +51,9 @@ struct rte_mbuf *net_frag_input(
 	if (m == NULL)
 		return NULL;
 	net->n.reassembled++;
+	ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, m->l2_len);
+	ip->hdr_checksum = 0; // the header is a new one
+	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, m->l3_len);
 	chain_join(m);
 	return m;
 }

@@ -128,6 +128,7 @@ enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint1
 			return NET_DONE;
 		pkt->l3_off = m->l2_len; // of the first fragment, as all that is looked at
 		ihl = m->l3_len;
+		pkt->reassembled = true;
 		*packet = m;
 	}
 	return datagram_input(net, packet, ihl, proto, now_us, pkt);

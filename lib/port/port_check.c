@@ -211,8 +211,9 @@ static void pci_sysfs(const char *pci, const char *leaf, char *buf, size_t len)
 
 static int pci_check(const char *pci)
 {
+	// mlx drivers share the device with DPDK
 	static const char *const usable[] = {
-		"vfio-pci", "igb_uio", "uio_pci_generic", "mlx5_core", "mlx4_core", "virtio-pci"};
+		"vfio-pci", "igb_uio", "uio_pci_generic", "mlx5_core", "mlx4_core"};
 	char path[128], target[PATH_MAX];
 	const char *driver = "no driver";
 	ssize_t n;

@@ -157,16 +157,16 @@ static int memory_add(
 {
 	uint64_t free_mb = hugepages_free(port_numa_guess(cfg)) >> 20;
 	uint64_t need_mb = bytes_needed(cfg, opt) >> 20;
+	bool ordinary = GIVEN(cfg, opt, "--no-huge"); // EAL alone would take 64 MB then
 	int rc;
 
-	if (GIVEN(cfg, opt, "--no-huge", "--in-memory", "--legacy-mem", "--socket-mem", "-m",
-		    "--huge-dir")) {
-		eal->hugepages = !GIVEN(cfg, opt, "--no-huge");
+	if (GIVEN(cfg, opt, "--in-memory", "--legacy-mem", "--socket-mem", "-m", "--huge-dir")) {
+		eal->hugepages = !ordinary;
 		base_info("memory: as the EAL arguments say, %s hugepages",
 			eal->hugepages ? "with" : "without");
 		return 0;
 	}
-	eal->hugepages = free_mb >= need_mb;
+	eal->hugepages = free_mb >= need_mb && !ordinary;
 	if (eal->hugepages) {
 		base_info("memory: hugepages (%" PRIu64 " MB free, about %" PRIu64 " MB needed)",
 			free_mb, need_mb);
@@ -179,9 +179,13 @@ static int memory_add(
 			cfg->name, need_mb, free_mb, need_mb);
 		return -ENOMEM;
 	}
-	base_info("memory: no hugepages (%" PRIu64 " MB free, about %" PRIu64
-		  " MB needed): ordinary pages, slower",
-		free_mb, need_mb);
+	if (ordinary)
+		base_info("memory: ordinary pages as the EAL arguments say, about %" PRIu64 " MB",
+			need_mb);
+	else
+		base_info("memory: no hugepages (%" PRIu64 " MB free, about %" PRIu64
+			  " MB needed): ordinary pages, slower",
+			free_mb, need_mb);
 	rc = arg_add(eal, "--no-huge");
 	rc = rc ? rc : arg_add(eal, "--no-shconf");
 	return rc ? rc : arg_add(eal, "-m%" PRIu64, need_mb);

@@ -208,6 +208,7 @@ void tcp_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *chain)
 		return;
 	}
 	tcp_unsent_append(c, chain);
+	(void)tcp_send_room(tcp, c); // marks a full queue
 	if (c->node.state >= TCP_ESTABLISHED)
 		tcp_conn_dirty(tcp, c);
 }
@@ -219,13 +220,18 @@ uint32_t tcp_send_pending(const struct tcp_conn *c)
 	return tcp_flight(c) + c->unsent_bytes;
 }
 
-uint32_t tcp_send_room(const struct tcp_conn *c)
+uint32_t tcp_send_room(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint32_t used = tcp_send_pending(c);
+	uint32_t used = tcp_send_pending(c), limit;
 
 	if (c->node.state == TCP_CLOSED || (c->flags & TCP_F_FIN_QUEUED))
 		return 0;
-	return used < c->snd_buf ? c->snd_buf - used : 0;
+	tcp_pool_look(tcp);
+	limit = RTE_MIN(c->snd_buf, tcp_queue_max(tcp, c));
+	if (used < limit)
+		return limit - used;
+	c->flags |= TCP_F_FULL;
+	return 0;
 }
 
 uint16_t tcp_mss(const struct tcp_conn *c)

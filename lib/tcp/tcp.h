@@ -72,7 +72,7 @@ void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt
 #define TCP_EV_ACCEPTED    0x01 // a new connection of a listening port: give it a user pointer
 #define TCP_EV_ESTABLISHED 0x02 // our tcp_connect got through
 #define TCP_EV_READABLE    0x04 // bytes wait in the receive queue
-#define TCP_EV_WRITABLE    0x08 // acknowledgements made room in the send buffer
+#define TCP_EV_WRITABLE    0x08 // acknowledgements made room in the send buffer, which had none
 #define TCP_EV_FIN         0x10 // the peer will send no more; what it sent is readable first
 #define TCP_EV_CLOSED      0x20 // over, for whatever reason: tcp_release() it now
 
@@ -94,8 +94,10 @@ void tcp_rx_consume(struct tcp *tcp, struct tcp_conn *c, uint32_t n);
 // one a segment. Sent by tcp_flush.
 #define TCP_HEADER_MAX 60
 void tcp_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *chain);
-// Room in the send buffer now, in bytes (may be exceeded by the last tcp_send).
-uint32_t tcp_send_room(const struct tcp_conn *c);
+// Room in the send buffer now, in bytes (may be exceeded by the last tcp_send): what is free of
+// snd_buf_bytes, or of a share of the free mbufs when that is less. TCP_EV_WRITABLE follows once
+// there is room again after none was left.
+uint32_t tcp_send_room(struct tcp *tcp, struct tcp_conn *c);
 uint32_t tcp_send_pending(const struct tcp_conn *c); // bytes not yet acknowledged
 uint16_t tcp_mss(const struct tcp_conn *c);          // payload bytes a full segment carries
 

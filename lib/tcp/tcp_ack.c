@@ -6,7 +6,9 @@
 #define DUP_THRESH 3
 
 struct acked {
-	uint32_t bytes, sent_us;
+	uint32_t bytes;
+	uint32_t sent_us;  // of the first that was sent once
+	uint32_t again_us; // of the last that was sent again
 	bool sampled, again, fin;
 };
 
@@ -31,12 +33,13 @@ static void segment_trim(struct tcp_conn *c, struct tcp_meta *s, uint32_t n)
 
 static void sample_note(struct acked *a, const struct tcp_meta *s)
 {
-	if (s->flags & TCP_M_EVER)
+	if (s->flags & TCP_M_EVER) {
+		a->again_us = a->again ? seq_max(a->again_us, s->sent_us) : s->sent_us;
 		a->again = true;
-	if (a->sampled || (s->flags & (TCP_M_EVER | TCP_M_SACKED)))
-		return;
-	a->sampled = true;
-	a->sent_us = s->sent_us;
+	} else if (!a->sampled && !(s->flags & TCP_M_SACKED)) {
+		a->sampled = true;
+		a->sent_us = s->sent_us;
+	}
 }
 
 static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, struct acked *a)
@@ -53,6 +56,7 @@ static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, stru
 			break;
 		}
 		sample_note(a, s);
+		tcp_delivered_note(tcp, c, s);
 		a->fin |= !!(s->flags & TCP_M_FIN);
 		tcp_meta_unmark(c, s);
 		c->sent_head = s->next;
@@ -63,20 +67,33 @@ static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, stru
 	c->snd_una = ack;
 }
 
-// Karn: what was sent twice gives no sample, but for the echo of its own timestamp (RFC 7323 4.1).
+// What was sent twice gives no sample by itself (Karn), but with timestamps (RFC 7323 section 4.1).
+// The echo is the first copy's when only the acknowledgement of that was lost, and would take the
+// timeout for a round trip: an answer about one round trip after the second copy is taken for an
+// answer to that.
+static void rtt_take_again(
+	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, uint32_t again_us)
+{
+	uint32_t ms = tcp->now_ms + c->ts_offset - s->tsecr;
+	uint32_t since_us = (uint32_t)tcp->now_us - again_us;
+	uint32_t likely_us = RTE_MAX(2 * c->srtt_us, c->srtt_us + 4 * c->rttvar_us);
+
+	if (!(c->flags & TCP_F_TS) || !(s->opts & TCP_O_TS) || s->tsecr == 0 ||
+		ms >= TCP_RTO_MAX_US / 1000)
+		return;
+	if (since_us >= c->srtt_us / 2 && since_us <= likely_us)
+		tcp_rtt_sample(tcp, c, RTE_MIN(since_us, ms * 1000 + 1000));
+	else
+		tcp_rtt_sample(tcp, c, ms * 1000 + 500);
+}
+
 static void rtt_take(
 	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, const struct acked *a)
 {
-	if (a->sampled && !a->again) {
+	if (a->again)
+		rtt_take_again(tcp, c, s, a->again_us);
+	else if (a->sampled)
 		tcp_rtt_sample(tcp, c, (uint32_t)tcp->now_us - a->sent_us);
-		return;
-	}
-	if ((c->flags & TCP_F_TS) && (s->opts & TCP_O_TS) && s->tsecr != 0) {
-		uint32_t ms = tcp->now_ms + c->ts_offset - s->tsecr;
-
-		if (ms < TCP_RTO_MAX_US / 1000)
-			tcp_rtt_sample(tcp, c, ms ? ms * 1000 : 500);
-	}
 }
 
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
@@ -101,7 +118,16 @@ static void recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 	c->ssthresh = tcp->cc->ssthresh(c, tcp_flight(c));
 	c->cwnd = c->ssthresh;
 	c->cc_acked = 0;
+	c->cut_us = (uint32_t)tcp->now_us;
 	c->flags |= TCP_F_RTX_FORCE;
+}
+
+// RFC 5681 section 4.3: the loss of a retransmission is another sign of congestion.
+static void recovery_deepen(struct tcp *tcp, struct tcp_conn *c)
+{
+	c->ssthresh = tcp->cc->ssthresh(c, c->ssthresh);
+	c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
+	c->cut_us = (uint32_t)tcp->now_us;
 }
 
 static void recovery_leave(struct tcp_conn *c)
@@ -187,17 +213,26 @@ static bool fin_acked(struct tcp *tcp, struct tcp_conn *c)
 	}
 }
 
+// Not for every segment's worth: once a quarter of what the queue may hold is free.
+static void writable_tell(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t limit = RTE_MIN(c->snd_buf, tcp_queue_max(tcp, c));
+
+	if (!(c->flags & TCP_F_FULL) || tcp_send_pending(c) > limit - limit / 4)
+		return;
+	c->flags &= ~TCP_F_FULL;
+	tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
+}
+
 static bool new_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	uint32_t pending = tcp_send_pending(c);
 	struct acked a = {0};
 
 	sent_release(tcp, c, s->ack, &a);
 	rtt_take(tcp, c, s, &a);
 	recovery_advance(tcp, c, &a);
 	timer_restart(tcp, c);
-	if (pending >= c->snd_buf / 2 && tcp_send_room(c) > 0)
-		tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
+	writable_tell(tcp, c);
 	if (c->unsent_bytes || c->lost_bytes || (c->flags & TCP_F_FIN_QUEUED))
 		tcp_conn_dirty(tcp, c);
 	return !a.fin || fin_acked(tcp, c);
@@ -244,9 +279,10 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 		dup_ack(tcp, c);
 		tcp_conn_dirty(tcp, c);
 	}
-	if (fresh) {
-		tcp->n.dup_acks_in++;
-		tcp_loss_mark(tcp, c);
+	if (fresh || (c->recovery != TCP_R_OPEN && (c->flags & TCP_F_SACK))) {
+		tcp->n.dup_acks_in += fresh != 0;
+		if (tcp_loss_mark(tcp, c))
+			recovery_deepen(tcp, c);
 		if (c->recovery == TCP_R_OPEN && c->lost_bytes)
 			recovery_enter(tcp, c);
 		tcp_conn_dirty(tcp, c);

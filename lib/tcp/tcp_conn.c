@@ -28,6 +28,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key)
 	c->ts_offset = tcp_ts_offset(tcp, key);
 	c->oow_ms = tcp->now_ms - UINT16_MAX;
 	c->last_rx_ms = tcp->now_ms;
+	c->delivered_us = (uint32_t)tcp->now_us;
 	tcp_rtt_init(tcp, c);
 	tcp_table_add(tcp, &c->node);
 	return c;

@@ -124,13 +124,14 @@ struct tcp_ooo {
 #define TCP_F_ACK_NOW    0x0040 // tcp_flush owes an ACK
 #define TCP_F_FIN_QUEUED 0x0080 // tcp_shutdown was called
 #define TCP_F_FIN_SENT   0x0100
-#define TCP_F_FIN_SEEN   0x0200 // fin_seq holds
-#define TCP_F_FIN_RCVD   0x0400 // in order
-#define TCP_F_CWND_BOUND 0x0800 // the congestion window is what holds us back
-#define TCP_F_RTX_FORCE  0x1000 // the first retransmission of a recovery goes whatever the pipe
-#define TCP_F_PERSIST    0x2000 // TCP_T_RTX runs for a window probe
-#define TCP_F_SYN_LOST   0x4000 // a SYN of ours was sent again
-#define TCP_F_DIRTY      0x8000 // on tcp.dirty
+#define TCP_F_FIN_SEEN   0x0200  // fin_seq holds
+#define TCP_F_FIN_RCVD   0x0400  // in order
+#define TCP_F_CWND_BOUND 0x0800  // the congestion window is what holds us back
+#define TCP_F_RTX_FORCE  0x1000  // the first retransmission of a recovery goes whatever the pipe
+#define TCP_F_PERSIST    0x2000  // TCP_T_RTX runs for a window probe
+#define TCP_F_SYN_LOST   0x4000  // a SYN of ours was sent again
+#define TCP_F_DIRTY      0x8000  // on tcp.dirty
+#define TCP_F_FULL       0x10000 // the owner was told of no room: TCP_EV_WRITABLE is owed
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -179,7 +180,9 @@ struct tcp_conn {
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
 	uint32_t sacked_segs;
-	uint32_t recover; // snd_nxt when recovery began
+	uint32_t recover;      // snd_nxt when recovery began
+	uint32_t delivered_us; // when the latest-sent segment known to have arrived was sent
+	uint32_t cut_us;       // when the congestion window was last cut for a loss
 	uint32_t cc_acked;
 	uint32_t last_tx_us; // of data or SYN
 	uint32_t ts_offset, ts_recent_ms;
@@ -236,7 +239,8 @@ struct tcp {
 	struct tcp_wheel wheel;
 	struct base_list events, events_later, dirty, closed, ooo, tw;
 	uint32_t conns, half_open, tw_count, tw_max;
-	uint32_t rx_mbufs_max; // a connection, in order; out of order only what that leaves
+	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
+	uint32_t rx_mbufs_max;    // a connection, in order; out of order only what that leaves
 	uint32_t port_next;
 	uint8_t rcv_wscale;
 	unsigned listens;
@@ -326,6 +330,10 @@ uint32_t tcp_iss(struct tcp *tcp, const struct tcp_key *key);
 uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key);
 bool tcp_listening(const struct tcp *tcp, rte_be16_t port);
 
+// ---- tcp_rcv.c: what a queue may hold ----------------------------------------------------------
+void tcp_pool_look(struct tcp *tcp);
+uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c);
+
 // ---- tcp_input.c -------------------------------------------------------------------------------
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c); // an ACK, at most one in 500 ms
 // Data and FIN of an acceptable segment. False: c is gone.
@@ -340,10 +348,13 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
 // Marks what the blocks cover.
 // Returns the bytes newly marked.
 uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
-void tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);      // by SACK (RFC 6675 IsLost)
+// By SACK (RFC 6675 IsLost). True: a retransmission of this round was lost, too.
+bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c); // the first segment
 void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);  // after a retransmission timeout
 void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);
+// A segment arrived: keeps c->delivered_us.
+void tcp_delivered_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp_meta *s);
 
 static inline uint32_t tcp_flight(const struct tcp_conn *c)
 {

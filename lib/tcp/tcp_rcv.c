@@ -2,7 +2,8 @@
 // The receive queue: in-order payload for the owner to read, and the window that follows from it.
 #include "tcp/tcp_internal.h"
 
-#define MERGE_MAX 512 // shorter payload is copied behind what is queued: pins no mbuf of its own
+#define POOL_SHARE 8
+#define MERGE_MAX  512 // shorter payload is copied behind what is queued: pins no mbuf of its own
 
 unsigned tcp_mbuf_count(const struct rte_mbuf *m)
 {
@@ -108,9 +109,28 @@ uint32_t tcp_rx_bytes(const struct tcp_conn *c)
 	return c->rx_bytes;
 }
 
+// The pool is shared by all queues, and by what the device receives. One queue may take an eighth
+// of what is free above a reserve of an eighth: however many readers are deaf, some is left for
+// those that are not, for ARP, and for ACKs. Two segments are everybody's.
+void tcp_pool_look(struct tcp *tcp)
+{
+	const struct rte_mempool *pool = tcp->opt.pool;
+	uint32_t free = rte_mempool_get_ops(pool->ops_index)->get_count(pool); // caches aside
+	uint32_t reserve = pool->size / POOL_SHARE;
+
+	tcp->queue_bytes_max = free > reserve ? (free - reserve) / POOL_SHARE * 1024 : 0;
+}
+
+uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c)
+{
+	return RTE_MAX(tcp->queue_bytes_max, 2u * RTE_MAX(c->mss, c->rcv_mss));
+}
+
 static uint32_t rcv_space(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	return tcp->opt.rcv_buf_bytes > c->rx_bytes ? tcp->opt.rcv_buf_bytes - c->rx_bytes : 0;
+	uint32_t limit = RTE_MIN(tcp->opt.rcv_buf_bytes, tcp_queue_max(tcp, c));
+
+	return limit > c->rx_bytes ? limit - c->rx_bytes : 0;
 }
 
 static uint32_t rcv_offered(const struct tcp_conn *c) // what is left of the window

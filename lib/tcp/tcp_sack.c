@@ -37,6 +37,17 @@ static void mark_lost(struct tcp_conn *c, struct tcp_meta *s)
 	c->lost_bytes += meta_space(s);
 }
 
+// What was sent twice may have arrived by its first copy: it counts only if the second had the time.
+void tcp_delivered_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp_meta *s)
+{
+	uint32_t now_us = (uint32_t)tcp->now_us, age_us = now_us - s->sent_us;
+
+	if ((s->flags & TCP_M_EVER) && age_us < c->srtt_us / 2)
+		return;
+	if (age_us < now_us - c->delivered_us) // by age: the clock wraps in an idle hour
+		c->delivered_us = s->sent_us;
+}
+
 static uint32_t block_mark(struct tcp *tcp, struct tcp_conn *c, const struct tcp_range *b)
 {
 	uint32_t fresh = 0;
@@ -49,6 +60,7 @@ static uint32_t block_mark(struct tcp *tcp, struct tcp_conn *c, const struct tcp
 		if ((s->flags & TCP_M_SACKED) || seq_lt(s->seq, b->start) ||
 			seq_lt(b->end, s->seq + meta_space(s)))
 			continue;
+		tcp_delivered_note(tcp, c, s);
 		tcp_meta_unmark(c, s);
 		s->flags |= TCP_M_SACKED;
 		c->sacked_bytes += meta_space(s);
@@ -75,20 +87,36 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_se
 	return fresh;
 }
 
-// A segment is lost when three sent later have arrived.
-void tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
+// A retransmission is lost, too, when what was sent a quarter of a round trip later has arrived.
+static bool lost_again(const struct tcp *tcp, const struct tcp_conn *c, const struct tcp_meta *s)
+{
+	uint32_t now_us = (uint32_t)tcp->now_us;
+
+	return (s->flags & TCP_M_RETRANS) &&
+		now_us - s->sent_us > now_us - c->delivered_us + c->srtt_us / 4;
+}
+
+// A segment is lost when three that follow it have arrived.
+bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t above = c->sacked_segs;
+	bool again = false;
 
-	for (struct rte_mbuf *m = c->sent_head; m != NULL && above >= DUP_THRESH;
+	for (struct rte_mbuf *m = c->sent_head; m != NULL && (above || c->retrans_bytes);
 		m = tcp_meta(tcp, m)->next) {
 		struct tcp_meta *s = tcp_meta(tcp, m);
 
-		if (s->flags & TCP_M_SACKED)
+		if (s->flags & TCP_M_SACKED) {
 			above--;
-		else if (!(s->flags & TCP_M_LOST))
+		} else if (lost_again(tcp, c, s)) {
+			s->flags &= ~TCP_M_RETRANS;
+			c->retrans_bytes -= meta_space(s);
+			again |= seq_le(c->cut_us, s->sent_us);
+		} else if (above >= DUP_THRESH && !(s->flags & TCP_M_LOST)) {
 			mark_lost(c, s);
+		}
 	}
+	return again;
 }
 
 void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c)

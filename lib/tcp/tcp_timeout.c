@@ -59,6 +59,7 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	c->recovery = TCP_R_LOSS;
 	c->recover = c->snd_nxt;
 	c->cwnd = c->mss;
+	c->cut_us = (uint32_t)tcp->now_us;
 	c->cc_acked = c->dup_acks = 0;
 	tcp_loss_mark_all(tcp, c);
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));

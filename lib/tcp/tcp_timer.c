@@ -174,6 +174,7 @@ static bool wheel_run_tick(struct tcp *tcp, unsigned *budget)
 // Counting the free mbufs reads a line for every lcore's cache: once a millisecond is enough.
 static void pool_watch(struct tcp *tcp)
 {
+	tcp_pool_look(tcp);
 	if (tcp->pool_ms == tcp->now_ms)
 		return;
 	tcp->pool_ms = tcp->now_ms;

@@ -101,6 +101,8 @@ static void worker_state_init(
 	w->settings = opt->settings;
 	w->orders.limit_bytes = opt->limit_bytes;
 	w->orders.store = opt->store;
+	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
+	w->orders.verbosity = opt->settings->verbosity;
 	w->tx_owner = opt->id % opt->port->queues;
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);
@@ -169,9 +171,14 @@ void worker_close(struct worker *w)
 
 void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 {
-	struct net_packet pkt;
+	struct net_packet pkt = {.reassembled = false};
+	enum net_verdict verdict = net_input(w->net, &m, w->now.mono_us, &pkt);
 
-	switch (net_input(w->net, &m, w->now.mono_us, &pkt)) {
+	// Fragments go by their addresses; only now it is seen whose they are.
+	if (base_unlikely(pkt.reassembled) && w->steer &&
+		(verdict == NET_TCP || verdict == NET_UDP) && worker_steer(w, m))
+		return;
+	switch (verdict) {
 	case NET_TCP:
 		tcp_input(w->tcp, m, &pkt, w->now.mono_us);
 		break;

@@ -77,6 +77,7 @@ enum worker_phase {
 
 struct worker_orders { // writer: control core; reader: the worker, a copy a turn
 	uint64_t limit_bytes;
+	uint64_t maxmemory_bytes; // of the server, to be shown
 	uint32_t phase;
 	uint32_t verbosity;
 	uint64_t flush_seq; // raised by one: flush this shard

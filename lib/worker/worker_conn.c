@@ -42,14 +42,14 @@ void worker_conn_stall(struct worker *w, struct worker_conn *c)
 
 // Parsing goes on while replies are only waiting for other shards, within bounds; a reply that
 // waits for the client stops it.
-static bool conn_may_parse(const struct worker_conn *c)
+static bool conn_may_parse(const struct worker *w, const struct worker_conn *c)
 {
 	const struct worker_slot *s;
 
 	if (base_list_empty(&c->sink.slots))
 		return true;
 	s = base_container_of(c->sink.slots.next, struct worker_slot, node);
-	return s->state != WORKER_SLOT_READY && c->sink.slot_count < WORKER_SINK_SLOTS &&
+	return s->state != WORKER_SLOT_READY && c->sink.slot_count < worker_sink_slots_max(w) &&
 		c->sink.pinned_bytes < WORKER_SINK_BYTES;
 }
 
@@ -166,7 +166,7 @@ static enum conn_step conn_step(struct worker *w, struct worker_conn *c, struct 
 {
 	switch ((enum worker_conn_state)c->state) {
 	case WORKER_CONN_COMMAND:
-		return conn_may_parse(c) ? conn_command(w, c, o) : CONN_STEP_WAIT;
+		return conn_may_parse(w, c) ? conn_command(w, c, o) : CONN_STEP_WAIT;
 	case WORKER_CONN_FILL:
 		return worker_fill_continue(w, c, o) ? CONN_STEP_ON : CONN_STEP_WAIT;
 	case WORKER_CONN_SWALLOW:
@@ -197,7 +197,7 @@ static void conn_input(struct worker *w, struct worker_conn *c, struct worker_ou
 	}
 	// The peer will send no more, and what it sent is used up but for a broken end.
 	if (c->peer_fin &&
-		(c->state == WORKER_CONN_COMMAND ? conn_may_parse(c)
+		(c->state == WORKER_CONN_COMMAND ? conn_may_parse(w, c)
 						 : c->state == WORKER_CONN_FILL ||
 					c->state == WORKER_CONN_SWALLOW)) {
 		worker_fill_abandon(w, c);
@@ -224,7 +224,7 @@ void worker_conn_resume(struct worker *w, struct worker_conn *c)
 	struct worker_out o;
 	bool blocked;
 
-	worker_out_init(&o, tcp_send_room(c->tcp), tcp_mss(c->tcp), 0);
+	worker_out_init(&o, tcp_send_room(w->tcp, c->tcp), tcp_mss(c->tcp), 0);
 	worker_out_sink(w, &o, &c->sink);
 	conn_input(w, c, &o);
 	w->n.bytes_written += o.bytes;
@@ -256,6 +256,8 @@ void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events)
 	}
 	if (c == NULL)
 		return;
+	if (events & (TCP_EV_ACCEPTED | TCP_EV_READABLE))
+		c->heard_s = (uint32_t)w->now.wall_s;
 	if (events & TCP_EV_FIN)
 		c->peer_fin = true;
 	worker_conn_resume(w, c);

@@ -20,6 +20,40 @@ void worker_counters_collect(struct worker *w, struct worker_counters *out)
 		out->mem_used[i] = mem_used_class(w->mem, (enum mem_class)i);
 }
 
+// What is there now, and the time of our work, which stands for the process' own: not counted
+// from a reset on.
+static const size_t gauges[] = {
+	offsetof(struct worker_counters, store.items),
+	offsetof(struct worker_counters, store.item_bytes),
+	offsetof(struct worker_counters, store.buckets),
+	offsetof(struct worker_counters, store.overflow_buckets),
+	offsetof(struct worker_counters, store.pinned_bytes),
+	offsetof(struct worker_counters, conns),
+	offsetof(struct worker_counters, slots_out),
+	offsetof(struct worker_counters, busy_us),
+	offsetof(struct worker_counters, limit_bytes),
+};
+
+static uint64_t *counter_at(struct worker_counters *c, size_t offset)
+{
+	return (uint64_t *)(void *)((char *)c + offset);
+}
+
+void worker_counters_reset(struct worker *w)
+{
+	worker_counters_collect(w, &w->reset);
+	for (size_t i = 0; i < BASE_ARRAY_LEN(gauges); i++)
+		*counter_at(&w->reset, gauges[i]) = 0;
+	memset(w->reset.mem_used, 0, sizeof(w->reset.mem_used));
+}
+
+void worker_counters_shown(struct worker *w, struct worker_counters *out)
+{
+	worker_counters_collect(w, out);
+	for (size_t at = 0; at < sizeof(*out); at += sizeof(uint64_t))
+		*counter_at(out, at) -= *counter_at(&w->reset, at);
+}
+
 void worker_counters_add(struct worker_counters *into, const struct worker_counters *from)
 {
 	uint64_t *to = (uint64_t *)(void *)into;

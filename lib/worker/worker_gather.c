@@ -8,7 +8,12 @@
 
 static size_t gather_bytes(const struct worker *w)
 {
-	return sizeof(struct worker_gather) + w->count * sizeof(struct worker_counters);
+	return sizeof(struct worker_gather) + w->count * sizeof(struct worker_gather_part);
+}
+
+static uint32_t gather_text_bytes(const struct worker *w)
+{
+	return w->count * WORKER_CONNS_TEXT + PROTO_TAIL_MAX;
 }
 
 // Slots for the reply and for a message to each other worker, and a credit towards each.
@@ -23,23 +28,81 @@ static bool gather_ready(const struct worker *w)
 	return true;
 }
 
+static void gather_text_set(struct worker_slot *s, char *text, uint32_t room, uint32_t len)
+{
+	s->payload = text;
+	s->payload_bytes = room;
+	s->payload_class = MEM_OUTPUT;
+	s->value = text;
+	s->value_bytes = len;
+}
+
+static void gather_constant_set(struct worker_slot *s, const char *text)
+{
+	size_t len = strlen(text);
+
+	base_assert(len <= sizeof(s->head));
+	memcpy(s->head, text, len);
+	s->reply.head_len = (uint16_t)len;
+}
+
 // The text of a stats reply travels in the slot's payload.
 static void gather_stats_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
 {
-	static const char no_memory[] = "SERVER_ERROR out of memory writing stats\r\n";
 	char *text = mem_try_alloc(w->mem, MEM_OUTPUT, WORKER_STATS_MAX, NULL);
+	struct worker_counters sum = {0};
 
 	if (text == NULL) {
-		memcpy(s->head, no_memory, sizeof(no_memory) - 1);
-		s->reply.head_len = sizeof(no_memory) - 1;
+		gather_constant_set(s, "SERVER_ERROR out of memory writing stats\r\n");
 		return;
 	}
-	s->payload = text;
-	s->payload_bytes = WORKER_STATS_MAX;
-	s->payload_class = MEM_OUTPUT;
-	s->value = text;
-	s->value_bytes = (uint32_t)worker_stats_write(
-		w, &g->sum, g->args, g->args_len, text, WORKER_STATS_MAX);
+	for (unsigned i = 0; i < w->count; i++)
+		worker_counters_add(&sum, &g->part[i].n);
+	gather_text_set(s, text, WORKER_STATS_MAX,
+		(uint32_t)worker_stats_write(w, &sum, g->word, text, WORKER_STATS_MAX));
+}
+
+// Moves the shards' texts together.
+static void gather_conns_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
+{
+	uint32_t len = 0;
+
+	for (unsigned i = 0; i < w->count; i++) {
+		memmove(g->text + len, g->text + (size_t)i * WORKER_CONNS_TEXT,
+			g->part[i].text_len);
+		len += g->part[i].text_len;
+	}
+	memcpy(g->text + len, "END\r\n", 5);
+	gather_text_set(s, g->text, gather_text_bytes(w), len + 5);
+	g->text = NULL;
+}
+
+static void gather_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
+{
+	struct proto_result ok = {.status = PROTO_OK};
+
+	switch (g->msg) {
+	case WORKER_MSG_COUNT:
+		gather_stats_reply(w, g, s);
+		break;
+	case WORKER_MSG_CONNS:
+		gather_conns_reply(w, g, s);
+		break;
+	case WORKER_MSG_RESET:
+		gather_constant_set(s, "RESET\r\n");
+		break;
+	default:
+		proto_compose(&s->req, &ok, s->head, &s->reply);
+		break;
+	}
+	s->sink->pinned_bytes += s->value_bytes;
+}
+
+static void gather_free(struct worker *w, struct worker_gather *g)
+{
+	if (g->text != NULL)
+		mem_free(w->mem, MEM_OUTPUT, g->text, gather_text_bytes(w));
+	mem_free(w->mem, MEM_OUTPUT, g, gather_bytes(w));
 }
 
 // Composes the reply into its slot; the gather is over.
@@ -48,18 +111,31 @@ static void gather_finish(struct worker *w, struct worker_gather *g)
 	struct worker_slot *s = g->slot;
 
 	s->state = WORKER_SLOT_READY;
-	if (s->sink != NULL) {
-		if (g->stats) {
-			gather_stats_reply(w, g, s);
-		} else {
-			struct proto_result ok = {.status = PROTO_OK};
-
-			proto_compose(&s->req, &ok, s->head, &s->reply);
-		}
-		s->sink->pinned_bytes += s->value_bytes;
-	}
+	if (s->sink != NULL)
+		gather_reply(w, g, s);
 	w->gathers_out--;
-	mem_free(w->mem, MEM_OUTPUT, g, gather_bytes(w));
+	gather_free(w, g);
+}
+
+void worker_gather_serve(struct worker *w, struct worker_gather *g)
+{
+	struct worker_gather_part *part = &g->part[w->id];
+
+	switch (g->msg) {
+	case WORKER_MSG_COUNT:
+		worker_counters_shown(w, &part->n);
+		break;
+	case WORKER_MSG_RESET:
+		worker_counters_reset(w);
+		break;
+	case WORKER_MSG_CONNS:
+		part->text_len = (uint32_t)worker_conns_write(
+			w, g->text + (size_t)w->id * WORKER_CONNS_TEXT, WORKER_CONNS_TEXT);
+		break;
+	default:
+		exec_apply(&w->exec, &g->slot->req, 0, &w->result);
+		break;
+	}
 }
 
 static void gather_send(struct worker *w, struct worker_gather *g, unsigned owner)
@@ -71,26 +147,62 @@ static void gather_send(struct worker *w, struct worker_gather *g, unsigned owne
 	s->owner = (uint16_t)owner;
 	s->req = g->slot->req;
 	s->hash = 0;
-	worker_msg_send(w, s, g->stats ? WORKER_MSG_COUNT : WORKER_MSG_FLUSH);
+	worker_msg_send(w, s, g->msg);
+}
+
+// What is asked for; memcached looks at the first word alone.
+static enum worker_msg gather_msg(const struct proto_request *r, char *word, size_t size)
+{
+	size_t len = 0;
+
+	while (len < r->args_len && len < size - 1 && r->args[len] != ' ') {
+		word[len] = r->args[len];
+		len++;
+	}
+	word[len] = '\0';
+	if (r->op == PROTO_OP_FLUSH_ALL)
+		return WORKER_MSG_FLUSH;
+	if (strcmp(word, "reset") == 0)
+		return WORKER_MSG_RESET;
+	return strcmp(word, "conns") == 0 ? WORKER_MSG_CONNS : WORKER_MSG_COUNT;
+}
+
+static struct worker_gather *gather_open(struct worker *w, const struct proto_request *r)
+{
+	struct worker_gather *g = mem_try_calloc(w->mem, MEM_OUTPUT, gather_bytes(w), NULL);
+
+	if (g == NULL)
+		return NULL;
+	g->msg = gather_msg(r, g->word, sizeof(g->word));
+	if (g->msg == WORKER_MSG_CONNS) {
+		g->text = mem_try_alloc(w->mem, MEM_OUTPUT, gather_text_bytes(w), NULL);
+		if (g->text == NULL) {
+			gather_free(w, g);
+			return NULL;
+		}
+	}
+	return g;
 }
 
 bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r)
 {
+	const char *constant =
+		r->op == PROTO_OP_STATS ? worker_stats_constant(r->args, r->args_len) : NULL;
 	struct worker_gather *g;
 
 	if (!gather_ready(w))
 		return false;
-	g = mem_try_alloc(w->mem, MEM_OUTPUT, gather_bytes(w), NULL);
+	if (constant != NULL) {
+		w->n.requests++;
+		worker_reply_text(w, sink, o, constant);
+		return true;
+	}
+	g = gather_open(w, r);
 	if (g == NULL)
 		return false;
-	memset(g, 0, sizeof(*g));
 	w->n.requests++;
 	w->gathers_out++;
-	g->stats = r->op == PROTO_OP_STATS;
-	g->args_len = (uint16_t)base_min_u64(r->args_len, sizeof(g->args));
-	if (r->args_len > 0)
-		memcpy(g->args, r->args, g->args_len);
 	g->slot = worker_slot_take(w, sink);
 	base_assert(g->slot != NULL);
 	worker_slot_request_set(g->slot, r, 0);
@@ -99,10 +211,7 @@ bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct work
 		if (i != w->id)
 			gather_send(w, g, i);
 	}
-	if (g->stats)
-		worker_counters_collect(w, &g->sum);
-	else
-		exec_apply(&w->exec, r, 0, &w->result);
+	worker_gather_serve(w, g);
 	if (g->missing == 0) {
 		gather_finish(w, g);
 		worker_out_sink(w, o, sink);
@@ -117,8 +226,6 @@ void worker_gather_home(struct worker *w, struct worker_slot *s)
 	struct worker_sink *sink;
 
 	base_assert(g->missing > 0);
-	if (g->stats)
-		worker_counters_add(&g->sum, &g->part[s->owner]);
 	s->gather = NULL;
 	worker_slot_free(w, s);
 	if (--g->missing > 0)

@@ -25,8 +25,9 @@ struct group_report { // writer: the worker
 	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_report)];
 };
 
-struct group_neighs { // writer: the worker
-	_Alignas(BASE_CACHE_LINE) uint32_t head;
+struct group_neighs {                             // writer: the worker
+	_Alignas(BASE_CACHE_LINE) uint32_t begun; // entries whose writing has begun
+	uint32_t head;                            // entries that are whole
 	uint64_t word[GROUP_NEIGHS][2];
 };
 
@@ -59,21 +60,21 @@ static void snapshot_write(uint64_t *version, uint64_t *to, const void *from, si
 	__atomic_store_n(version, v + 2, __ATOMIC_RELEASE);
 }
 
-// False when a writer was at work: try again.
-static bool snapshot_read(const uint64_t *version, const uint64_t *from, void *to, size_t bytes)
+// The version that was read; 0 when a writer was at work: try again.
+static uint64_t snapshot_read(const uint64_t *version, const uint64_t *from, void *to, size_t bytes)
 {
 	uint64_t v = __atomic_load_n(version, __ATOMIC_ACQUIRE);
 	char *p = to;
 
 	if (v & 1)
-		return false;
+		return 0;
 	for (size_t i = 0; i < bytes; i += 8) {
 		uint64_t word = __atomic_load_n(&from[i / 8], __ATOMIC_RELAXED);
 
 		memcpy(p + i, &word, base_min_u64(8, bytes - i));
 	}
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(version, __ATOMIC_RELAXED) == v;
+	return __atomic_load_n(version, __ATOMIC_RELAXED) == v ? v : 0;
 }
 
 static struct worker_ring *ring_open(uint32_t capacity)
@@ -123,14 +124,27 @@ int worker_group_open(struct worker_group **out, const struct worker_group_optio
 	return 0;
 }
 
+// Frames that a worker sent while their receiver was closing already go with the ring.
+static void frames_free(struct worker_ring *r)
+{
+	struct rte_mbuf *m;
+
+	if (r == NULL)
+		return;
+	worker_ring_publish(r);
+	while ((m = worker_ring_pop(r)) != NULL)
+		rte_pktmbuf_free(m);
+	free(r);
+}
+
 void worker_group_close(struct worker_group *g)
 {
 	for (unsigned a = 0; a < g->workers; a++) {
 		for (unsigned b = 0; b < g->workers; b++) {
 			free(g->link[a][b].messages);
 			free(g->link[a][b].answers);
-			free(g->link[a][b].frames);
-			free(g->link[a][b].tx);
+			frames_free(g->link[a][b].frames);
+			frames_free(g->link[a][b].tx);
 		}
 	}
 	free(g);
@@ -170,7 +184,8 @@ void worker_report_get(struct worker_group *g, unsigned id, struct worker_report
 	base_assert(id < g->workers);
 	// A write takes under a microsecond and happens once a millisecond: 1,000 tries are ample.
 	for (int i = 0; i < 1000; i++) {
-		if (snapshot_read(&r->version, r->word, out, sizeof(*out)))
+		if (snapshot_read(&r->version, r->word, out, sizeof(*out)) > 0 ||
+			__atomic_load_n(&r->version, __ATOMIC_RELAXED) == 0)
 			return;
 	}
 }
@@ -193,17 +208,19 @@ void worker_orders_read(struct worker *w)
 {
 	struct group_orders *o = &w->group->orders[w->id];
 	struct worker_orders orders;
+	uint64_t version;
 
 	if (__atomic_load_n(&o->version, __ATOMIC_RELAXED) == w->orders_version)
 		return;
-	if (!snapshot_read(&o->version, o->word, &orders, sizeof(orders)))
+	version = snapshot_read(&o->version, o->word, &orders, sizeof(orders));
+	if (version == 0)
 		return; // next turn
-	w->orders_version = __atomic_load_n(&o->version, __ATOMIC_RELAXED);
+	w->orders_version = version;
 	w->orders = orders;
 }
 
-// A neighbour takes two words: address, then MAC. Each word is written whole, and a reader that was
-// overtaken drops what it read.
+// A neighbour takes two words: address, then MAC. A reader whose entry was begun anew meanwhile
+// drops what it read.
 void worker_neigh_post(struct worker *w, const struct worker_neigh *n)
 {
 	struct group_neighs *g = &w->group->neighs[w->id];
@@ -211,6 +228,8 @@ void worker_neigh_post(struct worker *w, const struct worker_neigh *n)
 	uint32_t at = g->head % GROUP_NEIGHS;
 
 	memcpy(&mac, &n->mac, sizeof(n->mac));
+	__atomic_store_n(&g->begun, g->head + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&g->word[at][0], n->ip, __ATOMIC_RELAXED);
 	__atomic_store_n(&g->word[at][1], mac, __ATOMIC_RELAXED);
 	__atomic_store_n(&g->head, g->head + 1, __ATOMIC_RELEASE);
@@ -232,5 +251,5 @@ bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out
 	memcpy(&out->mac, &mac, sizeof(out->mac));
 	w->neigh_seen[from] = seen + 1;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&g->head, __ATOMIC_RELAXED) - seen <= GROUP_NEIGHS;
+	return __atomic_load_n(&g->begun, __ATOMIC_RELAXED) - seen <= GROUP_NEIGHS;
 }

@@ -46,6 +46,7 @@ struct worker_conn {
 	uint64_t swallow_bytes;
 	struct proto_parser parser;
 	uint32_t fill_done; // value bytes and the two behind them, received so far
+	uint32_t heard_s;   // of the server's time, when the client last sent something
 	uint8_t state;      // enum worker_conn_state
 	bool peer_fin;
 	char fill_end[2];
@@ -69,8 +70,11 @@ enum worker_msg {
 	WORKER_MSG_COMMIT,  // item is filled
 	WORKER_MSG_ABORT,   // item is given up; composes res.status as the reply
 	WORKER_MSG_RELEASE, // a reference on item is given back
-	WORKER_MSG_COUNT,   // copy counters to gather
-	WORKER_MSG_FLUSH,   // flush the shard
+	// the gather's: to every shard
+	WORKER_MSG_COUNT, // copy counters
+	WORKER_MSG_RESET, // count from 0 on
+	WORKER_MSG_CONNS, // list connections
+	WORKER_MSG_FLUSH, // flush the shard
 };
 
 enum worker_slot_state {
@@ -108,14 +112,18 @@ struct worker_slot {
 	char head[PROTO_HEAD_MAX];
 };
 
+struct worker_gather_part { // of one shard, written by it while it holds the slot
+	struct worker_counters n;
+	uint32_t text_len; // of its WORKER_CONNS_TEXT bytes
+};
+
 struct worker_gather {
 	struct worker_slot *slot; // the reply's place in its sink
 	unsigned missing;         // shards that have not answered
-	bool stats;
-	char args[64];
-	uint16_t args_len;
-	struct worker_counters sum;
-	struct worker_counters part[]; // one a shard, written by it while it holds the slot
+	enum worker_msg msg;
+	char word[16]; // of a COUNT: what stats are asked for
+	char *text;    // of a CONNS: WORKER_CONNS_TEXT bytes a shard
+	struct worker_gather_part part[];
 };
 
 // ---- output builder ----------------------------------------------------------------------------
@@ -183,6 +191,7 @@ struct worker {
 	uint64_t flush_seq;
 	struct worker_counters
 		n; // own fields; the modules' are joined in by worker_counters_collect
+	struct worker_counters reset; // as they were at the last `stats reset`
 	struct exec_result result;
 	char head[PROTO_HEAD_MAX];
 	char scratch[WORKER_SCRATCH_BYTES];
@@ -202,6 +211,14 @@ void worker_slot_request_set(struct worker_slot *s, const struct proto_request *
 // Puts a local result into a slot, `emitted` bytes of which are already written.
 void worker_slot_result_set(struct worker_slot *s, const char *head,
 	const struct proto_reply *reply, struct exec_result *res, uint32_t emitted);
+// How many slots one connection may hold now: an eighth of those that are free, and one in any
+// case. So connections that do not read their replies never take them all.
+static inline uint32_t worker_sink_slots_max(const struct worker *w)
+{
+	uint32_t share = (WORKER_SLOTS - w->slots_out) / 8;
+
+	return share > WORKER_SINK_SLOTS ? WORKER_SINK_SLOTS : share > 0 ? share : 1;
+}
 // Takes every slot from a sink that goes away.
 void worker_sink_orphan(struct worker *w, struct worker_sink *sink);
 void worker_sink_init(struct worker_sink *sink, bool udp);
@@ -275,11 +292,21 @@ void worker_dgram_resume(struct worker *w, struct worker_dgram *d);
 bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r);
 void worker_gather_home(struct worker *w, struct worker_slot *s);
+// This shard's part of it.
+void worker_gather_serve(struct worker *w, struct worker_gather *g);
 void worker_counters_collect(struct worker *w, struct worker_counters *out);
+// What `stats` shows: the same since the last worker_counters_reset. Telemetry counts on.
+void worker_counters_shown(struct worker *w, struct worker_counters *out);
+void worker_counters_reset(struct worker *w);
 // Writes the reply of `stats ARGS`; returns its length, at most `size`.
 #define WORKER_STATS_MAX 16384
 size_t worker_stats_write(const struct worker *w, const struct worker_counters *sum,
-	const char *args, size_t args_len, char *buf, size_t size);
+	const char *word, char *buf, size_t size);
+// The whole answer where no figure is in it; NULL: the shards have to be asked.
+const char *worker_stats_constant(const char *args, size_t args_len);
+// This worker's connections, as many as there is room for; returns the length.
+#define WORKER_CONNS_TEXT 16384
+size_t worker_conns_write(const struct worker *w, char *buf, size_t size);
 
 // ---- worker_steer.c: frames between workers ----------------------------------------------------
 // True when m was passed on (or

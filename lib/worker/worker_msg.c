@@ -96,10 +96,10 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 		s->item_held = false;
 		break;
 	case WORKER_MSG_COUNT:
-		worker_counters_collect(w, &s->gather->part[w->id]);
-		break;
+	case WORKER_MSG_RESET:
+	case WORKER_MSG_CONNS:
 	case WORKER_MSG_FLUSH:
-		exec_apply(&w->exec, &s->req, s->hash, &w->result);
+		worker_gather_serve(w, s->gather);
 		break;
 	}
 }

@@ -111,7 +111,7 @@ static void general_traffic(
 {
 	stat_u64(o, "bytes_read", c->bytes_read);
 	stat_u64(o, "bytes_written", c->bytes_written);
-	stat_u64(o, "limit_maxbytes", w->settings->maxmemory_bytes);
+	stat_u64(o, "limit_maxbytes", w->orders.maxmemory_bytes);
 	stat_u64(o, "accepting_conns", 1);
 	stat_u64(o, "listen_disabled_num", 0);
 	stat_u64(o, "time_in_listen_disabled_us", 0);
@@ -245,12 +245,12 @@ static void settings_fixed_write(struct stat_out *o, size_t from, size_t to)
 
 static void stat_settings(struct stat_out *o, const struct worker *w)
 {
-	stat_u64(o, "maxbytes", w->settings->maxmemory_bytes);
+	stat_u64(o, "maxbytes", w->orders.maxmemory_bytes);
 	stat_u64(o, "maxconns", w->settings->conns_max);
 	stat_u64(o, "tcpport", w->settings->tcp_port);
 	stat_u64(o, "udpport", w->settings->udp_port);
 	stat_text(o, "inter", w->settings->address);
-	stat_u64(o, "verbosity", w->settings->verbosity);
+	stat_u64(o, "verbosity", w->orders.verbosity);
 	stat_text(o, "oldest", "0");
 	stat_text(o, "evictions", w->orders.store.policy != STORE_NOEVICTION ? "on" : "off");
 	stat_text(o, "domain_socket", "NULL");
@@ -325,29 +325,60 @@ static void stat_slabs(struct stat_out *o, const struct worker_counters *c)
 	stat_raw(o, "END\r\n");
 }
 
-static bool args_are(const char *args, size_t len, const char *word)
+// Whether these are the first words; those after them do not count, nor how many spaces there are.
+static bool words_begin(const char *args, size_t len, const char *words)
 {
-	return len == strlen(word) && memcmp(args, word, len) == 0;
+	size_t at = 0;
+
+	for (; *words != '\0'; words++, at++) {
+		if (at == len || args[at] != *words)
+			return false;
+		while (*words == ' ' && at + 1 < len && args[at + 1] == ' ')
+			at++;
+	}
+	return at == len || args[at] == ' ';
+}
+
+const char *worker_stats_constant(const char *args, size_t args_len)
+{
+	static const struct {
+		const char *words, *answer;
+	} constant[] = {
+		{"detail on", "OK\r\n"},
+		{"detail off", "OK\r\n"},
+		{"detail dump", "END\r\n"},
+		{"detail", "CLIENT_ERROR usage: stats detail on|off|dump\r\n"},
+		{"cachedump", "CLIENT_ERROR stats cachedump not allowed\r\n"},
+		{"sizes", "STAT sizes_status disabled\r\nEND\r\n"},
+		{"extstore", "END\r\n"},
+	};
+	static const char *const known[] = {"settings", "items", "slabs", "reset", "conns"};
+
+	if (args_len == 0)
+		return NULL;
+	for (size_t i = 0; i < BASE_ARRAY_LEN(constant); i++) {
+		if (words_begin(args, args_len, constant[i].words))
+			return constant[i].answer;
+	}
+	for (size_t i = 0; i < BASE_ARRAY_LEN(known); i++) {
+		if (words_begin(args, args_len, known[i]))
+			return NULL;
+	}
+	return "ERROR\r\n";
 }
 
 size_t worker_stats_write(const struct worker *w, const struct worker_counters *sum,
-	const char *args, size_t args_len, char *buf, size_t size)
+	const char *word, char *buf, size_t size)
 {
 	struct stat_out o = {.buf = buf, .size = size};
 
-	while (args_len > 0 && args[args_len - 1] == ' ')
-		args_len--;
-	if (args_len == 0)
-		stat_general(&o, w, sum);
-	else if (args_are(args, args_len, "settings"))
+	if (strcmp(word, "settings") == 0)
 		stat_settings(&o, w);
-	else if (args_are(args, args_len, "items"))
+	else if (strcmp(word, "items") == 0)
 		stat_items(&o, sum);
-	else if (args_are(args, args_len, "slabs"))
+	else if (strcmp(word, "slabs") == 0)
 		stat_slabs(&o, sum);
-	else if (args_are(args, args_len, "sizes"))
-		stat_raw(&o, "STAT sizes_status disabled\r\nEND\r\n");
 	else
-		stat_raw(&o, "ERROR\r\n");
+		stat_general(&o, w, sum);
 	return o.len;
 }

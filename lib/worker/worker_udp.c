@@ -142,9 +142,11 @@ static bool dgram_parse(struct worker *w, struct worker_dgram *d, struct worker_
 	size_t skip;
 
 	proto_parser_init(&parser, w->settings->item_bytes_max);
-	while (len > 0 && d->sink.slot_count < WORKER_SLOTS / 4) {
+	while (len > 0) {
 		enum proto_verdict v = proto_parse(&parser, data, len, &r);
 
+		if (d->sink.slot_count == WORKER_SLOTS / 4)
+			return false;
 		base_assert(r.consumed <= len);
 		data += r.consumed;
 		len -= r.consumed;

@@ -35,25 +35,42 @@ def hugepages_ensure():
         raise Trouble(f"{PAGES_NEEDED} free hugepages of 2 MiB are needed")
 
 
-class StealWatch:
-    """The share of time that the hypervisor took from our two cores, in percent."""
+def _core_ticks(core):
+    """(work, stolen, all) of a core since it started."""
+    with open("/proc/stat") as f:
+        for line in f:
+            name, *values = line.split()
+            if name == f"cpu{core}":
+                user, nice, system, idle, iowait, irq, softirq, steal = map(int, values[:8])
+                work = user + nice + system + irq + softirq
+                return work, steal, work + idle + iowait + steal
+    raise Trouble(f"no cpu{core} in /proc/stat")
 
-    def __init__(self):
+
+def _process_ticks(pid):
+    """What all threads of a process have worked, interrupts on their behalf included."""
+    with open(f"/proc/{pid}/stat") as f:
+        values = f.read().rpartition(")")[2].split()
+    return int(values[11]) + int(values[12])
+
+
+class Watch:
+    """What disturbed a run, in percent of the time: `stolen` by the hypervisor from our two cores,
+    and `foreign`, the work of others on the server's core."""
+
+    def __init__(self, server_pid):
+        self.pid = server_pid
         self.before = self._read()
 
-    @staticmethod
-    def _read():
-        wanted = {f"cpu{GENERATOR_CORE}", f"cpu{SERVER_CORE}"}
-        steal = total = 0
-        with open("/proc/stat") as f:
-            for line in f:
-                name, *values = line.split()
-                if name in wanted:
-                    values = [int(v) for v in values[:8]]
-                    steal += values[7]
-                    total += sum(values)
-        return steal, total
+    def _read(self):
+        work, steal, ticks = _core_ticks(SERVER_CORE)
+        _, generator_steal, generator_ticks = _core_ticks(GENERATOR_CORE)
+        foreign = work - _process_ticks(self.pid)
+        return foreign, ticks, steal + generator_steal, ticks + generator_ticks
 
     def percent(self):
-        steal, total = (now - was for now, was in zip(self._read(), self.before))
-        return 100.0 * steal / total if total else 0.0
+        foreign, ticks, steal, all_ticks = (n - b for n, b in zip(self._read(), self.before))
+        return {
+            "foreign_percent": max(0.0, 100.0 * foreign / max(ticks, 1)),
+            "stolen_percent": 100.0 * steal / max(all_ticks, 1),
+        }

@@ -16,25 +16,27 @@ from machine import Trouble
 from scenarios import SCENARIOS
 
 STEAL_MAX_PERCENT = 2.0
+FOREIGN_MAX_PERCENT = 5.0
 CORE_SHARE_MIN = 0.95
 ATTEMPTS_A_ROUND = 3
 
 
-def noise(result, steal):
+def noise(result):
     """Why a run does not count, or None."""
-    if steal > STEAL_MAX_PERCENT:
-        return f"{steal:.1f}% of the cores stolen"
+    if result["stolen_percent"] > STEAL_MAX_PERCENT:
+        return f"{result['stolen_percent']:.1f}% of the cores stolen"
+    if result["foreign_percent"] > FOREIGN_MAX_PERCENT:
+        return f"others had {result['foreign_percent']:.0f}% of the server's core"
     if result["generator_core_share"] < CORE_SHARE_MIN:
         return f"the generator had {100 * result['generator_core_share']:.0f}% of its core"
     return None
 
 
 def run_once(side, case, args, scratch):
-    watch = machine.StealWatch()
     result = side(case.load, args.seconds, args.warmup, scratch)
     if result["misses"] or result["errors"]:
         raise Trouble(f"{result['misses']} misses, {result['errors']} errors")
-    return result, noise(result, watch.percent())
+    return result, noise(result)
 
 
 def rounds_run(case, args, scratch):

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from machine import GENERATOR_CORE, SERVER_CORE, Trouble
+from machine import GENERATOR_CORE, SERVER_CORE, Trouble, Watch
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("LCACHED_BUILD", os.path.join(ROOT, "build"))
@@ -51,7 +51,7 @@ def server(name, command):
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    process.log = log
+    process.name, process.log = name, log
     try:
         yield process
     finally:
@@ -74,8 +74,9 @@ def wait_for(process, ready, what):
         time.sleep(0.02)
 
 
-def generator(load, seconds, warmup, where, tag):
-    """One run of lcbench. Returns what it wrote as JSON."""
+def generator(load, seconds, warmup, where, process):
+    """One run of lcbench. Returns what it wrote as JSON, and what disturbed it."""
+    tag = "lcbench-" + process.name
     result = os.path.join(LOGS, tag + ".json")
     log = os.path.join(LOGS, tag + ".log")
     options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE, "json": result}
@@ -84,6 +85,7 @@ def generator(load, seconds, warmup, where, tag):
         command += [f"--{name}", str(value)]
     with contextlib.suppress(FileNotFoundError):
         os.unlink(result)
+    watch = Watch(process.pid)
     with open(log, "w") as out:
         done = subprocess.run(
             command,
@@ -95,8 +97,9 @@ def generator(load, seconds, warmup, where, tag):
         )
     if done.returncode:
         raise Trouble(f"lcbench failed: {tail(log)}")
+    disturbed = watch.percent()
     with open(result) as f:
-        return json.load(f)
+        return {**json.load(f), **disturbed}
 
 
 def driver_file(scratch, name, link):
@@ -119,7 +122,7 @@ def lcached_run(load, seconds, warmup, scratch):
     command = [LCACHED, "-d", ours, "-t", "1", "-m", str(MEMORY_MB), "-U", "11211"]
     with server("lcached", command) as process:
         wait_for(process, lambda: os.path.exists(link), "lcached")
-        return generator(load, seconds, warmup, ["--driver", theirs], "lcbench-lcached")
+        return generator(load, seconds, warmup, ["--driver", theirs], process)
 
 
 def free_port():
@@ -143,7 +146,7 @@ def memcached_run(load, seconds, warmup, scratch):
     where = ["--sockets", "--server", "127.0.0.1", "--port", str(port)]
     with server("memcached", command) as process:
         wait_for(process, lambda: answers(port), "memcached")
-        return generator(load, seconds, warmup, where, "lcbench-memcached")
+        return generator(load, seconds, warmup, where, process)
 
 
 PEERS = {"memcached": memcached_run}

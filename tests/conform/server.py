@@ -41,8 +41,7 @@ class Server:
         self.options = list(options)
         self.udp = udp
         self.memory_mb = memory_mb
-        self.folder = tempfile.TemporaryDirectory(prefix="lcached-conform-")
-        self.stderr_path = pathlib.Path(self.folder.name) / "stderr"
+        self.folder = self.stderr_path = None  # made by start(), removed by kill()
         self.process = None
         self.ready_line = ""
 
@@ -55,6 +54,8 @@ class Server:
         return [LCACHED, "-d", conf, *shared, *self.options]
 
     def start(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="lcached-conform-")
+        self.stderr_path = pathlib.Path(self.folder.name) / "stderr"
         with self.lab.server.inside():
             self.process = subprocess.Popen(
                 self.argv(),
@@ -103,7 +104,7 @@ class Server:
         return self.process.poll() is None
 
     def stderr(self):
-        return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+        return self.stderr_path.read_text(errors="replace") if self.process else ""
 
     def rss_bytes(self):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

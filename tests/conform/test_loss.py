@@ -5,13 +5,12 @@ import time
 
 import pytest
 
-from server import SLOW
 from wire import Tcp, noise, value_reply
 
 MIB = 1 << 20
 DROP_PERCENT = 1
-DOWNLOADS = 64 if SLOW else 1024
-UPLOAD_MIB = 8 if SLOW else 64
+DOWNLOADS = 1024
+UPLOAD_MIB = 64
 PAUSE_EVERY = 32  # downloads; the window closes while the reader sleeps
 OPTIONS = {"memory_mb": 1024, "options": ["-I", "128m"], "drop_percent": DROP_PERCENT}
 

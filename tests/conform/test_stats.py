@@ -120,6 +120,7 @@ def test_items_and_bytes(server, tcp):
 
 
 def test_connections_and_bytes_on_the_wire(server, tcp):
+    assert eventually(lambda: tcp.stats()["curr_connections"] == "1"), "others have not gone"
     before = tcp.stats()
     conns = [Tcp() for _ in range(20)]
     for conn in conns:

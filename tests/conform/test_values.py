@@ -20,6 +20,16 @@ def test_value_comes_back_byte_for_byte(tcp, size):
     assert tcp.read(len(expected)) == expected
 
 
+@pytest.mark.parametrize("workers", (1, 3))
+def test_values_of_one_mib_and_more(launch, workers):
+    """On every shard, where -I lets them in."""
+    with launch(workers=workers, options=["-I", "8m"]), Tcp(30) as conn:
+        for n in range(6):
+            value = noise(MIB + n * MIB // 2, n)
+            assert conn.set(b"k%d" % n, value) == b"STORED\r\n"
+            assert conn.get(b"k%d" % n) == value
+
+
 def test_every_size_around_a_segment(tcp):
     """Sizes where the reply's last bytes fall on either side of a packet's end."""
     for size in range(1380, 1480):

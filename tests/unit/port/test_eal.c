@@ -130,6 +130,22 @@ static void the_operators_arguments_replace_ours(void **state)
 	port_eal_release(&eal);
 }
 
+static void ordinary_pages_asked_for_are_as_many_as_are_needed(void **state)
+{
+	char *extra[] = {(char *)(uintptr_t) "--no-huge"};
+	struct port_eal_options opt = {
+		.workers = 1, .conns = 10, .extra_argc = 1, .extra_argv = extra};
+	struct port_config cfg;
+	struct port_eal eal;
+
+	config(&cfg, "net_null0");
+	assert_int_equal(port_eal_build(&eal, &cfg, &opt), 0);
+	assert_true(has(&eal, "-m"));
+	assert_true(has(&eal, "--no-shconf"));
+	assert_false(eal.hugepages);
+	port_eal_release(&eal);
+}
+
 static void hugepages_that_must_be_there_are_asked_for(void **state)
 {
 	const struct port_eal_options opt = {.workers = 1, .conns = 10, .memory_bytes = 1ull << 50};
@@ -199,6 +215,7 @@ int main(void)
 		cmocka_unit_test(too_long_is_said),
 		cmocka_unit_test(devices_and_placeholders_are_written_out),
 		cmocka_unit_test(the_operators_arguments_replace_ours),
+		cmocka_unit_test(ordinary_pages_asked_for_are_as_many_as_are_needed),
 		cmocka_unit_test(hugepages_that_must_be_there_are_asked_for),
 		cmocka_unit_test(an_interface_has_one_owner),
 		cmocka_unit_test(stale_sockets_go_and_live_ones_stay),

@@ -262,7 +262,7 @@ static inline void sim_app_send(struct sim_host *h, struct sim_app *a)
 {
 	if (a->c == NULL || a->closed || !a->established)
 		return;
-	while (a->sent < a->to_send && tcp_send_room(a->c) > 0 &&
+	while (a->sent < a->to_send && tcp_send_room(h->tcp, a->c) > 0 &&
 		rte_mempool_avail_count(h->pool) > SIM_MBUFS / 4) {
 		uint32_t max = a->piece ? a->piece : tcp_mss(a->c);
 		uint32_t n = a->piece ? max : 1 + (uint32_t)base_rng_below(&h->sim->rng, max);

@@ -74,7 +74,7 @@ static void owner_acts(struct one *o, struct base_rng *rng)
 		return;
 	if (base_rng_below(rng, 3) == 0)
 		tcp_rx_consume(o->tcp, o->c, (uint32_t)base_rng_below(rng, tcp_rx_bytes(o->c) + 1));
-	if (base_rng_below(rng, 4) == 0 && tcp_send_room(o->c) > 0 &&
+	if (base_rng_below(rng, 4) == 0 && tcp_send_room(o->tcp, o->c) > 0 &&
 		rte_mempool_avail_count(o->pool) > MBUFS / 2)
 		one_send(o, 1 + (uint32_t)base_rng_below(rng, 1460));
 	if (base_rng_below(rng, 400) == 0)

@@ -330,16 +330,16 @@ static void test_room_comes_back_as_an_event(void **state)
 	struct one *o = one_open_with((struct tcp_options){.snd_buf_bytes = 3000});
 
 	one_establish(o);
-	assert_int_equal(tcp_send_room(o->c), 3000);
+	assert_int_equal(tcp_send_room(o->tcp, o->c), 3000);
 	one_send(o, 1460);
 	one_send(o, 1460);
 	one_send(o, 1460);
-	assert_int_equal(tcp_send_room(o->c), 0);
+	assert_int_equal(tcp_send_room(o->tcp, o->c), 0);
 	one_turn(o);
 	assert_false(o->events & TCP_EV_WRITABLE);
 	ack_to(o, ISS + 1 + 2 * 1460);
 	one_expect_event(o, TCP_EV_WRITABLE);
-	assert_int_equal(tcp_send_room(o->c), 3000 - 1460);
+	assert_int_equal(tcp_send_room(o->tcp, o->c), 3000 - 1460);
 	one_close(o);
 }
 
@@ -384,6 +384,98 @@ static void test_the_first_rtt_sample_comes_from_the_handshake(void **state)
 	one_close(o);
 }
 
+// Later data arrives, the retransmission does not: no timeout is needed to see it.
+static void test_a_lost_retransmission_is_sent_again(void **state)
+{
+	struct one *o = one_open();
+	uint32_t ssthresh;
+
+	send_ten(o);
+	one_wait_us(o, 10000);
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 4 * 1460);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	ssthresh = o->c->ssthresh;
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 10 * 1460); // sent before it
+	one_expect_silence(o);
+	one_wait_us(o, 10000);
+	one_send(o, 1460);
+	one_expect(o, ACK, ISS + 1 + 10 * 1460, IRS + 1, 1460);
+	one_wait_us(o, 10000);
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 11 * 1460); // sent after it
+	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+	assert_int_equal(o->c->ssthresh, ssthresh / 2); // RFC 5681 section 4.3
+	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 11 * 1460);
+	one_expect_silence(o);
+	assert_int_equal(o->tcp->n.rto_fires, 0);
+	one_close(o);
+}
+
+// An acknowledgement to `ack` that echoes `tsecr`.
+static void ack_echo(struct one *o, uint32_t ack, uint32_t tsecr)
+{
+	uint8_t opts[12];
+
+	o->ack = ack;
+	one_in_raw(o, ACK, opts, tcp_options_ts(opts, o->tsval, tsecr), NULL, 0);
+	one_turn(o);
+}
+
+// Sends 100 bytes. Returns their timestamp.
+static uint32_t send_stamped(struct one *o)
+{
+	one_send(o, 100);
+	return one_out(o)->tsval;
+}
+
+static struct one *one_with_rtt_10_ms(void)
+{
+	struct one *o = one_open();
+
+	o->tsval = 7;
+	one_establish(o);
+	for (unsigned i = 0; i < 20; i++) {
+		uint32_t ts = send_stamped(o);
+
+		one_wait_us(o, 10000);
+		ack_echo(o, o->ack + 100, ts);
+	}
+	assert_in_range(o->c->srtt_us, 9000, 11000);
+	return o;
+}
+
+// The first copy arrived, its acknowledgement was lost, the second copy was answered.
+static void test_a_lost_acknowledgement_does_not_stretch_the_timeout(void **state)
+{
+	struct one *o = one_with_rtt_10_ms();
+
+	for (unsigned i = 0; i < 10; i++) {
+		uint32_t ts = send_stamped(o);
+
+		one_wait_us(o, 201000);
+		one_out(o);
+		one_wait_us(o, 10000);
+		ack_echo(o, o->ack + 100, ts);
+		one_expect_silence(o);
+	}
+	assert_int_equal(o->tcp->n.rto_fires, 10);
+	assert_in_range(o->c->srtt_us, 8000, 12000);
+	one_close(o);
+}
+
+// The path became slow: the echo tells that the second copy was not needed.
+static void test_a_needless_timeout_stretches_the_next(void **state)
+{
+	struct one *o = one_with_rtt_10_ms();
+	uint32_t ts = send_stamped(o);
+
+	one_wait_us(o, 300000);
+	one_out(o);
+	ack_echo(o, o->ack + 100, ts);
+	assert_in_range(o->c->srtt_us, 10000 * 7 / 8 + 300000 / 8 - 2000, 50000);
+	assert_true(o->c->rto_us > 300000);
+	one_close(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +497,9 @@ int main(void)
 		cmocka_unit_test(test_room_comes_back_as_an_event),
 		cmocka_unit_test(test_without_mbufs_sending_waits_for_them),
 		cmocka_unit_test(test_the_first_rtt_sample_comes_from_the_handshake),
+		cmocka_unit_test(test_a_lost_retransmission_is_sent_again),
+		cmocka_unit_test(test_a_lost_acknowledgement_does_not_stretch_the_timeout),
+		cmocka_unit_test(test_a_needless_timeout_stretches_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, sim_eal, NULL);

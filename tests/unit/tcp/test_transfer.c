@@ -45,6 +45,14 @@ static void transfer(struct sim_options o, struct sim_app client, struct sim_app
 	sim_close(sim);
 }
 
+// SIM_SEEDS multiplies the runs.
+static unsigned seeds(unsigned n)
+{
+	const char *more = getenv("SIM_SEEDS");
+
+	return more ? n * (unsigned)strtoul(more, NULL, 10) : n;
+}
+
 static struct sim_app sends(uint64_t bytes)
 {
 	return (struct sim_app){.to_send = bytes};
@@ -57,7 +65,7 @@ static void test_a_clean_link_carries_4_mib_both_ways(void **state)
 
 static void test_one_percent_loss(void **state)
 {
-	for (unsigned seed = 1; seed <= 6; seed++)
+	for (unsigned seed = 1; seed <= seeds(6); seed++)
 		transfer(
 			(struct sim_options){
 				.seed = seed, .delay_us = 500, .loss = 0.01, .hold = seed & 1},
@@ -66,7 +74,7 @@ static void test_one_percent_loss(void **state)
 
 static void test_five_percent_loss_with_reordering_and_repeats(void **state)
 {
-	for (unsigned seed = 1; seed <= 12; seed++)
+	for (unsigned seed = 1; seed <= seeds(12); seed++)
 		transfer((struct sim_options){.seed = seed,
 				 .delay_us = 500,
 				 .loss = 0.05,
@@ -78,7 +86,7 @@ static void test_five_percent_loss_with_reordering_and_repeats(void **state)
 
 static void test_twenty_percent_loss(void **state)
 {
-	for (unsigned seed = 1; seed <= 12; seed++)
+	for (unsigned seed = 1; seed <= seeds(12); seed++)
 		transfer(
 			(struct sim_options){
 				.seed = seed, .delay_us = 500, .loss = 0.2, .hold = seed & 1},
@@ -92,7 +100,7 @@ static void test_peers_without_sack_timestamps_or_scaling(void **state)
 		1u << 31 | TCP_F_WSCALE | TCP_F_TS};
 
 	for (unsigned i = 0; i < BASE_ARRAY_LEN(offer); i++) {
-		for (unsigned seed = 1; seed <= 4; seed++)
+		for (unsigned seed = 1; seed <= seeds(4); seed++)
 			transfer((struct sim_options){.seed = seed,
 					 .delay_us = 500,
 					 .loss = 0.03,
@@ -103,7 +111,7 @@ static void test_peers_without_sack_timestamps_or_scaling(void **state)
 
 static void test_sequence_numbers_wrap(void **state)
 {
-	for (unsigned seed = 1; seed <= 4; seed++)
+	for (unsigned seed = 1; seed <= seeds(4); seed++)
 		transfer((struct sim_options){.seed = seed,
 				 .delay_us = 500,
 				 .loss = 0.02,
@@ -113,12 +121,12 @@ static void test_sequence_numbers_wrap(void **state)
 
 static void test_slow_reader_closes_and_opens_the_window(void **state)
 {
-	for (unsigned seed = 1; seed <= 3; seed++) {
+	for (unsigned seed = 1; seed <= seeds(3); seed++) {
 		struct sim_app slow = {.read_max = 3000};
 
 		transfer((struct sim_options){.seed = seed,
 				 .delay_us = 200,
-				 .loss = 0.01 * (seed - 1),
+				 .loss = 0.01 * (seed % 3),
 				 .rcv_buf = 20000},
 			sends(MIB / 2), slow);
 	}
