@@ -119,6 +119,8 @@ def table(row, pairs):
 
 
 def scenario_run(name, args, scratch):
+    if SCENARIOS[name].run:
+        return SCENARIOS[name].run(args, scratch)
     rows = []
     for case in SCENARIOS[name].cases:
         print(f"{name} ({case.case}): lcached, {case.peer}, ratio", file=sys.stderr)
@@ -135,6 +137,7 @@ def parse(argv):
     parser.add_argument("--list", action="store_true", help="the names")
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s instead of 5 of 3 s")
+    parser.add_argument("--plots", metavar="DIR", help="plot there what has plots")
     parser.add_argument("--keep-noisy", action="store_true", help="count disturbed rounds too")
     args = parser.parse_args(argv)
     args.rounds, args.seconds, args.warmup = (2, 1, 0.5) if args.quick else (5, 3, 1)
@@ -151,8 +154,9 @@ def measure(args):
     machine.check()
     if not shutil.which("memcached"):
         subprocess.run(["scripts/setup", "test"], cwd=servers.ROOT, check=True)
-    servers.build()
-    machine.hugepages_ensure()
+    if any(not SCENARIOS[name].run for name in args.names):
+        servers.build()
+        machine.hugepages_ensure()
     with tempfile.TemporaryDirectory(prefix="lcached-bench-") as scratch:
         for name in args.names:
             rows += scenario_run(name, args, scratch)

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is measured: one entry a name, each with its cases. A case is a load (lcbench's options), the
-unit, and the least ratio to the peer that is asked for."""
+unit, and the least ratio to the peer that is asked for. Scenarios of another kind run by themselves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import density
+import hit_ratio
+import lazyfree
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,7 @@ class Case:
 class Scenario:
     help: str
     cases: list = field(default_factory=list)
+    run: Callable | None = None  # run(args, scratch) prints its table and returns the rows
 
 
 GET = {"mode": "get", "keys": 100000, "key-size": 32, "value-size": 32}
@@ -30,5 +36,17 @@ SCENARIOS = {
     "get-tcp": Scenario(
         "gets of 32 B over 50 TCP connections, one in flight on each",
         [Case("32 B, 50 connections", {**GET, "proto": "tcp", "connections": 50, "pipeline": 1})],
+    ),
+    "hit-ratio": Scenario(
+        "hit ratios of lib/store on traces, beside exact LRU, S3-FIFO, memcached and redis",
+        run=hit_ratio.run,
+    ),
+    "density": Scenario(
+        "items held in 1 GiB of resident memory, beside memcached and redis",
+        run=density.run,
+    ),
+    "lazyfree": Scenario(
+        "the longest turn while 512 MiB or 20 million items are freed, beside memcached and redis",
+        run=lazyfree.run,
     ),
 }

@@ -23,15 +23,15 @@ START_S = 60
 STOP_S = 10
 
 
-def build():
+def programs_build(*targets):
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         subprocess.run(["meson", "setup", BUILD, ROOT], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(
-        ["ninja", "-C", BUILD, "app/lcached/lcached", "app/lcbench/lcbench"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    subprocess.run(["ninja", "-C", BUILD, *targets], check=True, stdout=subprocess.DEVNULL)
     os.makedirs(LOGS, exist_ok=True)
+
+
+def build():
+    programs_build("app/lcached/lcached", "app/lcbench/lcbench")
 
 
 def tail(path):

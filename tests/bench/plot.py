@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""SVG plots by gnuplot."""
+
+import os
+import shutil
+import subprocess
+
+COLOURS = ("#4c566a", "#a0a0a0", "#1b6ca8", "#c4622d", "#2e7d32", "#7b3fa0", "#b8860b", "#00838f")
+
+
+def gnuplot(where, name, script):
+    if not shutil.which("gnuplot"):
+        command = ["apt-get", "install", "-y", "--no-install-recommends", "gnuplot-nox"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    os.makedirs(where, exist_ok=True)
+    path = os.path.join(where, name + ".svg")
+    head = f'set terminal svg size 820,480 font "sans,12" background "white"\nset output "{path}"\n'
+    subprocess.run(["gnuplot"], input=head + script, text=True, check=True)
+    print(f"plotted {path}")
+
+
+def block(name, rows):
+    lines = "\n".join(" ".join(f'"{v}"' if isinstance(v, str) else str(v) for v in row) for row in rows)
+    return f"${name} << EOD\n{lines}\nEOD\n"
+
+
+def curves(where, name, title, x_label, lines):
+    """lines: name -> [(x, ratio)], x on a logarithmic scale."""
+    names = sorted(lines, key=lambda n: n.startswith("lcached"))
+    script = "".join(block(f"d{i}", sorted(lines[n])) for i, n in enumerate(names))
+    script += f'set title "{title}"\nset xlabel "{x_label}"\nset ylabel "hit ratio"\n'
+    ticks = sorted({x for line in lines.values() for x, _ in line})
+    script += "set logscale x\nset xtics (" + ", ".join(f'"{x:g}" {x}' for x in ticks) + ")\n"
+    script += "set grid\nset key outside right\nplot " + ", ".join(
+        f'$d{i} with linespoints lw 2 pt 7 ps 0.5 lc "{COLOURS[i % len(COLOURS)]}" '
+        f'{"" if n.startswith("lcached") else "dt 2 "}title "{n}"'
+        for i, n in enumerate(names)
+    )
+    gnuplot(where, name, script + "\n")
+
+
+def bars(where, name, title, groups, y_label="hit ratio"):
+    """groups: [(group's name, [(bar's name, value)])], the same bars in each."""
+    names = [n for n, _ in groups[0][1]]
+    rows = [[group, *(value for _, value in values)] for group, values in groups]
+    script = block("d", rows)
+    script += f'set title "{title}"\nset ylabel "{y_label}"\nset yrange [0:]\nset grid y\n'
+    script += "set style data histograms\nset style histogram clustered gap 1.5\n"
+    script += "set style fill solid 0.9\nset boxwidth 0.9\nset key outside right\nplot " + ", ".join(
+        f'$d using {i + 2}{":xtic(1)" if i == 0 else ""} lc "{COLOURS[i % len(COLOURS)]}" title "{n}"'
+        for i, n in enumerate(names)
+    )
+    gnuplot(where, name, script + "\n")
