@@ -45,6 +45,8 @@ static void settings_fill(struct lcached *s)
 	t->maxmemory_bytes = s->cfg.maxmemory_bytes;
 	t->item_bytes_max = s->cfg.item_bytes_max;
 	t->conns_max = (uint32_t)s->cfg.conns_max;
+	t->client_query_bytes = (uint32_t)s->cfg.client_query_bytes;
+	t->client_output_bytes = (uint32_t)s->cfg.client_output_bytes;
 	t->tcp_port = (uint16_t)s->cfg.tcp_port;
 	t->udp_port = (uint16_t)s->cfg.udp_port;
 	t->verbosity = (unsigned)s->cfg.verbosity;

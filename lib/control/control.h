@@ -17,6 +17,7 @@
 
 // ---- configuration -----------------------------------------------------------------------------
 #define CONTROL_TEXT_MAX 256
+#define CONTROL_PERCENT  (UINT64_C(1) << 63)
 
 struct control_config { // fields are set by the option table alone
 	uint64_t maxmemory_bytes;
@@ -24,6 +25,8 @@ struct control_config { // fields are set by the option table alone
 	uint64_t tcp_port, udp_port;
 	uint64_t workers;
 	uint64_t conns_max;
+	uint64_t clients_max; // bytes, or CONTROL_PERCENT and a percentage of maxmemory
+	uint64_t client_output_bytes, client_query_bytes;
 	uint64_t policy; // enum store_policy
 	uint64_t samples, tenacity, lfu_log_factor, lfu_decay_min, expire_effort;
 	uint64_t idle_sleep_us;

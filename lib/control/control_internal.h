@@ -10,6 +10,7 @@ enum control_option_type {
 	CONTROL_OPTION_BYTES,      // with Redis' units
 	CONTROL_OPTION_ITEM_BYTES, // with memcached's
 	CONTROL_OPTION_MEGABYTES,  // -m: a plain number of MiB, written to a bytes field
+	CONTROL_OPTION_SHARE,      // bytes with Redis' units, or CONTROL_PERCENT and a percentage
 	CONTROL_OPTION_NUMBER,
 	CONTROL_OPTION_TEXT,
 	CONTROL_OPTION_POLICY,
@@ -66,6 +67,8 @@ struct control {
 	struct control_calls *calls;
 };
 
+// maxmemory-clients in bytes; 0: no limit.
+uint64_t control_clients_bytes(const struct control_config *cfg);
 // Answers one command; on the control core. 0 or -1.
 int control_command_run(
 	struct control *c, const char *command, const char *params, struct rte_tel_data *reply);

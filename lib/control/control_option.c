@@ -32,6 +32,16 @@ static const struct control_option options[] = {
 		"MINUTES", "after which the LFU counter loses one; 0: never"},
 	{"active-expire-effort", 0, CONTROL_OPTION_NUMBER, true, AT(expire_effort), 1, 10, "1", "N",
 		"how much of a turn goes into items that are due"},
+	{"maxmemory-clients", 0, CONTROL_OPTION_SHARE, true, AT(clients_max), 0, GIB << 10, "0",
+		"BYTES|N%",
+		"of all clients' buffers, or a part of maxmemory; the largest client is "
+		"dropped beyond it; 0: no limit"},
+	{"client-output-buffer-limit", 0, CONTROL_OPTION_BYTES, false, AT(client_output_bytes),
+		64 << 10, GIB, "4mb", "BYTES",
+		"of replies waiting, from which on a client's requests are not read"},
+	{"client-query-buffer-limit", 0, CONTROL_OPTION_BYTES, false, AT(client_query_bytes),
+		16 << 10, 16 << 20, "256kb", "BYTES",
+		"of requests received and not yet executed: a client's receive window"},
 	{"port", 'p', CONTROL_OPTION_NUMBER, false, AT(tcp_port), 0, 65535, "11211", "PORT",
 		"TCP port; 0: off"},
 	{"udp-port", 'U', CONTROL_OPTION_NUMBER, false, AT(udp_port), 0, 65535, "0", "PORT",
@@ -112,9 +122,11 @@ static int item_bytes_parse(const char *value, uint64_t *bytes)
 static int number_set(struct control_config *cfg, const struct control_option *o, const char *value,
 	char *err, size_t err_len)
 {
-	bool size = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_ITEM_BYTES;
+	bool size = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE ||
+		o->type == CONTROL_OPTION_ITEM_BYTES;
 	uint64_t v;
-	int rc = o->type == CONTROL_OPTION_BYTES       ? base_bytes_parse(value, &v)
+	int rc = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE
+		? base_bytes_parse(value, &v)
 		: o->type == CONTROL_OPTION_ITEM_BYTES ? item_bytes_parse(value, &v)
 						       : base_u64_parse(value, strlen(value), &v);
 
@@ -129,6 +141,23 @@ static int number_set(struct control_config *cfg, const struct control_option *o
 		return -EINVAL;
 	}
 	*option_u64(cfg, o) = o->type == CONTROL_OPTION_MEGABYTES ? v << 20 : v;
+	return 0;
+}
+
+// Bytes, or N%.
+static int share_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	size_t n = strlen(value);
+	uint64_t percent;
+
+	if (n == 0 || value[n - 1] != '%')
+		return number_set(cfg, o, value, err, err_len);
+	if (base_u64_parse(value, n - 1, &percent) < 0 || percent < 1 || percent > 100) {
+		snprintf(err, err_len, "'%s' is not a percentage from 1%% to 100%%", value);
+		return -EINVAL;
+	}
+	*option_u64(cfg, o) = CONTROL_PERCENT | percent;
 	return 0;
 }
 
@@ -197,6 +226,8 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 	case CONTROL_OPTION_MEGABYTES:
 	case CONTROL_OPTION_NUMBER:
 		return number_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_SHARE:
+		return share_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_TEXT:
 		return text_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_POLICY:
@@ -265,6 +296,11 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 	case CONTROL_OPTION_ADDRESS:
 		snprintf(buf, len, "%s", option_text(c, o));
 		break;
+	case CONTROL_OPTION_SHARE:
+		snprintf(buf, len, "%llu%s",
+			(unsigned long long)(*option_u64(c, o) & ~CONTROL_PERCENT),
+			*option_u64(c, o) & CONTROL_PERCENT ? "%" : "");
+		break;
 	default:
 		snprintf(buf, len, "%llu", (unsigned long long)*option_u64(c, o));
 	}
@@ -281,6 +317,13 @@ struct store_settings control_store_settings(const struct control_config *cfg)
 		.lfu_decay_min = (uint16_t)cfg->lfu_decay_min,
 		.lfu_log_factor = (uint32_t)cfg->lfu_log_factor,
 	};
+}
+
+uint64_t control_clients_bytes(const struct control_config *cfg)
+{
+	if (cfg->clients_max & CONTROL_PERCENT)
+		return cfg->maxmemory_bytes / 100 * (cfg->clients_max & ~CONTROL_PERCENT);
+	return cfg->clients_max;
 }
 
 int control_config_live(const char *name)

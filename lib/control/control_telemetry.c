@@ -60,13 +60,14 @@ static void memory_reply(struct control *c, struct rte_tel_data *d)
 			{"used_memory_input_buffers", t->sum.mem_used[MEM_INPUT]},
 			{"used_memory_output_buffers", t->sum.mem_used[MEM_OUTPUT]},
 			{"maxmemory", c->cfg->maxmemory_bytes},
+			{"mem_clients_normal", t->sum.clients_bytes + t->sum.mem_used[MEM_CONNS]},
 			{"mem_pinned", t->sum.store.pinned_bytes},
 			{"allocator_allocated", p.allocated_bytes},
 			{"allocator_active", p.active_bytes},
 			{"allocator_resident", p.resident_bytes},
 			{"allocator_retained", p.retained_bytes},
 		},
-		19);
+		20);
 	ratio_add(d, "mem_fragmentation_ratio", p.rss_bytes, t->used_bytes);
 	ratio_add(d, "allocator_rss_ratio", p.resident_bytes, p.active_bytes);
 	rte_tel_data_add_dict_string(
@@ -99,6 +100,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 		(struct metric[]){
 			{"connected_clients", n->conns},
 			{"total_connections_received", n->conns_total},
+			{"evicted_clients", n->evicted_clients},
 			{"rejected_connections", n->tcp.conns_refused},
 			{"total_commands_processed", n->requests},
 			{"total_commands_remote", n->requests_remote},
@@ -117,7 +119,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"protocol_errors", n->protocol_errors},
 			{"parse_stalls", n->stalls},
 		},
-		19);
+		20);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)

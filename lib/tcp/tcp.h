@@ -89,6 +89,9 @@ uint32_t tcp_rx_bytes(const struct tcp_conn *c);
 // Drops n bytes from the front and opens the window (silly-window rules apply).
 void tcp_rx_consume(struct tcp *tcp, struct tcp_conn *c, uint32_t n);
 
+// Whether fewer mbufs are free than a quarter of the reserve that queues are to leave.
+bool tcp_scarce(const struct tcp *tcp);
+
 // Appends a chain of payload mbufs (each with NET_HEADROOM + TCP_HEADER_MAX headroom or external)
 // to the send queue; takes it. mbufs of at most tcp_mss() bytes with refcnt 1 leave without a copy,
 // one a segment. Sent by tcp_flush.

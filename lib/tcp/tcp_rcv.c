@@ -118,7 +118,13 @@ void tcp_pool_look(struct tcp *tcp)
 	uint32_t free = rte_mempool_get_ops(pool->ops_index)->get_count(pool); // caches aside
 	uint32_t reserve = pool->size / POOL_SHARE;
 
+	tcp->mbufs_free = free;
 	tcp->queue_bytes_max = free > reserve ? (free - reserve) / POOL_SHARE * 1024 : 0;
+}
+
+bool tcp_scarce(const struct tcp *tcp)
+{
+	return tcp->mbufs_free < tcp->opt.pool->size / POOL_SHARE / 4;
 }
 
 uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c)

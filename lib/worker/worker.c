@@ -7,6 +7,8 @@
 
 #include "worker/worker_internal.h"
 
+#define SND_BUF_BYTES (256 << 10)
+
 static int worker_shard_open(struct worker *w, const struct worker_options *opt)
 {
 	struct store_options so = {
@@ -70,8 +72,9 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.pool = w->queue->pool,
 		.seed = opt->seed ^ 0x544350ull,
 		.conns_max = opt->conns_max,
-		.rcv_buf_bytes = 256 << 10,
-		.snd_buf_bytes = 256 << 10,
+		.rcv_buf_bytes = opt->settings->client_query_bytes,
+		.snd_buf_bytes =
+			(uint32_t)base_min_u64(opt->settings->client_output_bytes, SND_BUF_BYTES),
 		.rto_min_us = 200 * 1000,
 		.delack_us = 40 * 1000,
 		.time_wait_us = 60 * 1000 * 1000,
@@ -307,6 +310,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	if (base_unlikely(!base_list_empty(&w->stalled)))
 		n += worker_conn_stalled_turn(w);
 	worker_timers(w);
+	worker_clients_turn(w);
 	if (store_step(w->store, WORKER_UPKEEP_ITEMS))
 		n++;
 	worker_output(w);

@@ -32,7 +32,9 @@ struct worker_settings {
 	uint64_t maxmemory_bytes;
 	uint64_t item_bytes_max;
 	uint32_t conns_max;
-	uint16_t tcp_port, udp_port; // 0: off
+	uint32_t client_query_bytes;  // most that a connection receives ahead of execution
+	uint32_t client_output_bytes; // replies waiting, from which on it is not read any more
+	uint16_t tcp_port, udp_port;  // 0: off
 	char address[64];
 	unsigned verbosity;
 	uint64_t start_wall_s;
@@ -58,6 +60,7 @@ struct worker_counters {
 	struct net_counters net;
 	struct tcp_counters tcp;
 	uint64_t conns, conns_total;
+	uint64_t clients_bytes, evicted_clients; // held by connections; dropped for it
 	uint64_t rx_packets, tx_packets, tx_dropped, turns, turns_idle;
 	uint64_t bytes_read, bytes_written;
 	uint64_t requests, requests_remote, udp_requests;
@@ -77,7 +80,8 @@ enum worker_phase {
 
 struct worker_orders { // writer: control core; reader: the worker, a copy a turn
 	uint64_t limit_bytes;
-	uint64_t maxmemory_bytes; // of the server, to be shown
+	uint64_t clients_bytes_max; // of all connections; the largest goes beyond it; 0: no limit
+	uint64_t maxmemory_bytes;   // of the server, to be shown
 	uint32_t phase;
 	uint32_t verbosity;
 	uint64_t flush_seq; // raised by one: flush this shard

@@ -26,6 +26,7 @@ void worker_conn_close(struct worker *w, struct worker_conn *c)
 {
 	worker_fill_abandon(w, c);
 	worker_sink_orphan(w, &c->sink);
+	worker_clients_forget(w, c);
 	base_list_remove(&c->stalled_node);
 	base_list_remove(&c->node);
 	tcp_user_set(c->tcp, NULL);
@@ -50,7 +51,7 @@ static bool conn_may_parse(const struct worker *w, const struct worker_conn *c)
 		return true;
 	s = base_container_of(c->sink.slots.next, struct worker_slot, node);
 	return s->state != WORKER_SLOT_READY && c->sink.slot_count < worker_sink_slots_max(w) &&
-		c->sink.pinned_bytes < WORKER_SINK_BYTES;
+		c->sink.pinned_bytes < w->settings->client_output_bytes;
 }
 
 static void conn_consume(struct worker *w, struct worker_conn *c, uint64_t n)

@@ -7,11 +7,10 @@
 #include "worker/worker_ring.h"
 
 #define WORKER_BURST           32
-#define WORKER_SLOTS           4096       // of a worker
-#define WORKER_SINK_SLOTS      256        // replies that one connection may have waiting
-#define WORKER_SINK_BYTES      (4u << 20) // value bytes that these may pin before parsing stops
-#define WORKER_GATHER_BYTES    16384      // sets up to this travel whole to another shard
-#define WORKER_CONN_REQUESTS   1024       // one connection, one turn
+#define WORKER_SLOTS           4096  // of a worker
+#define WORKER_SINK_SLOTS      256   // replies that one connection may have waiting
+#define WORKER_GATHER_BYTES    16384 // sets up to this travel whole to another shard
+#define WORKER_CONN_REQUESTS   1024  // one connection, one turn
 #define WORKER_STALLED_BATCH   64
 #define WORKER_INBOX_BATCH     256
 #define WORKER_UPKEEP_ITEMS    32
@@ -153,6 +152,15 @@ struct worker_peer {                     // one a worker and other worker
 	uint32_t in_flight;
 };
 
+struct worker_clients { // a pass over all connections, some a millisecond
+	uint64_t look_us;
+	uint32_t left;  // to be looked at in this pass
+	uint64_t bytes; // of those seen
+	uint64_t largest_bytes;
+	struct worker_conn *largest;
+	uint64_t scarce_us; // since when packet buffers or slots have been short; 0: they are not
+};
+
 struct worker_neigh { // told to all workers
 	rte_be32_t ip;
 	struct rte_ether_addr mac;
@@ -178,6 +186,7 @@ struct worker {
 	struct net_tx tx;
 
 	struct base_list conns;
+	struct worker_clients clients;
 	struct base_list stalled;
 	struct base_list slots_free, dgrams_free;
 	unsigned slots_out; // not in slots_free
@@ -279,6 +288,11 @@ bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker
 void worker_fill_reserved(struct worker *w, struct worker_slot *s);
 void worker_fill_refused(struct worker_slot *s);
 void worker_fill_abandon(struct worker *w, struct worker_conn *c);
+
+// ---- worker_clients.c --------------------------------------------------------------------------
+void worker_clients_turn(struct worker *w);
+// The connection goes away.
+void worker_clients_forget(struct worker *w, const struct worker_conn *c);
 
 // ---- worker_udp.c ------------------------------------------------------------------------------
 int worker_dgrams_open(struct worker *w);

@@ -286,6 +286,8 @@ static void lab_open(const struct lab_options *opt)
 		.maxmemory_bytes = lab->opt.limit_bytes,
 		.item_bytes_max = lab->opt.item_bytes_max,
 		.conns_max = lab->opt.conns_max,
+		.client_query_bytes = 256 << 10,
+		.client_output_bytes = 4 << 20,
 		.tcp_port = 11211,
 		.udp_port = 11211,
 		.address = "198.18.211.2",

@@ -30,7 +30,7 @@ static void deaf_run(unsigned workers, size_t value_bytes)
 	struct client *c, *deaf[DEAF];
 	char *value = malloc(value_bytes + 3);
 
-	lab_open(&(struct lab_options){.workers = workers, .pool_mbufs = 4095});
+	lab_open(&(struct lab_options){.workers = workers, .pool_mbufs = 8191});
 	memset(value, 'v', value_bytes);
 	memcpy(value + value_bytes, "\r\n", 3);
 	c = client_connect();
