@@ -160,10 +160,11 @@ def suite_of(test):
 
 
 def unit_tests(variant):
-    """Those of the wanted suite, or all; meson's suite conform is part of tests/conform's own run."""
-    return [test for test in introspect(variant)
-            if (variant.suite in suite_of(test) if variant.suite
-                else "conform" not in suite_of(test))]
+    """Those of the wanted suite, or all; the conform suite runs with tests/conform if that does."""
+    tests = introspect(variant)
+    if variant.suite:
+        return [test for test in tests if variant.suite in suite_of(test)]
+    return [test for test in tests if not variant.server or "conform" not in suite_of(test)]
 
 
 def build(run, variant):
