@@ -148,6 +148,7 @@ struct port_queue { // one worker's view of the port; filled by port_open, read-
 	uint16_t (*rx)(
 		void *arg, struct rte_mbuf **m, uint16_t n); // the simulator's seam; NULL: ethdev
 	uint16_t (*tx)(void *arg, struct rte_mbuf **m, uint16_t n);
+	void (*tx_reclaim)(void *arg);
 	void *arg;
 	struct rte_mempool *pool; // of this worker
 };
