@@ -38,6 +38,19 @@ static int driver_load(struct lcached *s, char *err, size_t err_len)
 	return port_config_check(&s->port_cfg, err, err_len);
 }
 
+// The kernel promises memory that it has not, and ends the server when it is asked for.
+static int memory_check(const struct lcached *s, char *err, size_t err_len)
+{
+	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (s->cfg.maxmemory_bytes <= ram)
+		return 0;
+	snprintf(err, err_len, "maxmemory: %llu MB is more than this machine's memory, %llu MB",
+		(unsigned long long)(s->cfg.maxmemory_bytes >> 20),
+		(unsigned long long)(ram >> 20));
+	return -EINVAL;
+}
+
 static void settings_fill(struct lcached *s)
 {
 	struct worker_settings *t = &s->settings;
@@ -181,7 +194,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	base_log_level_set(s->cfg.verbosity == 0 ? BASE_LOG_INFO : BASE_LOG_DEBUG);
-	if (driver_load(s, err, sizeof(err)) < 0)
+	if (memory_check(s, err, sizeof(err)) < 0 || driver_load(s, err, sizeof(err)) < 0)
 		return bad_args(err);
 	lcached_signals_install();
 	if (mem_backend_probe() < 0 || base_secret_fill(&s->seed, sizeof(s->seed)) < 0)

@@ -142,6 +142,10 @@ int base_i64_parse(const char *s, size_t len, int64_t *out); // one leading '-' 
 int base_bytes_parse(const char *s, uint64_t *bytes);
 // Writes v in decimal without a terminator; returns the length (1..20). buf holds 20.
 size_t base_u64_format(char *buf, uint64_t v);
+// The name that a mistyped word most likely meant: the one with the fewest letters changed, added,
+// left out or swapped, at most a third of the word's; NULL: none is so near. name(i) lists the names,
+// NULL at their end. For error messages.
+const char *base_name_nearest(const char *word, const char *(*name)(unsigned i));
 
 // ---- log --------------------------------------------------------------------------------------
 // To stderr, one line a call (cut at 1,023 bytes), prefixed with the level. Never called on the

@@ -44,13 +44,25 @@ static int config_file_load(struct control_config *cfg, const char *file, char *
 	}
 	while (rc == 0 && fgets(line, sizeof(line), f) != NULL)
 		rc = config_line(cfg, file, ++number, line, err, err_len);
+	if (rc == 0 && ferror(f)) { // a folder opens, but cannot be read
+		snprintf(err, err_len, "%s: %s", file, strerror(errno));
+		rc = -EINVAL;
+	}
 	fclose(f);
 	return rc;
 }
 
 // ---- the command line --------------------------------------------------------------------------
-// Reads the
-// option at argv[*i]; advances past its value.
+static int option_unknown(const char *word, const char *name, char *err, size_t err_len)
+{
+	const char *near = base_name_nearest(name, control_config_name);
+
+	snprintf(err, err_len, "unknown option '%.200s' (%s%s)", word,
+		near ? "nearest: --" : "lcached -h lists them", near ? near : "");
+	return -EINVAL;
+}
+
+// Reads the option at argv[*i]; advances past its value.
 static int args_option(struct control_config *cfg, int argc, char **argv, int *i, bool file_only,
 	char *err, size_t err_len)
 {
@@ -69,10 +81,9 @@ static int args_option(struct control_config *cfg, int argc, char **argv, int *i
 		o = control_option_letter(word[1]);
 		value = word[2] != '\0' ? word + 2 : NULL;
 	}
-	if (o == NULL) {
-		snprintf(err, err_len, "unknown option '%s' (lcached -h lists them)", word);
-		return -EINVAL;
-	}
+	if (o == NULL)
+		return option_unknown(
+			word, word[0] == '-' && word[1] == '-' ? name : "", err, err_len);
 	if (control_option_takes_value(o) && value == NULL) {
 		if (*i + 1 >= argc) {
 			snprintf(err, err_len, "%s wants a value", word);

@@ -270,7 +270,10 @@ int control_config_set(
 	char why[256];
 
 	if (o == NULL || !control_option_takes_value(o)) {
-		snprintf(err, err_len, "unknown option '%s'", name);
+		const char *near = base_name_nearest(name, control_config_name);
+
+		snprintf(err, err_len, "unknown option '%s'%s%s", name, near ? "; nearest: " : "",
+			near ? near : "");
 		return -ENOENT;
 	}
 	if (control_option_value_set(cfg, o, value, why, sizeof(why)) < 0) {

@@ -76,7 +76,8 @@ struct port_config {
 	char host_address[32]; // `host-address A.B.C.D/LEN`
 };
 
-// Reads NAME (looked up in ./drivers-config, the source tree's and the installed directory) or a
+// Reads NAME (looked up in ./drivers-config, the source tree's, the installed directory, and
+// ../share/lcached/drivers-config from the program's own) or a
 // file's path (anything with a '/' or ending in .conf). 0, or -errno with one clear line in err
 // (file:line: name value: what is wrong, what is allowed).
 int port_config_load(struct port_config *cfg, const char *name_or_file, char *err, size_t err_len);
@@ -147,6 +148,7 @@ struct port_queue { // one worker's view of the port; filled by port_open, read-
 	uint16_t (*rx)(
 		void *arg, struct rte_mbuf **m, uint16_t n); // the simulator's seam; NULL: ethdev
 	uint16_t (*tx)(void *arg, struct rte_mbuf **m, uint16_t n);
+	void (*tx_reclaim)(void *arg);
 	void *arg;
 	struct rte_mempool *pool; // of this worker
 };

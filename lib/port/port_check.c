@@ -73,6 +73,28 @@ static int claim(struct port_eal *eal, unsigned slot, const char *iface)
 	return 0;
 }
 
+// Says what the process may not do, before a driver says something else about it. Capabilities as
+// the kernel numbers them.
+#define CAP_NET_ADMIN_BIT 12
+#define CAP_NET_RAW_BIT   13
+
+static int capability_check(const char *vdev, unsigned bit, const char *name)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned long long caps = ~0ull;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	if (f)
+		fclose(f);
+	if (caps >> bit & 1)
+		return 0;
+	base_error("port: %.*s needs root (or %s)", (int)strcspn(vdev, ","), vdev, name);
+	return -EPERM;
+}
+
 static int tap_check(struct port_eal *eal, unsigned slot, const char *vdev)
 {
 	char iface[IF_NAMESIZE], persist[4];
@@ -87,6 +109,9 @@ static int tap_check(struct port_eal *eal, unsigned slot, const char *vdev)
 		return rc;
 	}
 	close(fd);
+	rc = capability_check(vdev, CAP_NET_ADMIN_BIT, "CAP_NET_ADMIN");
+	if (rc)
+		return rc;
 	if (!port_vdev_value(vdev, "iface", iface, sizeof(iface)))
 		return 0; // the driver makes a name
 	rc = claim(eal, slot, iface);
@@ -104,6 +129,7 @@ static int tap_check(struct port_eal *eal, unsigned slot, const char *vdev)
 static int iface_check(struct port_eal *eal, unsigned slot, const char *vdev)
 {
 	char iface[IF_NAMESIZE];
+	int rc;
 
 	if (!port_vdev_value(vdev, "iface", iface, sizeof(iface))) {
 		base_error("port: %s: no iface=NAME of up to 15 characters", vdev);
@@ -113,6 +139,9 @@ static int iface_check(struct port_eal *eal, unsigned slot, const char *vdev)
 		base_error("port: no interface %s (%s)", iface, vdev);
 		return -ENODEV;
 	}
+	rc = capability_check(vdev, CAP_NET_RAW_BIT, "CAP_NET_RAW");
+	if (rc)
+		return rc;
 	return claim(eal, slot, iface);
 }
 
@@ -149,6 +178,22 @@ static bool socket_connects(const char *path)
 	return rc == 0 || rc == EAGAIN;
 }
 
+// A socket can be made in the path's folder.
+static int folder_check(const char *path)
+{
+	char folder[256];
+	const char *slash = strrchr(path, '/');
+	int rc;
+
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
+		slash ? path : ".");
+	if (!access(slash == path ? "/" : folder, W_OK | X_OK))
+		return 0;
+	rc = -errno;
+	base_error("port: socket %s: its folder: %s", path, strerror(-rc));
+	return rc;
+}
+
 // A path that the driver will listen on: gone, or removed when stale.
 static int socket_clear(const char *path)
 {
@@ -159,7 +204,7 @@ static int socket_clear(const char *path)
 		return -ENAMETOOLONG;
 	}
 	if (lstat(path, &st))
-		return 0;
+		return folder_check(path);
 	if (!S_ISSOCK(st.st_mode)) {
 		base_error("port: %s exists and is no socket", path);
 		return -EEXIST;

@@ -276,6 +276,11 @@ int port_setting_find(const char *name, bool *list)
 	return -ENOENT;
 }
 
+static const char *setting_name(unsigned i)
+{
+	return i < BASE_ARRAY_LEN(settings) ? settings[i].name : NULL;
+}
+
 bool port_config_has(const char *name)
 {
 	bool list;
@@ -291,7 +296,10 @@ int port_config_set(
 	int i = port_setting_find(name, &list);
 
 	if (i < 0) {
-		snprintf(err, err_len, "%s: no such setting (see drivers-config/README.md)", name);
+		const char *near = base_name_nearest(name, setting_name);
+
+		snprintf(err, err_len, "%s: no such setting (%s%s)", name,
+			near ? "nearest: " : "see drivers-config/README.md", near ? near : "");
 		return -EINVAL;
 	}
 	if (!*value) {

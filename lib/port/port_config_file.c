@@ -21,12 +21,33 @@ static bool is_path(const char *name)
 	return strchr(name, '/') || (len > 5 && !strcmp(name + len - 5, ".conf"));
 }
 
+// Of an installation that was put elsewhere than it was configured for: PREFIX/bin/lcached's files are
+// in PREFIX/share/lcached.
+static void beside_program(char *dir, size_t len)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+
+	dir[0] = '\0';
+	if (n <= 0)
+		return;
+	exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	if (slash)
+		*slash = '\0';
+	if (snprintf(dir, len, "%s/../share/lcached/drivers-config", exe) >= (int)len)
+		dir[0] = '\0';
+}
+
 // Finds NAME.conf in the directories, in their order. 0 or -ENOENT with the places named in err.
 static int file_find(const char *name, char *path, size_t path_len, char *err, size_t err_len)
 {
-	static const char *const dirs[] = {
-		"drivers-config", PORT_DRIVERS_SOURCE, PORT_DRIVERS_INSTALLED};
+	char beside[PATH_MAX];
+	const char *const dirs[] = {
+		"drivers-config", PORT_DRIVERS_SOURCE, PORT_DRIVERS_INSTALLED, beside};
 
+	beside_program(beside, sizeof(beside));
 	if (is_path(name)) {
 		snprintf(path, path_len, "%s", name);
 		return 0;

@@ -25,6 +25,10 @@ uint16_t port_tx(const struct port_queue *q, struct rte_mbuf **m, uint16_t n)
 
 void port_tx_reclaim(const struct port_queue *q)
 {
-	if (q->has_tx_reclaim)
+	if (!q->has_tx_reclaim)
+		return;
+	if (base_unlikely(q->tx_reclaim != NULL))
+		q->tx_reclaim(q->arg);
+	else
 		rte_eth_tx_done_cleanup(q->port_id, q->queue_id, 0);
 }

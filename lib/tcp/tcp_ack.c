@@ -70,7 +70,7 @@ static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, stru
 // What was sent twice gives no sample by itself (Karn), but with timestamps (RFC 7323 section 4.1).
 // The echo is the first copy's when only the acknowledgement of that was lost, and would take the
 // timeout for a round trip: an answer about one round trip after the second copy is taken for an
-// answer to that.
+// answer to that, and an earlier one tells nothing.
 static void rtt_take_again(
 	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, uint32_t again_us)
 {
@@ -83,7 +83,7 @@ static void rtt_take_again(
 		return;
 	if (since_us >= c->srtt_us / 2 && since_us <= likely_us)
 		tcp_rtt_sample(tcp, c, RTE_MIN(since_us, ms * 1000 + 1000));
-	else
+	else if (since_us > likely_us || ms <= likely_us / 1000)
 		tcp_rtt_sample(tcp, c, ms * 1000 + 500);
 }
 
@@ -110,7 +110,7 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
 		c->snd_wnd_max = c->snd_wnd;
 }
 
-static void recovery_enter(struct tcp *tcp, struct tcp_conn *c)
+void tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 {
 	tcp->n.fast_retransmits++;
 	c->recovery = TCP_R_FAST;
@@ -120,6 +120,11 @@ static void recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 	c->cc_acked = 0;
 	c->cut_us = (uint32_t)tcp->now_us;
 	c->flags |= TCP_F_RTX_FORCE;
+	c->flags &= ~TCP_F_PROBED;
+	if (c->flags & TCP_F_PTO) {
+		tcp_timer_stop(c, TCP_T_RTX);
+		tcp_rtx_arm(tcp, c);
+	}
 }
 
 // RFC 5681 section 4.3: the loss of a retransmission is another sign of congestion.
@@ -180,18 +185,17 @@ static void dup_ack(struct tcp *tcp, struct tcp_conn *c)
 	if (c->recovery == TCP_R_OPEN && c->dup_acks == DUP_THRESH &&
 		seq_lt(c->recover, c->snd_una)) {
 		tcp_loss_mark_head(tcp, c);
-		recovery_enter(tcp, c);
+		tcp_recovery_enter(tcp, c);
 	}
 }
 
 static void timer_restart(struct tcp *tcp, struct tcp_conn *c)
 {
 	c->backoff = c->retries = 0;
-	if (c->sent_head != NULL)
-		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
-	else
-		tcp_timer_stop(c, TCP_T_RTX);
 	c->flags &= ~TCP_F_PERSIST;
+	tcp_timer_stop(c, TCP_T_RTX);
+	if (c->sent_head != NULL)
+		tcp_rtx_arm(tcp, c);
 }
 
 // Our FIN is acknowledged. False: c is gone.
@@ -224,10 +228,25 @@ static void writable_tell(struct tcp *tcp, struct tcp_conn *c)
 	tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
 }
 
+// A loss probe that its echo shows to have been what was missing has repaired a loss in silence: that
+// counts as any other (RFC 8985 section 7.4.2). Without timestamps nobody can tell.
+static void probe_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	if (!(c->flags & TCP_F_PROBED) || seq_lt(s->ack, c->probe_end))
+		return;
+	c->flags &= ~TCP_F_PROBED;
+	if ((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->ts_offset, c->probe_ms))
+		return;
+	if (c->recovery == TCP_R_OPEN)
+		c->ssthresh = tcp_flight(c);
+	recovery_deepen(tcp, c);
+}
+
 static bool new_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	struct acked a = {0};
 
+	probe_judge(tcp, c, s);
 	sent_release(tcp, c, s->ack, &a);
 	rtt_take(tcp, c, s, &a);
 	recovery_advance(tcp, c, &a);
@@ -284,7 +303,7 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 		if (tcp_loss_mark(tcp, c))
 			recovery_deepen(tcp, c);
 		if (c->recovery == TCP_R_OPEN && c->lost_bytes)
-			recovery_enter(tcp, c);
+			tcp_recovery_enter(tcp, c);
 		tcp_conn_dirty(tcp, c);
 	}
 	return TCP_ACK_OK;

@@ -132,6 +132,8 @@ struct tcp_ooo {
 #define TCP_F_SYN_LOST   0x4000  // a SYN of ours was sent again
 #define TCP_F_DIRTY      0x8000  // on tcp.dirty
 #define TCP_F_FULL       0x10000 // the owner was told of no room: TCP_EV_WRITABLE is owed
+#define TCP_F_PTO        0x20000 // TCP_T_RTX runs for a loss probe (RFC 8985 section 7)
+#define TCP_F_PROBED     0x40000 // a loss probe is out: probe_end, probe_ms
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -180,9 +182,10 @@ struct tcp_conn {
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
 	uint32_t sacked_segs;
-	uint32_t recover;      // snd_nxt when recovery began
-	uint32_t delivered_us; // when the latest-sent segment known to have arrived was sent
-	uint32_t cut_us;       // when the congestion window was last cut for a loss
+	uint32_t recover;             // snd_nxt when recovery began
+	uint32_t delivered_us;        // when the latest-sent segment known to have arrived was sent
+	uint32_t cut_us;              // when the congestion window was last cut for a loss
+	uint32_t probe_end, probe_ms; // what acknowledges the loss probe, and when it went
 	uint32_t cc_acked;
 	uint32_t last_tx_us; // of data or SYN
 	uint32_t ts_offset, ts_recent_ms;
@@ -321,6 +324,8 @@ static inline bool tcp_timer_armed(const struct tcp_conn *c, enum tcp_timer t)
 
 // ---- tcp_timeout.c: what a timer does. False: c is gone ----------------------------------------
 bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t);
+// For what is in flight: the loss probe from now on, or the retransmission unless that is armed.
+void tcp_rtx_arm(struct tcp *tcp, struct tcp_conn *c);
 uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c);
 
 // ---- tcp_handshake.c ---------------------------------------------------------------------------
@@ -344,6 +349,7 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 enum tcp_ack_result { TCP_ACK_OK, TCP_ACK_BAD, TCP_ACK_GONE };
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
+void tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c);
 
 // ---- tcp_sack.c: the sender's side -------------------------------------------------------------
 // Marks what the blocks cover.
@@ -351,6 +357,8 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
 uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 // By SACK (RFC 6675 IsLost). True: a retransmission of this round was lost, too.
 bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);
+// All below the highest that was reported: the time for reordering is over.
+void tcp_loss_mark_holes(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c); // the first segment
 void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);  // after a retransmission timeout
 void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);

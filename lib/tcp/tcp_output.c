@@ -103,12 +103,14 @@ static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
 }
 
 // In flight: retransmission. Nothing in flight and a closed window: the probe.
-static void timers_set(struct tcp *tcp, struct tcp_conn *c, enum sent how)
+static void timers_set(struct tcp *tcp, struct tcp_conn *c, enum sent how, bool sent_new)
 {
 	if (c->sent_head != NULL) {
-		if (!tcp_timer_armed(c, TCP_T_RTX) || (c->flags & TCP_F_PERSIST))
-			tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+		if (c->flags & TCP_F_PERSIST)
+			tcp_timer_stop(c, TCP_T_RTX);
 		c->flags &= ~TCP_F_PERSIST;
+		if (sent_new || !tcp_timer_armed(c, TCP_T_RTX))
+			tcp_rtx_arm(tcp, c);
 	} else if (how == SENT_WINDOW && !tcp_timer_armed(c, TCP_T_RTX)) {
 		c->flags |= TCP_F_PERSIST;
 		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
@@ -146,6 +148,7 @@ static bool acks_send(struct tcp *tcp, struct tcp_conn *c)
 static bool output(struct tcp *tcp, struct tcp_conn *c, bool override)
 {
 	enum sent how = SENT_ALL;
+	uint32_t before = c->snd_nxt;
 	bool ok;
 
 	base_assert(c->node.state != TCP_CLOSED);
@@ -155,7 +158,7 @@ static bool output(struct tcp *tcp, struct tcp_conn *c, bool override)
 		if (how == SENT_ALL)
 			how = new_send(tcp, c, override);
 		cwnd_bound_note(c, how);
-		timers_set(tcp, c, how);
+		timers_set(tcp, c, how, c->snd_nxt != before);
 	}
 	ok = acks_send(tcp, c);
 	return ok && how != SENT_NO_MBUF;

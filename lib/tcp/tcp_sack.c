@@ -88,11 +88,12 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_se
 }
 
 // A retransmission is lost, too, when what was sent a quarter of a round trip later has arrived.
-static bool lost_again(const struct tcp *tcp, const struct tcp_conn *c, const struct tcp_meta *s)
+// So is everything else once that was a loss probe.
+static bool lost_by_time(const struct tcp *tcp, const struct tcp_conn *c, const struct tcp_meta *s)
 {
 	uint32_t now_us = (uint32_t)tcp->now_us;
 
-	return (s->flags & TCP_M_RETRANS) &&
+	return ((s->flags & TCP_M_RETRANS) || (c->flags & TCP_F_PROBED)) &&
 		now_us - s->sent_us > now_us - c->delivered_us + c->srtt_us / 4;
 }
 
@@ -108,15 +109,33 @@ bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
 
 		if (s->flags & TCP_M_SACKED) {
 			above--;
-		} else if (lost_again(tcp, c, s)) {
+		} else if (s->flags & TCP_M_RETRANS) {
+			if (!lost_by_time(tcp, c, s))
+				continue;
 			s->flags &= ~TCP_M_RETRANS;
 			c->retrans_bytes -= meta_space(s);
 			again |= seq_le(c->cut_us, s->sent_us);
-		} else if (above >= DUP_THRESH && !(s->flags & TCP_M_LOST)) {
+		} else if (!(s->flags & TCP_M_LOST) &&
+			(above >= DUP_THRESH || lost_by_time(tcp, c, s))) {
 			mark_lost(c, s);
 		}
 	}
 	return again;
+}
+
+void tcp_loss_mark_holes(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t above = c->sacked_segs;
+
+	for (struct rte_mbuf *m = c->sent_head; m != NULL && above > 0;
+		m = tcp_meta(tcp, m)->next) {
+		struct tcp_meta *s = tcp_meta(tcp, m);
+
+		if (s->flags & TCP_M_SACKED)
+			above--;
+		else if (!(s->flags & TCP_M_LOST))
+			mark_lost(c, s);
+	}
 }
 
 void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c)

@@ -8,7 +8,26 @@
 #define RETRIES_SYNACK     5
 #define KEEP_PROBES        9
 #define KEEP_INTERVAL_US   75000000u
+#define PROBE_SLACK_US     4000u
 #define FIN_WAIT_2_IDLE_US 60000000u // an idle half-closed peer is asked whether it lives
+
+// Two round trips, and what a peer and our own clock may be late. A lone segment's acknowledgement
+// may be delayed for as long as the retransmission timeout: no probe then.
+void tcp_rtx_arm(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint64_t rto_us = tcp_rto_us(c), pto_us = 2ull * c->srtt_us + PROBE_SLACK_US;
+	bool probe = (c->flags & (TCP_F_SACK | TCP_F_PROBED)) == TCP_F_SACK &&
+		c->recovery != TCP_R_LOSS && c->sent_head != c->sent_tail && c->srtt_us &&
+		pto_us < rto_us && tcp_flight(c) <= c->snd_wnd;
+
+	base_assert(c->sent_head != NULL);
+	if (!probe && tcp_timer_armed(c, TCP_T_RTX))
+		return; // new data does not put a retransmission off (RFC 6298 section 5.1)
+	c->flags &= ~TCP_F_PTO;
+	if (probe)
+		c->flags |= TCP_F_PTO;
+	tcp_timer_arm(tcp, c, TCP_T_RTX, probe ? pto_us : rto_us);
+}
 
 static bool give_up(struct tcp *tcp, struct tcp_conn *c)
 {
@@ -60,10 +79,34 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	c->recover = c->snd_nxt;
 	c->cwnd = c->mss;
 	c->cut_us = (uint32_t)tcp->now_us;
+	c->flags &= ~TCP_F_PROBED;
 	c->cc_acked = c->dup_acks = 0;
 	tcp_loss_mark_all(tcp, c);
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
 	tcp_conn_dirty(tcp, c);
+	return true;
+}
+
+// Nothing came back for a flight of several segments: its end goes again, for an acknowledgement to
+// tell what is missing (RFC 8985 section 7). What was reported above a hole tells already. In fast
+// recovery, where one acknowledgement of a filled hole may be all that comes, the first goes again.
+static bool loss_probe(struct tcp *tcp, struct tcp_conn *c)
+{
+	bool fast = c->recovery == TCP_R_FAST;
+	struct rte_mbuf *m = fast ? c->sent_head : c->sent_tail;
+
+	c->flags &= ~TCP_F_PTO;
+	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+	if (!fast && c->sacked_segs > 0) {
+		tcp_loss_mark_holes(tcp, c);
+		tcp_recovery_enter(tcp, c);
+		tcp_conn_dirty(tcp, c);
+	} else if (tcp_xmit_again(tcp, c, m)) {
+		tcp->n.loss_probes++;
+		c->flags |= TCP_F_PROBED;
+		c->probe_end = fast ? c->snd_una + 1 : c->snd_nxt;
+		c->probe_ms = tcp->now_ms;
+	}
 	return true;
 }
 
@@ -110,7 +153,9 @@ bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t)
 			return syn_again(tcp, c);
 		if (c->flags & TCP_F_PERSIST)
 			return persist(tcp, c);
-		return c->sent_head == NULL || retransmit(tcp, c);
+		if (c->sent_head == NULL)
+			return true;
+		return c->flags & TCP_F_PTO ? loss_probe(tcp, c) : retransmit(tcp, c);
 	case TCP_T_DELACK:
 		c->flags |= TCP_F_ACK_NOW;
 		tcp_conn_dirty(tcp, c);

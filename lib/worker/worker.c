@@ -113,9 +113,16 @@ static void worker_state_init(
 
 int worker_open(struct worker **out, struct worker_group *g, const struct worker_options *opt)
 {
-	struct worker *w = mem_alloc(opt->mem, MEM_OTHER, sizeof(*w));
+	uint16_t room = rte_pktmbuf_data_room_size(opt->port->queue[opt->id].pool);
+	struct worker *w;
 	int rc;
 
+	if (room < RTE_PKTMBUF_HEADROOM + PROTO_UDP_HEADER + PROTO_UDP_PAYLOAD) {
+		base_error("worker %u: packet buffers of %u bytes do not hold a datagram", opt->id,
+			room);
+		return -EINVAL;
+	}
+	w = mem_alloc(opt->mem, MEM_OTHER, sizeof(*w));
 	worker_state_init(w, g, opt);
 	w->peer = mem_alloc(opt->mem, MEM_OTHER, WORKER_MAX * sizeof(*w->peer));
 	worker_group_peers_set(g, w);
@@ -241,7 +248,7 @@ static void worker_timers(struct worker *w)
 	w->net_deadline_us = net_timers(w->net, now_us);
 }
 
-static void worker_output(struct worker *w)
+static void worker_output(struct worker *w, bool idle)
 {
 	tcp_flush(w->tcp, w->now.mono_us);
 	if (w->tx.count > 0) {
@@ -253,6 +260,9 @@ static void worker_output(struct worker *w)
 		worker_steer_publish(w);
 	if (w->now.mono_us - w->report_us >= WORKER_REPORT_US) {
 		w->report_us = w->now.mono_us;
+		// Without traffic nothing else takes sent packets out of the device's ring.
+		if (idle)
+			port_tx_reclaim(w->queue);
 		worker_report_publish(w);
 	}
 }
@@ -313,7 +323,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	worker_clients_turn(w);
 	if (store_step(w->store, WORKER_UPKEEP_ITEMS))
 		n++;
-	worker_output(w);
+	worker_output(w, n == 0);
 	w->n.turns++;
 	w->n.turns_idle += n == 0;
 	w->busy = n > 0;

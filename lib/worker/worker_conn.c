@@ -225,7 +225,7 @@ void worker_conn_resume(struct worker *w, struct worker_conn *c)
 	struct worker_out o;
 	bool blocked;
 
-	worker_out_init(&o, tcp_send_room(w->tcp, c->tcp), tcp_mss(c->tcp), 0);
+	worker_out_init(w, &o, tcp_send_room(w->tcp, c->tcp), tcp_mss(c->tcp), 0);
 	worker_out_sink(w, &o, &c->sink);
 	conn_input(w, c, &o);
 	w->n.bytes_written += o.bytes;

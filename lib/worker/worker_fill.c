@@ -53,20 +53,15 @@ static bool fill_local(struct worker *w, struct worker_conn *c, struct worker_ou
 	return true;
 }
 
-static bool fill_remote(struct worker *w, struct worker_conn *c, struct worker_out *o,
-	const struct proto_request *r, uint64_t hash, unsigned owner)
+static bool fill_remote(struct worker *w, struct worker_conn *c, const struct proto_request *r,
+	uint64_t hash, unsigned owner)
 {
 	struct worker_slot *s;
 	char *payload = NULL;
 
-	if (r->value_bytes <= WORKER_GATHER_BYTES) {
+	// Without memory for it the owner is asked, who also decides about the old value.
+	if (r->value_bytes <= WORKER_GATHER_BYTES)
 		payload = mem_try_alloc(w->mem, MEM_INPUT, r->value_bytes + 1, NULL);
-		if (payload == NULL) {
-			w->result = (struct exec_result){.proto.status = PROTO_NO_MEMORY};
-			fill_refuse(w, c, o, r, &w->result);
-			return true;
-		}
-	}
 	s = worker_slot_take(w, &c->sink);
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, hash);
@@ -97,7 +92,7 @@ bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_ou
 		return false;
 	w->n.requests++;
 	if (owner != w->id)
-		return fill_remote(w, c, o, r, hash, owner);
+		return fill_remote(w, c, r, hash, owner);
 	if (rest_bytes >= (uint64_t)r->value_bytes + 2) {
 		fill_at_once(w, c, o, r, hash, rest);
 		*taken = r->value_bytes + 2;

@@ -233,7 +233,8 @@ void worker_sink_orphan(struct worker *w, struct worker_sink *sink);
 void worker_sink_init(struct worker_sink *sink, bool udp);
 
 // ---- worker_out.c ------------------------------------------------------------------------------
-void worker_out_init(struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix);
+void worker_out_init(
+	struct worker *w, struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix);
 // Copies at most n bytes, bounded by room and mbufs; returns how many were taken.
 uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n);
 void worker_out_mark(struct worker_out *o);

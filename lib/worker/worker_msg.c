@@ -98,8 +98,11 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 	case WORKER_MSG_COUNT:
 	case WORKER_MSG_RESET:
 	case WORKER_MSG_CONNS:
+		worker_gather_serve(w, s->gather);
+		break;
 	case WORKER_MSG_FLUSH:
 		worker_gather_serve(w, s->gather);
+		w->exec.n.cmd_flush--; // one command is counted once, by the worker it came to
 		break;
 	}
 }

@@ -5,11 +5,15 @@
 
 #define OUT_MBUFS_MAX 8192
 
-void worker_out_init(struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix)
+void worker_out_init(
+	struct worker *w, struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix)
 {
+	uint16_t most = (uint16_t)(rte_pktmbuf_data_room_size(w->queue->pool) -
+		RTE_PKTMBUF_HEADROOM - prefix);
+
 	memset(o, 0, sizeof(*o));
 	o->room = room;
-	o->chunk = chunk;
+	o->chunk = RTE_MIN(chunk, most); // jumbo frames, common buffers: shorter segments
 	o->prefix = prefix;
 }
 

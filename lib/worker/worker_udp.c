@@ -49,9 +49,9 @@ static void out_free(struct worker_out *o)
 	o->first = o->last = NULL;
 }
 
-static void dgram_out_init(struct worker_out *o)
+static void dgram_out_init(struct worker *w, struct worker_out *o)
 {
-	worker_out_init(o, WORKER_UDP_REPLY_BYTES, PROTO_UDP_PAYLOAD, PROTO_UDP_HEADER);
+	worker_out_init(w, o, WORKER_UDP_REPLY_BYTES, PROTO_UDP_PAYLOAD, PROTO_UDP_HEADER);
 }
 
 // The value of a set must lie in the datagram whole: a short one never waits for more.
@@ -228,7 +228,7 @@ void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_pac
 	w->n.bytes_read += pkt->data_len;
 	d.request_id = frame.request_id;
 	worker_sink_init(&d.sink, true);
-	dgram_out_init(&o);
+	dgram_out_init(w, &o);
 	if (!dgram_parse(
 		    w, &d, &o, data + PROTO_UDP_HEADER, (size_t)pkt->data_len - PROTO_UDP_HEADER)) {
 		w->n.udp_dropped++;
@@ -251,7 +251,7 @@ void worker_dgram_resume(struct worker *w, struct worker_dgram *d)
 
 	if (!sink_ready(&d->sink))
 		return;
-	dgram_out_init(&o);
+	dgram_out_init(w, &o);
 	o.first = d->early;
 	o.last = d->early_last;
 	o.bytes = d->early_bytes;

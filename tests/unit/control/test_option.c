@@ -76,6 +76,8 @@ static void bad_values_say_what_is_wrong(void **state)
 {
 	static const char *const table[][2] = {
 		{"--nonsense 1", "unknown option '--nonsense'"},
+		{"--maxmemroy 1gb", "unknown option '--maxmemroy' (nearest: --maxmemory)"},
+		{"--prot=1", "(nearest: --port)"},
 		{"-z", "unknown option '-z'"},
 		{"word", "unknown option 'word'"},
 		{"-p", "-p wants a value"},
@@ -103,6 +105,7 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"-p 0 -U 0", "nothing to serve"},
 		{"-m 1 -I 1mb", "item-size-max"},
 		{"-f /nonexistent", "/nonexistent: No such file"},
+		{"-f /tmp", "/tmp: Is a directory"},
 		{"-M=1", "unknown option"},
 	};
 	struct control_config cfg;
@@ -148,6 +151,7 @@ static void file_errors_name_the_line(void **state)
 		{"port\n", ":1: 'port' wants one value"},
 		{"port 1 2\n", ":1: 'port' wants one value"},
 		{"color blue\n", ":1: unknown option 'color'"},
+		{"maxmemorypolicy noeviction\n", "'maxmemorypolicy'; nearest: maxmemory-policy"},
 		{"config other.conf\n", ":1: a file cannot name another"},
 	};
 	struct control_config cfg;

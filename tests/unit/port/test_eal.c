@@ -206,6 +206,16 @@ static void stale_sockets_go_and_live_ones_stay(void **state)
 	assert_int_not_equal(access(addr.sun_path, F_OK), 0);
 }
 
+static void a_socket_needs_a_folder(void **state)
+{
+	struct port_eal_options opt = {.workers = 1, .conns = 10};
+	struct port_config cfg;
+	struct port_eal eal;
+
+	config(&cfg, "net_virtio_user0,path=/nonexistent/lcached.sock,server=1");
+	assert_int_equal(port_eal_build(&eal, &cfg, &opt), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +229,7 @@ int main(void)
 		cmocka_unit_test(hugepages_that_must_be_there_are_asked_for),
 		cmocka_unit_test(an_interface_has_one_owner),
 		cmocka_unit_test(stale_sockets_go_and_live_ones_stay),
+		cmocka_unit_test(a_socket_needs_a_folder),
 	};
 
 	base_log_level_set(BASE_LOG_ERROR);

@@ -391,16 +391,16 @@ static void test_a_lost_retransmission_is_sent_again(void **state)
 	uint32_t ssthresh;
 
 	send_ten(o);
-	one_wait_us(o, 10000);
+	one_wait_us(o, 1000);
 	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 4 * 1460);
 	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
 	ssthresh = o->c->ssthresh;
 	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 10 * 1460); // sent before it
 	one_expect_silence(o);
-	one_wait_us(o, 10000);
+	one_wait_us(o, 1000);
 	one_send(o, 1460);
 	one_expect(o, ACK, ISS + 1 + 10 * 1460, IRS + 1, 1460);
-	one_wait_us(o, 10000);
+	one_wait_us(o, 1000);
 	one_in_sack(o, ISS + 1 + 1460, ISS + 1 + 11 * 1460); // sent after it
 	one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
 	assert_int_equal(o->c->ssthresh, ssthresh / 2); // RFC 5681 section 4.3
@@ -476,6 +476,116 @@ static void test_a_needless_timeout_stretches_the_next(void **state)
 	one_close(o);
 }
 
+static struct one *one_with_ten_out(void)
+{
+	struct one *o = one_with_rtt_10_ms();
+
+	for (unsigned i = 0; i < 10; i++)
+		one_send(o, 1448);
+	for (unsigned i = 0; i < 10; i++)
+		one_expect(o, ACK, o->ack + i * 1448, IRS + 1, 1448);
+	one_expect_silence(o);
+	return o;
+}
+
+// The acknowledgement of a whole flight was lost.
+static void test_a_silent_flight_is_probed_with_its_last_segment(void **state)
+{
+	struct one *o = one_with_ten_out();
+	uint32_t cwnd = o->c->cwnd, ts = o->out[(o->seen - 1) % OUTS].tsval;
+
+	one_wait_us(o, 30000);
+	one_expect(o, ACK, o->ack + 9 * 1448, IRS + 1, 1448);
+	one_wait_us(o, 100000);
+	one_expect_silence(o); // one only; then the timeout
+	ack_echo(o, o->ack + 10 * 1448, ts);
+	assert_int_equal(o->tcp->n.loss_probes, 1);
+	assert_int_equal(o->tcp->n.rto_fires, 0);
+	assert_true(o->c->cwnd >= cwnd); // nothing was lost
+	assert_int_equal(tcp_send_pending(o->c), 0);
+	one_close(o);
+}
+
+static void test_a_probe_that_repairs_a_loss_cuts_the_window(void **state)
+{
+	struct one *o = one_with_ten_out();
+	uint32_t una = o->ack, cwnd = o->c->cwnd;
+
+	one_wait_us(o, 10000);
+	ack_echo(o, una + 8 * 1448, o->out[(o->seen - 1) % OUTS].tsval);
+	one_wait_us(o, 30000);
+	one_expect(o, ACK, una + 9 * 1448, IRS + 1, 1448);
+	ack_echo(o, una + 10 * 1448, o->out[(o->seen - 1) % OUTS].tsval);
+	assert_true(o->c->cwnd < cwnd);
+	one_close(o);
+}
+
+static void test_the_report_of_a_probe_brings_the_lost_tail_back(void **state)
+{
+	struct one *o = one_with_ten_out();
+	uint32_t una = o->ack;
+
+	one_wait_us(o, 10000);
+	ack_echo(o, una + 6 * 1448, o->out[(o->seen - 1) % OUTS].tsval);
+	one_wait_us(o, 30000);
+	one_expect(o, ACK, una + 9 * 1448, IRS + 1, 1448);
+	one_wait_us(o, 10000);
+	one_in_sack(o, una + 9 * 1448, una + 10 * 1448);
+	one_expect(o, ACK, una + 6 * 1448, IRS + 1, 1448);
+	one_expect(o, ACK, una + 7 * 1448, IRS + 1, 1448);
+	assert_int_equal(o->c->recovery, TCP_R_FAST);
+	assert_int_equal(o->tcp->n.rto_fires, 0);
+	one_close(o);
+}
+
+// Too few came after it for three reports.
+static void test_a_hole_near_the_end_waits_for_two_round_trips_only(void **state)
+{
+	struct one *o = one_with_ten_out();
+	uint32_t una = o->ack;
+
+	one_wait_us(o, 10000);
+	ack_echo(o, una + 8 * 1448, o->out[(o->seen - 1) % OUTS].tsval);
+	one_in_sack(o, una + 9 * 1448, una + 10 * 1448);
+	one_expect_silence(o);
+	one_wait_us(o, 30000);
+	one_expect(o, ACK, una + 8 * 1448, IRS + 1, 1448);
+	one_expect_silence(o);
+	assert_int_equal(o->c->recovery, TCP_R_FAST);
+	one_close(o);
+}
+
+static void test_a_silent_recovery_is_probed_with_its_first_segment(void **state)
+{
+	struct one *o = one_with_ten_out();
+	uint32_t una = o->ack;
+
+	one_wait_us(o, 10000);
+	one_in_sack(o, una + 1448, una + 10 * 1448);
+	one_expect(o, ACK, una, IRS + 1, 1448);
+	one_wait_us(o, 30000);
+	one_expect(o, ACK, una, IRS + 1, 1448);
+	one_wait_us(o, 100000);
+	one_expect_silence(o);
+	ack_echo(o, una + 10 * 1448, o->out[(o->seen - 2) % OUTS].tsval);
+	assert_int_equal(o->c->recovery, TCP_R_OPEN);
+	assert_int_equal(o->tcp->n.rto_fires, 0);
+	one_close(o);
+}
+
+static void test_a_lone_segment_waits_for_the_timeout(void **state)
+{
+	struct one *o = one_with_rtt_10_ms();
+
+	send_stamped(o);
+	one_wait_us(o, 190000);
+	one_expect_silence(o);
+	one_wait_us(o, 20000);
+	one_out(o);
+	assert_int_equal(o->tcp->n.loss_probes, 0);
+	one_close(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +610,12 @@ int main(void)
 		cmocka_unit_test(test_a_lost_retransmission_is_sent_again),
 		cmocka_unit_test(test_a_lost_acknowledgement_does_not_stretch_the_timeout),
 		cmocka_unit_test(test_a_needless_timeout_stretches_the_next),
+		cmocka_unit_test(test_a_silent_flight_is_probed_with_its_last_segment),
+		cmocka_unit_test(test_a_probe_that_repairs_a_loss_cuts_the_window),
+		cmocka_unit_test(test_the_report_of_a_probe_brings_the_lost_tail_back),
+		cmocka_unit_test(test_a_hole_near_the_end_waits_for_two_round_trips_only),
+		cmocka_unit_test(test_a_silent_recovery_is_probed_with_its_first_segment),
+		cmocka_unit_test(test_a_lone_segment_waits_for_the_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, sim_eal, NULL);

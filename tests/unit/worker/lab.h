@@ -25,6 +25,7 @@
 #define LAB_WORKERS     4
 #define LAB_WIRE        8192
 #define LAB_STEP_US     20
+#define LAB_TX_RING     512
 #define LAB_POOL_MBUFS  8191
 #define LAB_CLIENT_POOL 16383
 #define LAB_WALL_S      1700000000
@@ -34,8 +35,10 @@
 struct wire { // frames on their way to one receiver
 	struct rte_mbuf *m[LAB_WIRE];
 	unsigned head, tail;
-	struct rte_mempool *pool; // copies are made from it, as a NIC would
-	unsigned lost;            // for want of a buffer or of room
+	struct rte_mempool *pool;           // copies are made from it, as a NIC would
+	unsigned lost;                      // for want of a buffer or of room
+	struct rte_mbuf *sent[LAB_TX_RING]; // the other way: sent, not yet given back
+	unsigned sent_at;
 };
 
 struct client { // one connection
@@ -54,6 +57,7 @@ struct lab_options {             // 0: the default behind it
 	unsigned conns_max;      // 1,000 a worker
 	unsigned pool_mbufs;     // LAB_POOL_MBUFS a worker
 	uint16_t room;           // an mbuf's: 2,176
+	uint16_t host_room;      // of the clients' mbufs: 2,176
 	uint16_t mtu;            // 1,500
 	uint64_t limit_bytes;    // 64 MiB in all
 	uint64_t item_bytes_max; // 2 MiB
@@ -80,6 +84,7 @@ struct lab {
 	struct wire host_in;
 	struct base_list clients;
 	bool host_paused;
+	bool tx_keeps;
 	unsigned cut_bytes; // clients' packets come in fragments; 0: whole
 	char udp[1 << 20];  // payloads of datagrams, one behind the other
 	uint32_t udp_len;
@@ -138,9 +143,28 @@ static void wire_empty(struct wire *w)
 
 static uint16_t server_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 {
-	for (uint16_t i = 0; i < n; i++)
+	struct wire *w = arg;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (lab->tx_keeps) { // as a device that frees what it sent when asked, or at need
+			if (w->sent[w->sent_at % LAB_TX_RING] != NULL)
+				rte_pktmbuf_free(w->sent[w->sent_at % LAB_TX_RING]);
+			rte_mbuf_refcnt_update(m[i], 1);
+			w->sent[w->sent_at++ % LAB_TX_RING] = m[i];
+		}
 		wire_put(&lab->host_in, m[i]);
+	}
 	return n;
+}
+
+static void server_tx_reclaim(void *arg)
+{
+	struct wire *w = arg;
+
+	for (unsigned i = 0; i < LAB_TX_RING; i++) {
+		rte_pktmbuf_free(w->sent[i]);
+		w->sent[i] = NULL;
+	}
 }
 
 // The device spreads flows over its queues; frames of no flow go to the first.
@@ -188,7 +212,7 @@ static void client_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 static void host_open(void)
 {
 	struct rte_mempool *pool =
-		lab_pool(LAB_CLIENT_POOL, lab->opt.room > 2176 ? lab->opt.room : 2176, 9);
+		lab_pool(lab->opt.host_room > 2176 ? 2047 : LAB_CLIENT_POOL, lab->opt.host_room, 9);
 	struct net_options no = {.pool = pool,
 		.tx = &lab->host_tx,
 		.mac = {{2, 0, 0, 0, 0, 1}},
@@ -234,6 +258,8 @@ static void port_fill(void)
 			.has_tx = i < lab->opt.queues,
 			.rx = wire_rx,
 			.tx = server_tx,
+			.has_tx_reclaim = true,
+			.tx_reclaim = server_tx_reclaim,
 			.arg = &lab->in[i],
 			.pool = lab->in[i].pool};
 	}
@@ -275,6 +301,7 @@ static void lab_open(const struct lab_options *opt)
 	LAB_DEFAULT(conns_max, 1000);
 	LAB_DEFAULT(pool_mbufs, LAB_POOL_MBUFS);
 	LAB_DEFAULT(room, 2176);
+	LAB_DEFAULT(host_room, 2176);
 	LAB_DEFAULT(mtu, 1500);
 	LAB_DEFAULT(limit_bytes, 64u << 20);
 	LAB_DEFAULT(item_bytes_max, 2u << 20);

@@ -234,7 +234,52 @@ static void quit_waits_for_a_slow_reader(void **state)
 	free(value);
 }
 
+// Frames of 9,000 bytes, packet buffers of 2 KiB: shorter segments.
+static void large_mtu_with_small_buffers(void **state)
+{
+	char *value = malloc(100003);
+	struct client *c;
+
+	memset(value, 'v', 100000);
+	memcpy(value + 100000, "\r\n", 3);
+	lab_open(&(struct lab_options){.workers = 3, .mtu = 9000, .host_room = 9728});
+	c = client_connect();
+	assert_true(tcp_mss(c->tcp) > 8000);
+	for (int k = 0; k < 4; k++) {
+		client_sendf(c, "set j%d 0 0 100000\r\n", k);
+		talk(c, value, "STORED\r\n");
+		client_sendf(c, "get j%d\r\n", k);
+		client_wait(c, 20 + 100000 + 7);
+		assert_int_equal(c->in_len, 20 - 1 + 100000 + 7);
+		assert_memory_equal(c->in + 19, value, 100002);
+		c->in_len = 0;
+	}
+	client_abort(c);
+	lab_close();
+	free(value);
+}
+
+// A device gives back what it sent only when it sends more, or is asked.
+static void idle_worker_gets_its_packets_back(void **state)
+{
+	struct client *c;
+
+	lab_open(&(struct lab_options){.workers = 3});
+	lab->tx_keeps = true;
+	c = client_connect();
+	for (int k = 0; k < 50; k++)
+		talk(c, "mn\r\n", "MN\r\n");
+	lab_run(1000000); // delayed ACKs and all
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(rte_mempool_in_use_count(lab->in[i].pool), 0);
+	client_abort(c);
+	lab_run(10000);
+	lab_close();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(large_mtu_with_small_buffers),
+	cmocka_unit_test(idle_worker_gets_its_packets_back),
 	cmocka_unit_test(one_worker_serves),
 	cmocka_unit_test(three_workers_serve_each_other_s_keys),
 	cmocka_unit_test(multi_get_over_shards_is_in_order),

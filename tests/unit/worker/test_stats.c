@@ -59,6 +59,18 @@ static void reset_reaches_every_shard(void **state)
 	lab_close();
 }
 
+static void a_flush_of_all_shards_counts_once(void **state)
+{
+	struct client *c;
+
+	lab_open(&(struct lab_options){.workers = 3});
+	c = client_connect();
+	talk(c, "flush_all\r\nflush_all 100\r\n", "OK\r\nOK\r\n");
+	assert_int_equal(stat_of(c, "stats", "cmd_flush"), 2);
+	client_abort(c);
+	lab_close();
+}
+
 static void limits_are_the_live_ones(void **state)
 {
 	struct client *c;
@@ -154,6 +166,7 @@ static void long_lists_are_cut(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(reset_reaches_every_shard),
+	cmocka_unit_test(a_flush_of_all_shards_counts_once),
 	cmocka_unit_test(limits_are_the_live_ones),
 	cmocka_unit_test(words_are_answered_as_memcached_does),
 	cmocka_unit_test(connections_of_all_workers_are_listed),
