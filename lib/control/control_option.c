@@ -19,7 +19,7 @@ static const struct control_option options[] = {
 		"POLICY",
 		"what goes at the limit: noeviction (an error is answered), allkeys-lru, "
 		"allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu, volatile-random, "
-		"volatile-ttl"},
+		"volatile-ttl, allkeys-s3fifo, volatile-s3fifo, allkeys-s3fifo-size"},
 	{NULL, 'M', CONTROL_OPTION_NOEVICTION, false, AT(policy), 0, 0, NULL, NULL,
 		"the same as --maxmemory-policy noeviction"},
 	{"maxmemory-samples", 0, CONTROL_OPTION_NUMBER, true, AT(samples), 1, 64, "5", "N",

@@ -60,6 +60,8 @@ void store_close(struct store *s)
 	base_assert(s->n.pinned_bytes == 0);
 	base_assert(s->due.items == 0);
 	store_due_close(s, &s->due);
+	store_fifo_close(s, &s->small);
+	store_ghost_close(s, &s->ghost);
 	store_index_close(&s->live, mem);
 	while (s->spare) {
 		struct store_line *line = s->spare;

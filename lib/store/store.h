@@ -97,6 +97,9 @@ enum store_policy {
 	STORE_VOLATILE_LFU,
 	STORE_VOLATILE_RANDOM,
 	STORE_VOLATILE_TTL, // the nearest deadline first
+	STORE_ALLKEYS_S3FIFO,
+	STORE_VOLATILE_S3FIFO,
+	STORE_ALLKEYS_S3FIFO_SIZE, // of main, what is old for its size: more objects hit
 	STORE_POLICIES,
 };
 
@@ -146,6 +149,9 @@ struct store_counters {
 	uint64_t deadlines;        // items of the deadline index
 	uint64_t deadlines_missed; // not in it for want of memory: found when they are read
 	uint64_t expired_active;   // expired by store_step
+	// S3-FIFO: linked items of the small queue, new keys that were remembered, bytes of the queue
+	// and of what is remembered, and times that there was no room for more of them
+	uint64_t small_items, small_bytes, ghost_hits, side_bytes, side_deferred;
 };
 
 // 0, -ENOMEM or -EINVAL.

@@ -10,8 +10,9 @@
 
 // Stamps are turned to at most this age by each pass of the sweep, and a pass takes a quarter of
 // the range: none ever wraps.
-#define AGE_MAX     0x800000u
-#define SWEEP_SHIFT 22
+#define AGE_MAX           0x800000u
+#define SWEEP_SHIFT_CLOCK 22
+#define SWEEP_SHIFT_FIFO  19
 
 void store_clock_tick(struct store *s)
 {
@@ -108,11 +109,25 @@ static void item_sweep(struct store *s, struct store_item *it)
 {
 	uint32_t now = (uint32_t)s->clock.ticks;
 
+	uint32_t access;
+
 	store_access_convert(s, it);
-	if (store_item_field(it) != STORE_FIELD_CLOCK)
-		return; // LFU's minutes wrap after 45 days, as Redis' do
-	if (((now - store_item_access(it)) & STORE_TICK_MASK) > AGE_MAX)
-		it->access_key_len = (now - AGE_MAX) << 8 | store_item_key_len(it);
+	access = store_item_access(it);
+	switch (store_item_field(it)) {
+	case STORE_FIELD_CLOCK:
+		if (((now - access) & STORE_TICK_MASK) > AGE_MAX)
+			access = now - AGE_MAX;
+		break;
+	case STORE_FIELD_FIFO: // the queue's entry knows the stamp of a small one
+		if ((access & STORE_FIFO_MAIN) &&
+			((now - access) & STORE_FIFO_STAMP) > STORE_FIFO_AGE_MAX)
+			access = (access & ~STORE_FIFO_STAMP) |
+				((now - STORE_FIFO_AGE_MAX) & STORE_FIFO_STAMP);
+		break;
+	case STORE_FIELD_LFU: // minutes wrap after 45 days, as Redis' do
+		break;
+	}
+	it->access_key_len = access << 8 | store_item_key_len(it);
 }
 
 static void bucket_sweep(struct store *s, uint32_t bucket)
@@ -129,7 +144,8 @@ static void bucket_sweep(struct store *s, uint32_t bucket)
 bool store_clock_sweep(struct store *s, unsigned buckets_max)
 {
 	struct store_clock *c = &s->clock;
-	uint64_t goal = (uint64_t)s->live.buckets * (c->ticks - c->sweep_ticks) >> SWEEP_SHIFT;
+	unsigned shift = s->traits->queues ? SWEEP_SHIFT_FIFO : SWEEP_SHIFT_CLOCK;
+	uint64_t goal = (uint64_t)s->live.buckets * (c->ticks - c->sweep_ticks) >> shift;
 
 	if (c->sweep_now || goal > s->live.buckets)
 		goal = s->live.buckets;
@@ -140,6 +156,10 @@ bool store_clock_sweep(struct store *s, unsigned buckets_max)
 	if (c->sweep_bucket >= s->live.buckets) {
 		c->sweep_bucket = 0;
 		c->sweep_ticks = c->ticks;
+		if (c->sweep_now && !s->traits->queues) { // no item is of the small queue any more
+			store_fifo_close(s, &s->small);
+			store_ghost_close(s, &s->ghost);
+		}
 		c->sweep_now = false;
 	}
 	return false;

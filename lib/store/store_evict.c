@@ -53,10 +53,12 @@ static void sample_reclaim(struct store *s, struct store_item **sample, unsigned
 }
 
 // Offers a round of samples to the pool. True when expired ones were among them, which are gone.
-static bool pool_fill(struct store *s)
+bool store_pool_fill(struct store *s)
 {
 	struct store_item *sample[STORE_SAMPLES_MAX];
-	unsigned n = store_items_sample(s, sample, s->set.samples);
+	// Main's order is in its items alone; it takes more of them to come near the queue.
+	unsigned want = s->set.samples * (s->traits->queues ? 2 : 1);
+	unsigned n = store_items_sample(s, sample, base_min_u64(want, STORE_SAMPLES_MAX));
 	bool reclaimed = false;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -71,6 +73,8 @@ static bool pool_fill(struct store *s)
 			continue;
 		}
 		store_access_convert(s, it);
+		if (store_item_small(it))
+			continue; // goes by its queue
 		c.score = store_item_score(s, it);
 		if (s->pool_count == STORE_POOL_MAX && c.score <= s->pool[0].score)
 			continue;
@@ -108,7 +112,7 @@ static bool candidate_evict(struct store *s, const struct store_candidate *c)
 	return true;
 }
 
-static bool random_evict(struct store *s)
+bool store_random_evict(struct store *s)
 {
 	struct store_item *it;
 	uint64_t hash;
@@ -128,13 +132,15 @@ static bool random_evict(struct store *s)
 
 bool store_evict_one(struct store *s)
 {
+	if (s->traits->queues)
+		return store_s3fifo_evict(s);
 	for (unsigned i = 0; i < EVICT_TRIES && s->n.items > 0; i++) {
 		if (s->traits->random) {
-			if (random_evict(s))
+			if (store_random_evict(s))
 				return true;
 			continue;
 		}
-		if (pool_fill(s))
+		if (store_pool_fill(s))
 			return true;
 		while (s->pool_count > 0)
 			if (candidate_evict(s, &s->pool[--s->pool_count]))

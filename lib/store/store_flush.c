@@ -27,6 +27,7 @@ void store_live_empty(struct store *s)
 {
 	s->n.items = 0;
 	s->n.item_bytes = 0;
+	s->n.small_items = s->n.small_bytes = 0;
 	s->n.overflow_buckets = 0;
 	s->pool_count = 0;
 	for (uint32_t b = 0; b < s->live.buckets; b++) {
@@ -36,6 +37,7 @@ void store_live_empty(struct store *s)
 		memset(line, 0, sizeof(*line));
 	}
 	store_due_close(s, &s->due);
+	store_fifo_close(s, &s->small);
 }
 
 // Frees the segment that ends before bucket `end`.
@@ -54,6 +56,11 @@ unsigned store_dead_reclaim(struct store *s, unsigned budget)
 		struct store_generation *g = s->dead;
 		unsigned met;
 
+		if (g->small.head) { // a page of the queue each time
+			store_fifo_behead(s, &g->small);
+			budget--;
+			continue;
+		}
 		if (g->cursor == g->ix.buckets) {
 			s->dead = g->next;
 			store_index_close(&g->ix, s->mem);
@@ -84,12 +91,15 @@ static void flush_now(struct store *s)
 		goto in_place;
 	if (store_index_open(&fresh, s->mem) != 0)
 		goto free_generation;
-	*g = (struct store_generation){.ix = s->live, .due = s->due, .next = s->dead};
+	*g = (struct store_generation){
+		.ix = s->live, .due = s->due, .small = s->small, .next = s->dead};
 	s->dead = g;
 	s->live = fresh;
 	s->due = (struct store_due){0};
+	s->small = (struct store_fifo){0};
 	s->n.items = 0;
 	s->n.item_bytes = 0;
+	s->n.small_items = s->n.small_bytes = 0;
 	s->n.buckets = fresh.buckets;
 	s->n.overflow_buckets = 0;
 	s->headroom_bytes = 0;

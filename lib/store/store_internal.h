@@ -3,6 +3,7 @@
 #pragma once
 
 #include "store/store_due.h"
+#include "store/store_fifo.h"
 #include "store/store_index.h"
 
 #define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
@@ -18,9 +19,16 @@
 enum store_field {
 	STORE_FIELD_CLOCK, // tick of the last access
 	STORE_FIELD_LFU,   // 16 bits of minutes, 8 bits of logarithmic counter
+	STORE_FIELD_FIFO,  // main, frequency 2 bits, 21 bits of the tick of insertion
 };
-#define STORE_FIELD_SHIFT 8 // of STORE_ITEM_FIELD
-#define STORE_TICK_MASK   0xffffffu
+#define STORE_FIELD_SHIFT  8 // of STORE_ITEM_FIELD
+#define STORE_TICK_MASK    0xffffffu
+#define STORE_FIFO_MAIN    0x800000u
+#define STORE_FIFO_FREQ    0x200000u // one of it
+#define STORE_FIFO_STAMP   0x1fffffu
+#define STORE_FIFO_AGE_MAX 0x100000u // the sweep turns older ones to this age
+#define STORE_SIDE_PAGE    4096u     // what the queue and the ghosts grow by
+#define STORE_SIDE_SHARE   64u       // such a page is at most this part of the limit
 
 // The clock of accesses (store_clock.c).
 #define STORE_CLOCK_LEVELS  4
@@ -50,6 +58,7 @@ struct store_candidate {
 struct store_generation {
 	struct store_index ix;
 	struct store_due due;
+	struct store_fifo small;
 	uint32_t cursor; // buckets below are empty, and their whole segments freed
 	struct store_generation *next;
 };
@@ -64,7 +73,8 @@ struct store {
 
 	// ledger
 	uint64_t limit_bytes;
-	uint64_t headroom_bytes; // kept free below the limit for the next segment
+	uint64_t headroom_bytes;      // kept free below the limit for the next segment,
+	uint64_t side_headroom_bytes; // and for a page of the queue
 	uint64_t item_bytes_max;
 	uint64_t cas_next, cas_step;
 	struct store_generation *dead; // newest first
@@ -79,7 +89,9 @@ struct store {
 	const struct store_policy_traits *traits; // of set.policy
 	uint64_t excess_max;  // evictions of a turn's reserves beyond their own need: set.tenacity
 	uint64_t excess_left; // of this turn
-	double cold;          // of evicted items, smoothed: ticks of age, or LFU's rank
+	struct store_fifo small;
+	struct store_ghost ghost;
+	double cold; // of evicted items, smoothed: ticks of age, or LFU's rank
 	uint8_t pool_count;
 	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
 	struct base_rng rng;
@@ -90,6 +102,7 @@ struct store_policy_traits {
 	const char *name;
 	enum store_field field;
 	bool evicts, is_volatile, random, by_deadline;
+	bool queues, by_size;
 };
 
 static inline bool store_evicts(const struct store *s)
@@ -110,6 +123,13 @@ static inline enum store_field store_item_field(const struct store_item *it)
 static inline uint32_t store_item_access(const struct store_item *it)
 {
 	return it->access_key_len >> 8;
+}
+
+// An item of S3-FIFO's small queue.
+static inline bool store_item_small(const struct store_item *it)
+{
+	return store_item_field(it) == STORE_FIELD_FIFO &&
+		!(store_item_access(it) & STORE_FIFO_MAIN);
 }
 
 static inline uint64_t store_item_bytes(const struct store_item *it)
@@ -151,6 +171,28 @@ static inline void store_due_leave(struct store *s, struct store_item *it, uint6
 	store_due_remove(s, &s->due, store_index_number(&s->live, hash), 1);
 }
 
+static inline uint64_t store_item_usable(const struct store *s, const struct store_item *it)
+{
+	return mem_usable(s->mem, store_item_bytes(it));
+}
+
+// An item of the small queue leaves it.
+static inline void store_small_leave(struct store *s, const struct store_item *it)
+{
+	if (!store_item_small(it))
+		return;
+	s->n.small_items--;
+	s->n.small_bytes -= store_item_usable(s, it);
+}
+
+// Where reserves stop.
+static inline uint64_t store_limit_kept(const struct store *s)
+{
+	uint64_t kept = s->headroom_bytes + s->side_headroom_bytes;
+
+	return s->limit_bytes > kept ? s->limit_bytes - kept : 0;
+}
+
 // ---- lines and links (store_grow.c) ----
 // Overflow lines come from the spares and go back there, or to the domain when there are enough.
 bool store_spare_ensure(struct store *s);
@@ -179,12 +221,16 @@ void store_item_expire(struct store *s, struct store_item *it);
 // 0 or -EINVAL.
 int store_policy_apply(struct store *s, const struct store_settings *set);
 // Of one that is committed: `old` is the item that it replaces, or NULL for a new key.
-void store_access_begin(struct store *s, struct store_item *it, const struct store_item *old);
+void store_access_begin(
+	struct store *s, struct store_item *it, const struct store_item *old, uint64_t hash);
 // Turns the field over to the present policy's kind.
 void store_access_convert(struct store *s, struct store_item *it);
 // How much it deserves to go; the field is of the present policy's kind.
 uint64_t store_item_score(const struct store *s, const struct store_item *it);
 
+// Into the main queue, behind all that is there.
+void store_access_main(struct store *s, struct store_item *it);
+unsigned store_access_freq(const struct store_item *it);
 // An item is about to be evicted for its score.
 void store_cold_note(struct store *s, const struct store_item *it);
 
@@ -210,6 +256,17 @@ bool store_evict_one(struct store *s);
 void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash);
 // Up to `want` items at random of those that the policy may evict.
 unsigned store_items_sample(struct store *s, struct store_item **out, unsigned want);
+
+// Evicts an item at random of those that the policy may evict. False: the one met is held.
+bool store_random_evict(struct store *s);
+// One round of sampling offered to the pool. True: expired items were among them and are gone.
+bool store_pool_fill(struct store *s);
+
+// ---- S3-FIFO (store_s3fifo.c) ----
+bool store_s3fifo_evict(struct store *s);
+// Whether a new key goes into the small queue, and is in it now; else it is of the main queue.
+bool store_s3fifo_enter(
+	struct store *s, const struct store_item *it, uint64_t hash, uint32_t stamp);
 
 // ---- active expiry (store_expire.c) ----
 // Expires what is due, looking at about `budget` items; returns what is left of the budget.

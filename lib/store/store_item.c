@@ -5,11 +5,6 @@
 // What the deadline index may take for an item and for the splits of its commit, kept free with it.
 #define DUE_ROOM 1024
 
-static inline uint64_t item_usable(const struct store *s, const struct store_item *it)
-{
-	return mem_usable(s->mem, store_item_bytes(it));
-}
-
 // ---- leaving -----------------------------------------------------------------------------------
 
 void store_item_drop(struct store *s, struct store_item *it)
@@ -19,14 +14,15 @@ void store_item_drop(struct store *s, struct store_item *it)
 	if (--it->refs == 0)
 		mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
 	else
-		s->n.pinned_bytes += item_usable(s, it);
+		s->n.pinned_bytes += store_item_usable(s, it);
 }
 
 void store_item_leave(struct store *s, struct store_item *it)
 {
 	base_assert(s->n.items > 0);
 	s->n.items--;
-	s->n.item_bytes -= item_usable(s, it);
+	s->n.item_bytes -= store_item_usable(s, it);
+	store_small_leave(s, it);
 	store_item_drop(s, it);
 }
 
@@ -116,7 +112,7 @@ void store_unref(struct store *s, struct store_item *it)
 		private_free(s, it);
 		return;
 	}
-	usable = item_usable(s, it);
+	usable = store_item_usable(s, it);
 	base_assert(!(it->bits & STORE_ITEM_LINKED) && s->n.pinned_bytes >= usable);
 	s->n.pinned_bytes -= usable;
 	mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
@@ -161,6 +157,8 @@ static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t by
 
 	if (deadline || s->due.items > 0)
 		room += DUE_ROOM;
+	if (s->traits->queues)
+		room += store_fifo_room(&s->small);
 	if (!store_chain_room_make(s, hash) || !store_room_make(s, room))
 		return NULL;
 	if (store_spare_ensure(s))
@@ -214,12 +212,12 @@ void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_
 	if (slot) {
 		struct store_item *old = store_slot_item(*slot);
 
-		store_access_begin(s, it, old);
+		store_access_begin(s, it, old, hash);
 		*slot = store_slot_make(it, hash);
 		store_due_leave(s, old, hash);
 		store_item_leave(s, old);
 	} else {
-		store_access_begin(s, it, NULL);
+		store_access_begin(s, it, NULL, hash);
 		store_link(s, it, hash);
 	}
 	it->bits ^= STORE_ITEM_PRIVATE | STORE_ITEM_LINKED;
@@ -227,7 +225,7 @@ void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_
 	it->cas = cas ? cas : store_cas_next(s);
 	s->n.items++;
 	s->n.items_total++;
-	s->n.item_bytes += item_usable(s, it);
+	s->n.item_bytes += store_item_usable(s, it);
 	s->reserved--;
 	store_spare_trim(s);
 }

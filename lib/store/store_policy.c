@@ -3,6 +3,7 @@
 //
 //	clock   | tick of the last access              24 |
 //	LFU     | minute of the last decay   16 | counter 8 |
+//	FIFO    | main 1 | frequency 2 | tick of insertion 21 |
 #include <errno.h>
 
 #include "store/store_internal.h"
@@ -14,15 +15,32 @@
 #define LFU_MAX         255
 #define COLD_WEIGHT     64 // evictions over which their coldness is smoothed
 
+#define CLOCK(...) \
+	{ \
+		.field = STORE_FIELD_CLOCK, __VA_ARGS__ \
+	}
+#define LFU(...) \
+	{ \
+		.field = STORE_FIELD_LFU, .evicts = true, __VA_ARGS__ \
+	}
+#define FIFO(...) \
+	{ \
+		.field = STORE_FIELD_FIFO, .evicts = true, .queues = true, __VA_ARGS__ \
+	}
 static const struct store_policy_traits traits[STORE_POLICIES] = {
-	[STORE_NOEVICTION] = {"noeviction", STORE_FIELD_CLOCK, false, false, false, false},
-	[STORE_ALLKEYS_LRU] = {"allkeys-lru", STORE_FIELD_CLOCK, true, false, false, false},
-	[STORE_ALLKEYS_LFU] = {"allkeys-lfu", STORE_FIELD_LFU, true, false, false, false},
-	[STORE_ALLKEYS_RANDOM] = {"allkeys-random", STORE_FIELD_CLOCK, true, false, true, false},
-	[STORE_VOLATILE_LRU] = {"volatile-lru", STORE_FIELD_CLOCK, true, true, false, false},
-	[STORE_VOLATILE_LFU] = {"volatile-lfu", STORE_FIELD_LFU, true, true, false, false},
-	[STORE_VOLATILE_RANDOM] = {"volatile-random", STORE_FIELD_CLOCK, true, true, true, false},
-	[STORE_VOLATILE_TTL] = {"volatile-ttl", STORE_FIELD_CLOCK, true, true, false, true},
+	[STORE_NOEVICTION] = CLOCK(.name = "noeviction"),
+	[STORE_ALLKEYS_LRU] = CLOCK(.name = "allkeys-lru", .evicts = true),
+	[STORE_ALLKEYS_LFU] = LFU(.name = "allkeys-lfu"),
+	[STORE_ALLKEYS_RANDOM] = CLOCK(.name = "allkeys-random", .evicts = true, .random = true),
+	[STORE_VOLATILE_LRU] = CLOCK(.name = "volatile-lru", .evicts = true, .is_volatile = true),
+	[STORE_VOLATILE_LFU] = LFU(.name = "volatile-lfu", .is_volatile = true),
+	[STORE_VOLATILE_RANDOM] = CLOCK(.name = "volatile-random", .evicts = true,
+		.is_volatile = true, .random = true),
+	[STORE_VOLATILE_TTL] = CLOCK(.name = "volatile-ttl", .evicts = true, .is_volatile = true,
+		.by_deadline = true),
+	[STORE_ALLKEYS_S3FIFO] = FIFO(.name = "allkeys-s3fifo"),
+	[STORE_VOLATILE_S3FIFO] = FIFO(.name = "volatile-s3fifo", .is_volatile = true),
+	[STORE_ALLKEYS_S3FIFO_SIZE] = FIFO(.name = "allkeys-s3fifo-size", .by_size = true),
 };
 
 int store_policy_of(const char *name)
@@ -131,20 +149,76 @@ static inline void field_set(struct store_item *it, enum store_field field, uint
 	it->bits = (uint16_t)((it->bits & ~STORE_ITEM_FIELD) | field << STORE_FIELD_SHIFT);
 }
 
-// A switch of the kind starts the field anew.
+// ---- S3-FIFO's -----------------------------------------------------------------------------------
+
+static inline uint32_t fifo_age(const struct store *s, uint32_t access)
+{
+	return ((uint32_t)s->clock.ticks - access) & STORE_FIFO_STAMP;
+}
+
+static inline uint32_t fifo_touched(uint32_t access)
+{
+	return (~access & STORE_FIFO_FREQ * 3) ? access + STORE_FIFO_FREQ : access;
+}
+
+unsigned store_access_freq(const struct store_item *it)
+{
+	return store_item_access(it) / STORE_FIFO_FREQ & 3;
+}
+
+void store_access_main(struct store *s, struct store_item *it)
+{
+	uint32_t freq = store_access_freq(it);
+
+	store_small_leave(s, it);
+	freq = store_item_small(it) || freq == 0 ? 0 : freq - 1;
+	field_set(it, STORE_FIELD_FIFO,
+		STORE_FIFO_MAIN | freq * STORE_FIFO_FREQ | (clock_now(s) & STORE_FIFO_STAMP));
+}
+
+static uint32_t fifo_begin(struct store *s, const struct store_item *it, uint64_t hash)
+{
+	uint32_t stamp = clock_now(s) & STORE_FIFO_STAMP;
+
+	return store_s3fifo_enter(s, it, hash, stamp) ? stamp : STORE_FIFO_MAIN | stamp;
+}
+
+// ---- all kinds ----------------------------------------------------------------------------------
+
+// Age in ticks; 0 where the field does not tell.
+static uint32_t access_age(const struct store *s, const struct store_item *it)
+{
+	if (store_item_field(it) == STORE_FIELD_CLOCK)
+		return clock_age(s, store_item_access(it));
+	return store_item_field(it) == STORE_FIELD_FIFO ? fifo_age(s, store_item_access(it)) : 0;
+}
+
+// The order by age stays between the clock and the queues; LFU starts anew.
 void store_access_convert(struct store *s, struct store_item *it)
 {
 	enum store_field to = s->traits->field;
+	uint32_t age, tick;
 
 	if (base_likely(store_item_field(it) == to))
 		return;
-	field_set(it, to, to == STORE_FIELD_LFU ? lfu_new(s) : clock_now(s));
+	age = access_age(s, it);
+	if (it->bits & STORE_ITEM_LINKED)
+		store_small_leave(s, it);
+	if (to == STORE_FIELD_FIFO) {
+		tick = (uint32_t)s->clock.ticks - (uint32_t)base_min_u64(age, STORE_FIFO_AGE_MAX);
+		field_set(it, to, STORE_FIFO_MAIN | (tick & STORE_FIFO_STAMP));
+	} else {
+		tick = ((uint32_t)s->clock.ticks - age) & STORE_TICK_MASK;
+		field_set(it, to, to == STORE_FIELD_LFU ? lfu_new(s) : tick);
+	}
 }
 
 static inline uint32_t access_touched(struct store *s, const struct store_item *it)
 {
 	if (s->traits->field == STORE_FIELD_LFU)
 		return lfu_touched(s, store_item_access(it));
+	if (s->traits->field == STORE_FIELD_FIFO)
+		return fifo_touched(store_item_access(it));
 	return clock_now(s);
 }
 
@@ -162,25 +236,32 @@ void store_touch_access(struct store *s, struct store_item *it)
 		it->bits |= STORE_ITEM_FETCHED;
 }
 
-void store_access_begin(struct store *s, struct store_item *it, const struct store_item *old)
+void store_access_begin(
+	struct store *s, struct store_item *it, const struct store_item *old, uint64_t hash)
 {
 	enum store_field field = s->traits->field;
 
 	store_clock_count(s);
 	if (old && store_item_field(old) == field) // the key's past goes on, and this is an access
 		field_set(it, field, access_touched(s, old));
+	else if (field == STORE_FIELD_FIFO)
+		field_set(it, field, fifo_begin(s, it, hash));
 	else
 		field_set(it, field, field == STORE_FIELD_LFU ? lfu_new(s) : clock_now(s));
+	if (store_item_small(it)) {
+		s->n.small_items++;
+		s->n.small_bytes += store_item_usable(s, it);
+	}
 }
 
 uint64_t store_item_idle_s(const struct store *s, const struct store_item *it)
 {
-	uint32_t access = store_item_access(it);
+	uint64_t age;
 
 	if (store_item_field(it) == STORE_FIELD_LFU)
-		return (uint64_t)(uint16_t)(s->minute - (access >> 8)) * 60;
-	return store_clock_idle_s(
-		s, s->clock.ticks - base_min_u64(clock_age(s, access), s->clock.ticks));
+		return (uint64_t)(uint16_t)(s->minute - (store_item_access(it) >> 8)) * 60;
+	age = base_min_u64(access_age(s, it), s->clock.ticks);
+	return store_clock_idle_s(s, s->clock.ticks - age);
 }
 
 // ---- ranks --------------------------------------------------------------------------------------
@@ -194,7 +275,9 @@ uint64_t store_item_score(const struct store *s, const struct store_item *it)
 		return UINT64_MAX - it->deadline_s;
 	if (s->traits->field == STORE_FIELD_LFU)
 		return LFU_MAX - lfu_counter(s, store_item_access(it));
-	return UINT64_MAX - (s->clock.ticks - clock_age(s, store_item_access(it)));
+	if (s->traits->by_size)
+		return (access_age(s, it) + UINT64_C(1)) * store_item_usable(s, it);
+	return UINT64_MAX - (s->clock.ticks - access_age(s, it));
 }
 
 void store_cold_note(struct store *s, const struct store_item *it)
@@ -206,7 +289,7 @@ void store_cold_note(struct store *s, const struct store_item *it)
 	if (s->traits->field == STORE_FIELD_LFU)
 		cold = LFU_MAX + 1 - lfu_counter(s, store_item_access(it));
 	else
-		cold = clock_age(s, store_item_access(it)) + 1;
+		cold = access_age(s, it) + 1;
 	s->cold = s->cold > 0 ? s->cold + (cold - s->cold) / COLD_WEIGHT : cold;
 }
 

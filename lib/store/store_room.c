@@ -70,7 +70,7 @@ bool store_room_make(struct store *s, uint64_t bytes)
 	if (!s->limit_bytes)
 		return true;
 	used = store_charged_bytes(s);
-	limit = s->limit_bytes - s->headroom_bytes;
+	limit = store_limit_kept(s);
 	if (base_likely(used + bytes <= limit))
 		return true;
 	if (bytes > s->limit_bytes)
@@ -95,7 +95,7 @@ bool store_room_step(struct store *s, unsigned *budget)
 
 	if (!s->limit_bytes || !store_evicts(s))
 		return false;
-	while (store_charged_bytes(s) > s->limit_bytes - s->headroom_bytes) {
+	while (store_charged_bytes(s) > store_limit_kept(s)) {
 		if (*budget == 0)
 			return true;
 		if (!store_evict_one(s))

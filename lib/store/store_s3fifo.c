@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// S3-FIFO (J. Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) within the
+// same item header and index.
+//
+//	new key --> [ small: a tenth, a queue of entries ] --> read twice since: [ main ]
+//	                         |  else                           |  ^ read since: once more
+//	                         v                                 v  |
+//	                  ghosts: as many as main              the oldest
+//	new key among the ghosts --> main
+//
+// The small queue is a real one, of 8 bytes an item. Main's order is the stamp of insertion in each
+// item, and its oldest is found by sampling: a queue of its own would not fit the header's bytes.
+#include "store/store_internal.h"
+
+#define SMALL_PARTS  10  // the small queue is one of them
+#define POPS_MAX     256 // entries taken from the small queue for one eviction
+#define ROUNDS_MAX   64  // rounds of sampling in main for one eviction
+#define STALE_KEPT   1024
+#define ROTATE_STEPS 4
+
+static inline uint64_t entry_make(uint64_t hash, uint32_t stamp)
+{
+	return hash << 16 | (stamp & UINT16_MAX);
+}
+
+// The small item of an entry, or NULL when it has gone.
+static uint64_t *entry_slot(struct store *s, uint64_t entry)
+{
+	uint64_t hash = entry >> 16;
+
+	for (struct store_line *l = store_index_chain(&s->live, hash); l; l = l->next) {
+		for (uint32_t m = store_line_match(l, hash); m; m &= m - 1) {
+			uint64_t *slot = &l->slot[__builtin_ctz(m)];
+			const struct store_item *it = store_slot_item(*slot);
+
+			if (it && store_item_small(it) &&
+				(uint16_t)store_item_access(it) == (uint16_t)entry)
+				return slot;
+		}
+	}
+	return NULL;
+}
+
+// Stale entries must not pile up: while they are more than the live ones, each push takes some from
+// the front, and puts the live ones of them behind.
+static void small_rotate(struct store *s)
+{
+	uint64_t entry;
+
+	for (unsigned i = 0; i < ROTATE_STEPS; i++) {
+		if (s->small.count <= s->n.small_items * 2 + STALE_KEPT)
+			return;
+		if (store_fifo_pop(s, &s->small, &entry) && entry_slot(s, entry))
+			store_fifo_push(s, &s->small, entry);
+	}
+}
+
+// Those that the policy is about.
+static inline uint64_t items_all(const struct store *s)
+{
+	return s->traits->is_volatile ? s->due.items : s->n.items;
+}
+
+static uint64_t main_items(const struct store *s)
+{
+	uint64_t all = items_all(s);
+
+	return all > s->n.small_items ? all - s->n.small_items : 0;
+}
+
+static bool small_is_over(const struct store *s)
+{
+	if (s->traits->is_volatile) // their bytes are not known apart
+		return s->n.small_items * SMALL_PARTS > s->due.items;
+	return s->n.small_bytes * SMALL_PARTS > s->n.item_bytes;
+}
+
+bool store_s3fifo_enter(struct store *s, const struct store_item *it, uint64_t hash, uint32_t stamp)
+{
+	if (s->traits->is_volatile && it->deadline_s == 0)
+		return false; // never goes
+	if (store_ghost_take(&s->ghost, hash)) {
+		s->n.ghost_hits++;
+		return false;
+	}
+	small_rotate(s);
+	return store_fifo_push(s, &s->small, entry_make(hash, stamp));
+}
+
+// ---- evicting -----------------------------------------------------------------------------------
+
+// Takes an item from the front of the small queue. True: it was evicted, or had expired.
+static bool small_evict(struct store *s)
+{
+	uint64_t entry, *slot, hash;
+	struct store_item *it;
+
+	if (!store_fifo_pop(s, &s->small, &entry))
+		return false;
+	slot = entry_slot(s, entry);
+	if (!slot)
+		return false;
+	it = store_slot_item(*slot);
+	hash = entry >> 16;
+	if (store_item_expired(s, it)) {
+		store_slot_clear(s, slot, hash);
+		store_item_expire(s, it);
+		s->n.reclaimed++;
+		return true;
+	}
+	if (it->refs > 1 || store_access_freq(it) > 1 ||
+		(s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE))) {
+		store_access_main(s, it);
+		return false;
+	}
+	// As many as main is to hold, whatever it holds now.
+	store_ghost_put(s, &s->ghost, hash, items_all(s) - items_all(s) / SMALL_PARTS);
+	store_slot_evict(s, slot, hash);
+	return true;
+}
+
+// The oldest of main that the pool knows of goes, or to the back if it was read.
+static bool main_evict(struct store *s, bool must)
+{
+	struct store_candidate *c;
+	uint64_t *slot;
+
+	if (store_pool_fill(s))
+		return true;
+	if (s->pool_count == 0)
+		return false;
+	c = &s->pool[--s->pool_count];
+	slot = store_index_locate(&s->live, c->it, c->hash);
+	if (!slot || c->it->refs > 1 || store_item_small(c->it) ||
+		(s->traits->is_volatile && !(c->it->bits & STORE_ITEM_DUE)))
+		return false;
+	store_access_convert(s, c->it);
+	if (store_item_score(s, c->it) < c->score)
+		return false; // it has been to the back since
+	if (store_access_freq(c->it) > 0 && !must) {
+		store_access_main(s, c->it);
+		return false;
+	}
+	store_cold_note(s, c->it);
+	store_slot_evict(s, slot, c->hash);
+	return true;
+}
+
+bool store_s3fifo_evict(struct store *s)
+{
+	unsigned pops = POPS_MAX, rounds = ROUNDS_MAX;
+
+	while (s->n.items > 0 && pops > 0 && rounds > 0) {
+		uint64_t in_main = main_items(s);
+
+		if (s->small.count > 0 && (small_is_over(s) || in_main == 0)) {
+			pops--;
+			if (small_evict(s))
+				return true;
+		} else if (in_main > 0) {
+			rounds--;
+			if (main_evict(s, rounds == 0))
+				return true;
+		} else {
+			return false;
+		}
+	}
+	// A great many entries were stale, or all that was met is held.
+	return s->n.items > 0 && store_random_evict(s);
+}
