@@ -71,6 +71,31 @@ void bench_fail(struct bench *b, const char *why)
 	b->phase = BENCH_DONE;
 }
 
+static void segment_begin(struct bench *b)
+{
+	b->segment_start_ns = b->now_ns;
+	b->segment_requests = b->n.requests;
+	memset(&b->segment_ns, 0, sizeof(b->segment_ns));
+}
+
+static void segment_end(struct bench *b)
+{
+	const struct base_hist *h = &b->segment_ns;
+
+	if (b->segments == BENCH_SEGMENTS)
+		return;
+	b->segment[b->segments++] = (struct bench_segment){
+		.start_s = (double)(b->segment_start_ns - b->phase_start_ns) / SECOND_NS,
+		.seconds = (double)(b->now_ns - b->segment_start_ns) / SECOND_NS,
+		.requests = b->n.requests - b->segment_requests,
+		.gets = h->count,
+		.get_p50_us = (double)base_hist_quantile(h, 0.5) / 1e3,
+		.get_p99_us = (double)base_hist_quantile(h, 0.99) / 1e3,
+		.get_p999_us = (double)base_hist_quantile(h, 0.999) / 1e3,
+		.get_max_us = (double)h->max / 1e3,
+	};
+}
+
 static void phase_enter(struct bench *b, enum bench_phase phase)
 {
 	b->phase = phase;
@@ -82,6 +107,9 @@ static void phase_enter(struct bench *b, enum bench_phase phase)
 	// what went wrong before spoils the run as much as what goes wrong now
 	b->n = (struct bench_counters){.errors = b->n.errors, .verified = b->n.verified};
 	memset(&b->latency_ns, 0, sizeof(b->latency_ns));
+	memset(&b->get_latency_ns, 0, sizeof(b->get_latency_ns));
+	b->marks = bench_marks;
+	segment_begin(b);
 	b->report_requests = 0;
 	b->report_ns = b->now_ns;
 	b->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -96,6 +124,7 @@ void bench_start(struct bench *b)
 
 static void measure_end(struct bench *b)
 {
+	segment_end(b);
 	b->measured_ns = b->now_ns - b->phase_start_ns;
 	b->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - b->cpu_start_ns;
 	b->phase = BENCH_DONE;
@@ -115,13 +144,18 @@ static void phase_step(struct bench *b)
 		else if (b->phase == BENCH_FILL && b->n.errors)
 			bench_fail(b, "keys could not be set");
 		else
-			phase_enter(b, b->phase + 1);
+			phase_enter(b, b->o->evicting ? BENCH_WARMUP : b->phase + 1);
 		break;
 	case BENCH_WARMUP:
 		if (in_s >= b->o->warmup_s)
 			phase_enter(b, BENCH_MEASURE);
 		break;
 	case BENCH_MEASURE:
+		if (b->marks != bench_marks) {
+			b->marks = bench_marks;
+			segment_end(b);
+			segment_begin(b);
+		}
 		if (in_s >= b->o->seconds)
 			measure_end(b);
 		break;
@@ -153,6 +187,11 @@ void bench_complete(struct bench *b, const struct bench_flight *f, bool miss, bo
 	b->n.requests++;
 	b->n.misses += miss;
 	b->n.errors += !ok;
-	if (b->phase == BENCH_MEASURE)
-		base_hist_add(&b->latency_ns, b->now_ns - f->sent_ns);
+	if (b->phase != BENCH_MEASURE)
+		return;
+	base_hist_add(&b->latency_ns, b->now_ns - f->sent_ns);
+	if (!f->set) {
+		base_hist_add(&b->get_latency_ns, b->now_ns - f->sent_ns);
+		base_hist_add(&b->segment_ns, b->now_ns - f->sent_ns);
+	}
 }

@@ -23,6 +23,11 @@ static void request_write(struct bench *b, const struct bench_flight *f, struct 
 	r->value_len = b->workload.value_size;
 }
 
+static bool set_is_next(struct bench *b)
+{
+	return b->o->sets > 100 ? b->o->set : base_rng_below(&b->rng, 100) < b->o->sets;
+}
+
 bool bench_client_next(struct bench *b, struct bench_client *c, struct bench_request *r)
 {
 	bool all = b->phase == BENCH_FILL || b->phase == BENCH_CHECK; // every key once, in order
@@ -37,7 +42,7 @@ bool bench_client_next(struct bench *b, struct bench_client *c, struct bench_req
 	f = &c->flight[slot < b->per_client ? slot : slot - b->per_client];
 	f->sent_ns = b->now_ns;
 	f->key = all ? b->next_key++ : (uint32_t)base_rng_below(&b->rng, b->o->keys);
-	f->set = b->phase == BENCH_FILL || (!all && b->o->set);
+	f->set = all ? b->phase == BENCH_FILL : set_is_next(b);
 	f->verify = b->phase == BENCH_CHECK || f->key % VERIFY_EVERY == 0;
 	c->inflight++;
 	b->inflight++;

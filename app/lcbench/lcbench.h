@@ -28,6 +28,7 @@
 #define BENCH_HEAD_MAX       320       // a command line, or the line before a value
 #define BENCH_SET_REST       24 // bytes of a set besides key and value, while its length has 4 digits
 #define BENCH_UDP_MAX        1400 // bytes of a request over UDP, frame header aside
+#define BENCH_SEGMENTS       8
 #define BENCH_UDP_TIMEOUT_NS UINT64_C(200000000)
 
 // ---- options.c
@@ -38,7 +39,9 @@ struct bench_options {
 	rte_be32_t server;
 	uint16_t port;
 	bool udp;
-	bool set; // what is measured: sets, or gets
+	bool set;      // what is measured: sets, or gets
+	unsigned sets; // percent of sets among what is measured; above 100: as `set` says
+	bool evicting; // keys may be gone: they are not checked, and misses are no fault
 	unsigned connections, pipeline;
 	uint32_t keys, key_size, value_size;
 	double seconds, warmup_s;
@@ -133,6 +136,13 @@ struct bench_counters {
 	uint64_t busy_ns; // turns that found something to do
 };
 
+// A stretch of what is measured: SIGUSR1 ends one and begins the next.
+struct bench_segment {
+	double start_s, seconds;
+	uint64_t requests, gets;
+	double get_p50_us, get_p99_us, get_p999_us, get_max_us;
+};
+
 struct bench {
 	const struct bench_options *o;
 	struct bench_workload workload;
@@ -151,7 +161,12 @@ struct bench {
 	uint64_t cpu_start_ns, cpu_ns, measured_ns;
 	unsigned complaints; // lines on stderr about wrong answers
 	struct bench_counters n;
-	struct base_hist latency_ns;
+	struct base_hist latency_ns, get_latency_ns;
+	unsigned marks; // of bench_marks, seen
+	unsigned segments;
+	struct bench_segment segment[BENCH_SEGMENTS];
+	uint64_t segment_start_ns, segment_requests;
+	struct base_hist segment_ns; // of gets
 };
 
 int bench_open(struct bench *b, const struct bench_options *o);
@@ -186,3 +201,5 @@ int bench_sockets_run(struct bench *b);
 
 // Set by SIGINT and SIGTERM: the run ends at once.
 extern volatile bool bench_stop;
+// Raised by SIGUSR1.
+extern volatile unsigned bench_marks;

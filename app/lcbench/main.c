@@ -8,10 +8,14 @@
 #include "lcbench.h"
 
 volatile bool bench_stop;
+volatile unsigned bench_marks;
 
 static void on_signal(int number)
 {
-	bench_stop = true;
+	if (number == SIGUSR1)
+		bench_marks++;
+	else
+		bench_stop = true;
 }
 
 static int pin(int core)
@@ -40,6 +44,7 @@ int main(int argc, char **argv)
 		return rc > 0 ? 0 : 2;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	base_log_level_set(BASE_LOG_WARN);
 	if (pin(options.core))

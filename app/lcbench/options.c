@@ -2,6 +2,7 @@
 // The command line: one table of options.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@ static const struct option_row rows[] = {
 	ROW("port", NUMBER, port, 1, 65535, "and port (11211)"),
 	ROW("proto", CHOICE, udp, 0, 0, "tcp|udp"),
 	ROW("mode", CHOICE, set, 0, 0, "get|set"),
+	ROW("sets", NUMBER, sets, 0, 100, "percent of sets, the rest gets, whatever the mode"),
+	ROW("evicting", FLAG, evicting, 0, 0, "keys may be gone: not checked, misses are no fault"),
 	ROW("connections", NUMBER, connections, 1, BENCH_CONNS_MAX,
 		"connections, or source ports with UDP (50)"),
 	ROW("pipeline", NUMBER, pipeline, 1, BENCH_PIPELINE_MAX, "requests in flight on each (1)"),
@@ -127,6 +130,7 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 		.address = "198.18.211.1/24",
 		.server = RTE_BE32(UINT32_C(0xc612d302)), // 198.18.211.2
 		.port = 11211,
+		.sets = UINT_MAX,
 		.connections = 50,
 		.pipeline = 1,
 		.keys = 100000,

@@ -25,6 +25,27 @@ static double latency_us(const struct bench *b, double q)
 	return (double)base_hist_quantile(&b->latency_ns, q) / 1e3;
 }
 
+static void segments_write(const struct bench *b, FILE *f)
+{
+	const struct base_hist *h = &b->get_latency_ns;
+
+	fprintf(f, " \"get_p50_us\": %.2f, \"get_p99_us\": %.2f, \"get_p999_us\": %.2f,\n",
+		(double)base_hist_quantile(h, 0.5) / 1e3, (double)base_hist_quantile(h, 0.99) / 1e3,
+		(double)base_hist_quantile(h, 0.999) / 1e3);
+	fprintf(f, " \"segments\": [");
+	for (unsigned i = 0; i < b->segments; i++) {
+		const struct bench_segment *s = &b->segment[i];
+
+		fprintf(f,
+			"%s\n  {\"start_s\": %.6f, \"seconds\": %.6f, \"requests\": %" PRIu64
+			", \"gets\": %" PRIu64 ", \"get_p50_us\": %.2f, \"get_p99_us\": %.2f, "
+			"\"get_p999_us\": %.2f, \"get_max_us\": %.2f}",
+			i ? "," : "", s->start_s, s->seconds, s->requests, s->gets, s->get_p50_us,
+			s->get_p99_us, s->get_p999_us, s->get_max_us);
+	}
+	fprintf(f, "],\n");
+}
+
 static void json_write(const struct bench *b, FILE *f, double rate)
 {
 	const struct bench_options *o = b->o;
@@ -50,6 +71,7 @@ static void json_write(const struct bench *b, FILE *f, double rate)
 	fprintf(f, " \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f,\n",
 		latency_us(b, 0.5), latency_us(b, 0.99), latency_us(b, 0.999),
 		(double)b->latency_ns.max / 1e3);
+	segments_write(b, f);
 	fprintf(f, " \"generator_busy\": %.4f, \"generator_core_share\": %.4f}\n",
 		(double)b->n.busy_ns / measured_ns, (double)b->cpu_ns / measured_ns);
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import density
+import evict
 import hit_ratio
 import lazyfree
 
@@ -48,5 +49,13 @@ SCENARIOS = {
     "lazyfree": Scenario(
         "the longest turn while 512 MiB or 20 million items are freed, beside memcached and redis",
         run=lazyfree.run,
+    ),
+    "evict-speed": Scenario(
+        "sets, and gets' latencies, at the limit against below it; memcached's too",
+        run=evict.speed_run,
+    ),
+    "shrink": Scenario(
+        "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",
+        run=evict.shrink_run,
     ),
 }

@@ -74,30 +74,34 @@ def wait_for(process, ready, what):
         time.sleep(0.02)
 
 
-def generator(load, seconds, warmup, where, process):
-    """One run of lcbench. Returns what it wrote as JSON, and what disturbed it."""
+def generator(load, seconds, warmup, where, process, meanwhile=None):
+    """One run of lcbench. Returns what it wrote as JSON, and what disturbed it. `meanwhile` gets
+    lcbench's process while that runs."""
     tag = "lcbench-" + process.name
     result = os.path.join(LOGS, tag + ".json")
     log = os.path.join(LOGS, tag + ".log")
     options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE, "json": result}
     command = [LCBENCH, *where]
     for name, value in options.items():
-        command += [f"--{name}", str(value)]
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     with contextlib.suppress(FileNotFoundError):
         os.unlink(result)
     watch = Watch(process.pid)
     with open(log, "w") as out:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            timeout=seconds + warmup + 120,
+        done = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
         )
+    done.log = log
+    try:
+        if meanwhile:
+            meanwhile(done)
+        done.wait(seconds + warmup + 120)
+    finally:
+        done.kill()
+        done.wait()
+    disturbed = watch.percent()
     if done.returncode:
         raise Trouble(f"lcbench failed: {tail(log)}")
-    disturbed = watch.percent()
     with open(result) as f:
         return {**json.load(f), **disturbed}
 
@@ -112,17 +116,24 @@ def driver_file(scratch, name, link):
     return path
 
 
-def lcached_run(load, seconds, warmup, scratch):
-    """virtio-user waits for its peer before the server is ready: only its socket is waited for."""
+@contextlib.contextmanager
+def lcached_server(scratch, memory_mb=MEMORY_MB):
+    """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
+    the server is ready: only its socket is waited for."""
     link = os.path.join(scratch, "link.sock")
     ours = driver_file(scratch, "virtio-user", link)
     theirs = driver_file(scratch, "vhost-user", link)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(link)
-    command = [LCACHED, "-d", ours, "-t", "1", "-m", str(MEMORY_MB), "-U", "11211"]
+    command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
     with server("lcached", command) as process:
         wait_for(process, lambda: os.path.exists(link), "lcached")
-        return generator(load, seconds, warmup, ["--driver", theirs], process)
+        yield process, ["--driver", theirs]
+
+
+def lcached_run(load, seconds, warmup, scratch):
+    with lcached_server(scratch) as (process, where):
+        return generator(load, seconds, warmup, where, process)
 
 
 def free_port():
@@ -139,13 +150,18 @@ def answers(port):
         return False
 
 
-def memcached_run(load, seconds, warmup, scratch):
+@contextlib.contextmanager
+def memcached_server(scratch, memory_mb=MEMORY_MB):
     port = free_port()
     command = ["memcached", "-t", "1", "-u", "root", "-l", "127.0.0.1", "-c", "4096"]
-    command += ["-p", str(port), "-U", str(port), "-m", str(MEMORY_MB)]
-    where = ["--sockets", "--server", "127.0.0.1", "--port", str(port)]
+    command += ["-p", str(port), "-U", str(port), "-m", str(memory_mb)]
     with server("memcached", command) as process:
         wait_for(process, lambda: answers(port), "memcached")
+        yield process, ["--sockets", "--server", "127.0.0.1", "--port", str(port)]
+
+
+def memcached_run(load, seconds, warmup, scratch):
+    with memcached_server(scratch) as (process, where):
         return generator(load, seconds, warmup, where, process)
 
 

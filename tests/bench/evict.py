@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What keeping to the limit costs while serving: sets and gets at the limit against below it
+(evict-speed), and a cut of maxmemory under load (shrink). lcached whole, over virtio-user; memcached and
+redis beside it."""
+
+import os
+import signal
+import socket
+import statistics
+import sys
+import threading
+import time
+
+import machine
+import peers
+import servers
+from machine import Trouble
+
+sys.path.append(os.path.join(servers.ROOT, "tests", "conform"))
+
+from telemetry import Telemetry  # noqa: E402 (the path comes first)
+
+LOAD = {"proto": "tcp", "connections": 50, "pipeline": 1, "key-size": 20}
+SIDES = {"lcached": servers.lcached_server, "memcached": servers.memcached_server}
+
+
+def ready():
+    servers.build()
+    peers.installed_ensure()
+    machine.hugepages_ensure()
+
+
+def evicted(side, process, where):
+    if side == "lcached":
+        with Telemetry(process.pid) as telemetry:
+            return telemetry.ask("/lcached/info")["evicted_keys"]
+    return memcached_stat(where, "evictions")
+
+
+def memcached_ask(where, request, end):
+    with socket.create_connection(("127.0.0.1", int(where[-1]))) as s:
+        s.sendall(request)
+        text = b""
+        while not text.endswith(end):
+            part = s.recv(65536)
+            if not part:
+                break
+            text += part
+    return text.decode()
+
+
+def memcached_stat(where, name):
+    for line in memcached_ask(where, b"stats\r\n", b"END\r\n").splitlines():
+        words = line.split()
+        if words[1:2] == [name]:
+            return int(words[2])
+    raise Trouble(f"memcached has no {name}")
+
+
+# ---- evict-speed --------------------------------------------------------------------------------
+
+# As many keys are held below the limit as at it: of those asked for there, one in four.
+HELD_MB, ROOM_MB, TIMES = 256, 4096, 4
+KEYS, VALUE_BYTES = 1300000, 100
+SPEED_LEAST, LATENCY_MOST = 0.85, 1.5
+
+
+def speed_once(side, sets, at_limit, args, scratch):
+    load = {**LOAD, "value-size": VALUE_BYTES, "sets": sets, "keys": KEYS // args.smaller}
+    memory_mb = ROOM_MB
+    if at_limit:
+        memory_mb = HELD_MB // args.smaller
+        load.update({"keys": load["keys"] * TIMES, "evicting": True})
+    with SIDES[side](scratch, memory_mb) as (process, where):
+        result = servers.generator(load, args.seconds, args.warmup, where, process)
+        gone = evicted(side, process, where)
+    if result["errors"] or bool(gone) != at_limit:
+        raise Trouble(f"{side}: {result['errors']} errors, {gone} evicted")
+    result["evicted"] = gone
+    return result
+
+
+def speed_rows(kind, rounds, most):
+    for side, pairs in rounds.items():
+        if kind == "sets":
+            ratios = [at["requests_per_s"] / below["requests_per_s"] for below, at in pairs]
+            value, unit = statistics.median(at["requests_per_s"] for _, at in pairs), "sets/s"
+        else:
+            ratios = [at["get_p999_us"] / below["get_p999_us"] for below, at in pairs]
+            value, unit = statistics.median(at["get_p999_us"] for _, at in pairs), "us, p99.9 of gets"
+        ratio = statistics.median(ratios)
+        target = most if side == "lcached" else None
+        holds = None
+        if target is not None:
+            holds = ratio >= target if kind == "sets" else ratio <= target
+        yield {
+            "name": "evict-speed",
+            "case": f"{side}: {kind} at the limit to below it",
+            "value": value,
+            "unit": unit,
+            "ratio": ratio,
+            "ratio_min": min(ratios),
+            "ratio_max": max(ratios),
+            "runs": len(pairs),
+            "target": target,
+            "holds": holds,
+            "detail": pairs,
+        }
+
+
+def speed_case(kind, sets, most, args, scratch):
+    rounds = {side: [] for side in SIDES}
+    for _ in range(args.rounds):
+        for side in SIDES:
+            pair = [speed_once(side, sets, at_limit, args, scratch) for at_limit in (False, True)]
+            rounds[side].append(pair)
+            print(
+                f"  {side:<10} below {pair[0]['requests_per_s']:10,.0f}/s, gets' p99.9 "
+                f"{pair[0]['get_p999_us']:8.1f} us; at the limit {pair[1]['requests_per_s']:10,.0f}/s, "
+                f"{pair[1]['get_p999_us']:8.1f} us",
+                file=sys.stderr,
+            )
+    rows = list(speed_rows(kind, rounds, most))
+    for row in rows:
+        verdict = {True: "holds", False: "MISSED", None: "no target"}[row["holds"]]
+        bound = "" if row["target"] is None else f", {'at least' if kind == 'sets' else 'at most'} {most}"
+        print(
+            f"  {row['case']:<48} {row['value']:12,.1f} {row['unit']:<18} ratio {row['ratio']:.2f} "
+            f"({row['ratio_min']:.2f} to {row['ratio_max']:.2f}){bound}: {verdict}"
+        )
+    return rows
+
+
+def speed_run(args, scratch):
+    ready()
+    args.smaller = 4 if args.quick else 1
+    args.rounds = min(args.rounds, 3)
+    print(f"evict-speed: keys of 20 B, values of {VALUE_BYTES} B, 50 TCP connections")
+    rows = speed_case("sets", 100, SPEED_LEAST, args, scratch)
+    return rows + speed_case("half gets", 50, LATENCY_MOST, args, scratch)
+
+
+# ---- shrink -------------------------------------------------------------------------------------
+
+FROM_MB, TO_MB = 4096, 1024
+SHRINK_S, SHRINK_LATENCY_MOST = 10.0, 2.0
+QUIET_S, WAIT_S, POLL_S = 4.0, 30.0, 0.02
+SHRINK_VALUE_BYTES, SHRINK_KEYS = 1000, 4500000
+
+
+def measuring_wait(process):
+    """Until lcbench says that it measures."""
+    end = time.monotonic() + 200
+    while time.monotonic() < end and process.poll() is None:
+        with open(process.log) as f:
+            if "measure:" in f.read():
+                return
+        time.sleep(0.05)
+    raise Trouble(f"lcbench does not get to measuring: {servers.tail(process.log)}")
+
+
+def cut_watch(cut, used_bytes, goal_bytes):
+    """Seconds from the order to when it is carried out, or None."""
+    start = time.monotonic()
+    cut()
+    while used_bytes() > goal_bytes:
+        if time.monotonic() - start > WAIT_S:
+            return None
+        time.sleep(POLL_S)
+    return time.monotonic() - start
+
+
+def rss_mib(pid):
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def shrink_lcbench(side, args, scratch):
+    """The cut under lcbench's load: a segment before it, one while it is carried out."""
+    smaller = args.smaller
+    load = {**LOAD, "value-size": SHRINK_VALUE_BYTES, "keys": SHRINK_KEYS // smaller}
+    load.update({"sets": 10, "evicting": True})
+    goal_bytes = (TO_MB << 20) // smaller
+    out = {}
+    with SIDES[side](scratch, FROM_MB // smaller) as (process, where):
+
+        def used_bytes():
+            if side == "lcached":
+                return telemetry.ask("/lcached/memory")["used_memory"]
+            return memcached_stat(where, "limit_maxbytes") and memcached_malloced(where)
+
+        def cut():
+            if side == "lcached":
+                telemetry.ask(f"/lcached/config/set,maxmemory={goal_bytes}")
+            else:
+                request = b"cache_memlimit %d\r\n" % (goal_bytes >> 20)
+                memcached_ask(where, request, b"\r\n")
+
+        def meanwhile(generator):
+            nonlocal telemetry
+            measuring_wait(generator)
+            if side == "lcached":
+                telemetry = Telemetry(process.pid)
+            time.sleep(QUIET_S)
+            out["used_before_mib"], out["rss_before_mib"] = used_bytes() >> 20, rss_mib(process.pid)
+            generator.send_signal(signal.SIGUSR1)
+            out["seconds"] = cut_watch(cut, used_bytes, goal_bytes)
+            generator.send_signal(signal.SIGUSR1)
+            out["used_after_mib"], out["rss_after_mib"] = used_bytes() >> 20, rss_mib(process.pid)
+            time.sleep(3)
+            out["rss_later_mib"] = rss_mib(process.pid)
+            generator.send_signal(signal.SIGUSR1)
+
+        telemetry = None
+        seconds = QUIET_S + (12 if side == "lcached" else WAIT_S) + 6
+        result = servers.generator(load, seconds, 1, where, process, meanwhile)
+    if len(result["segments"]) < 3:
+        raise Trouble(f"{side}: the cut took longer than lcbench ran")
+    out["quiet_us"], out["cut_us"] = (s["get_p999_us"] for s in result["segments"][:2])
+    out["cut_max_us"] = result["segments"][1]["get_max_us"]
+    return out
+
+
+def memcached_malloced(where):
+    for line in memcached_ask(where, b"stats slabs\r\n", b"END\r\n").splitlines():
+        words = line.split()
+        if words[1:2] == ["total_malloced"]:
+            return int(words[2])
+    raise Trouble("memcached has no total_malloced")
+
+
+def gets_time(peer, seconds, stop):
+    """Latencies of single gets, one after the other, in microseconds, sorted."""
+    times, i = [], 0
+    s = peer.connect()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not stop.is_set():
+        request = peer.touch_request(b"%020d" % (i % 100000))
+        start = time.monotonic()
+        s.sendall(request)
+        s.recv(64)
+        times.append((time.monotonic() - start) * 1e6)
+        i += 1
+    s.close()
+    return sorted(times)
+
+
+def quantile(values, q):
+    return values[min(len(values) - 1, int(len(values) * q))]
+
+
+def shrink_redis(args, scratch):
+    """One connection gets while another orders the cut: redis does not speak memcached's protocol."""
+    goal_bytes = (TO_MB << 20) // args.smaller
+    options = ("--maxmemory-policy", "allkeys-lru")
+    with peers.opened(peers.Redis, scratch, (FROM_MB << 20) // args.smaller, *options) as peer:
+        value, i = b"v" * SHRINK_VALUE_BYTES, 0
+        while not peer.info("evicted_keys"):
+            batch = [peer.set_request(b"%020d" % n, value) for n in range(i, i + 8192)]
+            peer.set(batch)
+            i += len(batch)
+        quiet = gets_time(peer, 2, threading.Event())
+        stop, during = threading.Event(), []
+        thread = threading.Thread(target=lambda: during.extend(gets_time(peer, WAIT_S, stop)))
+        out = {"used_before_mib": peer.info("used_memory") >> 20}
+        out["rss_before_mib"] = rss_mib(peer.process.pid)
+        thread.start()
+        out["seconds"] = cut_watch(
+            lambda: peer.call(b"CONFIG SET maxmemory %d\r\n" % goal_bytes),
+            lambda: peer.info("used_memory"),
+            goal_bytes,
+        )
+        stop.set()
+        thread.join()
+        out["used_after_mib"] = peer.info("used_memory") >> 20
+        out["rss_after_mib"] = rss_mib(peer.process.pid)
+        time.sleep(3)
+        out["rss_later_mib"] = rss_mib(peer.process.pid)
+    out.update(quiet_us=quantile(quiet, 0.999), cut_us=quantile(during, 0.999))
+    out["cut_max_us"] = during[-1]
+    return out
+
+
+def shrink_print(side, out):
+    took = "not in 30 s" if out["seconds"] is None else f"{out['seconds']:8.2f} s"
+    print(
+        f"  {side:<10} used {out['used_before_mib']:5} to {out['used_after_mib']:5} MiB in {took:>11}, "
+        f"RSS {out['rss_before_mib']:5} to {out['rss_after_mib']:5} (3 s later {out['rss_later_mib']:5}) "
+        f"MiB; gets' p99.9 {out['quiet_us']:8.1f} us before, {out['cut_us']:8.1f} us meanwhile "
+        f"({out['cut_us'] / out['quiet_us']:.2f} times), longest {out['cut_max_us']:10.1f} us"
+    )
+
+
+def shrink_row(kind, side, value, unit, target, holds, out):
+    return {
+        "name": "shrink",
+        "case": f"{side}: {kind}",
+        "value": value,
+        "unit": unit,
+        "target": target,
+        "holds": holds,
+        "detail": out,
+    }
+
+
+def shrink_run(args, scratch):
+    ready()
+    args.smaller = 8 if args.quick else 1
+    print(f"shrink: maxmemory {FROM_MB // args.smaller} to {TO_MB // args.smaller} MiB under load")
+    rows = []
+    for side in (*SIDES, "redis"):
+        if side == "redis":
+            out = shrink_redis(args, scratch)
+        else:
+            out = shrink_lcbench(side, args, scratch)
+        shrink_print(side, out)
+        ours = side == "lcached"
+        ratio = out["cut_us"] / out["quiet_us"]
+        fast = out["seconds"] is not None and out["seconds"] <= SHRINK_S
+        rows += [
+            shrink_row("time to get there", side, out["seconds"], "s", SHRINK_S, fast if ours else None, out),
+            shrink_row(
+                "p99.9 of gets to the quiet one", side, ratio, "ratio", SHRINK_LATENCY_MOST,
+                ratio <= SHRINK_LATENCY_MOST if ours else None, out,
+            ),
+        ]
+    for row in rows:
+        if row["holds"] is not None:
+            verdict = "holds" if row["holds"] else "MISSED"
+            print(f"  {row['case']}: {row['value'] or 0:.2f} {row['unit']}, at most {row['target']}: {verdict}")
+    return rows
