@@ -37,6 +37,14 @@ static void back_off(const struct lcached *s, unsigned idle_turns, unsigned spin
 	sleep_us(base_min_u64(limit_us, UINT64_C(1) << (beyond < 16 ? beyond : 16)));
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static int worker_thread_open(struct lcached_thread *t, struct mem_domain **mem, struct worker **w)
 {
 	struct lcached *s = t->server;
@@ -44,8 +52,16 @@ static int worker_thread_open(struct lcached_thread *t, struct mem_domain **mem,
 	int rc;
 
 	snprintf(name, sizeof(name), "worker %u", t->id);
-	rc = mem_domain_open(
-		mem, &(struct mem_options){.name = name, .numa_node = s->port.numa_node});
+	rc = mem_domain_open(mem,
+		&(struct mem_options){
+			.name = name,
+			.numa_node = s->port.numa_node,
+			.source = s->cfg.region_bytes > 0 ? MEM_SOURCE_HUGE : MEM_SOURCE_PAGES,
+			.thp = !s->cfg.disable_thp,
+			.region_bytes = s->cfg.region_bytes / s->cfg.workers,
+			.dirty_decay_ms = s->cfg.dirty_decay_ms,
+			.now_ns = clock_ns,
+		});
 	if (rc < 0)
 		return rc;
 	rc = mem_domain_bind(*mem);
@@ -88,6 +104,8 @@ static int worker_thread(void *arg)
 	}
 	if ((long)rte_lcore_count() > sysconf(_SC_NPROCESSORS_ONLN))
 		spin = 0;
+	mem_thread_mark(mem); // nothing past the domain from here on
+	t->mem = mem;
 	__atomic_store_n(&t->state, LCACHED_THREAD_READY, __ATOMIC_RELEASE);
 	while (worker_turn(w, base_now_read(), &work) == WORKER_RUNNING) {
 		idle = work > 0 ? 0 : idle + 1;

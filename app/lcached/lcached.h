@@ -23,7 +23,8 @@ struct lcached;
 struct lcached_thread { // one a worker
 	struct lcached *server;
 	unsigned id;
-	uint32_t state; // enum lcached_thread_state; writer: the worker's thread, atomic
+	uint32_t state;         // enum lcached_thread_state; writer: the worker's thread, atomic
+	struct mem_domain *mem; // while READY
 };
 
 struct lcached {

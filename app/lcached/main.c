@@ -38,19 +38,6 @@ static int driver_load(struct lcached *s, char *err, size_t err_len)
 	return port_config_check(&s->port_cfg, err, err_len);
 }
 
-// The kernel promises memory that it has not, and ends the server when it is asked for.
-static int memory_check(const struct lcached *s, char *err, size_t err_len)
-{
-	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-
-	if (s->cfg.maxmemory_bytes <= ram)
-		return 0;
-	snprintf(err, err_len, "maxmemory: %llu MB is more than this machine's memory, %llu MB",
-		(unsigned long long)(s->cfg.maxmemory_bytes >> 20),
-		(unsigned long long)(ram >> 20));
-	return -EINVAL;
-}
-
 static void settings_fill(struct lcached *s)
 {
 	struct worker_settings *t = &s->settings;
@@ -104,8 +91,18 @@ static void workers_stop(struct lcached *s)
 	}
 	if (!control_drained(s->control))
 		base_warn("some workers did not drain within %d ms", DRAIN_TICKS);
+	control_domains_set(s->control, NULL);
 	control_phase_set(s->control, WORKER_PHASE_EXIT);
 	lcached_threads_join(s);
+}
+
+static void domains_tell(struct lcached *s)
+{
+	struct mem_domain *domain[WORKER_MAX] = {NULL};
+
+	for (unsigned i = 0; i < s->cfg.workers; i++)
+		domain[i] = s->thread[i].mem;
+	control_domains_set(s->control, domain);
 }
 
 static int serve(struct lcached *s)
@@ -115,9 +112,11 @@ static int serve(struct lcached *s)
 	rc = control_open(&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name);
 	if (rc < 0)
 		return rc;
+	control_packet_bytes_set(s->control, s->eal.memory_bytes, s->eal.hugepages);
 	rc = lcached_threads_start(s);
 	if (rc < 0)
 		goto stop;
+	domains_tell(s);
 	for (unsigned i = 0; i < 5; i++) // every worker has reported once
 		tick(s);
 	control_ready(s->control, base_now_read());
@@ -132,6 +131,26 @@ stop:
 	workers_stop(s);
 	lcached_telemetry_close();
 	return rc;
+}
+
+// Refuses what the machine cannot have, warns where it is tight; before a device is touched. The
+// kernel would promise memory that it has not, and end the server when it is asked for.
+static int memory_check(struct lcached *s)
+{
+	char msg[512];
+
+	switch (control_memory_check(
+		NULL, &s->cfg, s->eal.memory_bytes, s->eal.hugepages, msg, sizeof(msg))) {
+	case MEM_TOO_MUCH:
+		base_error("memory: %s", msg);
+		return -E2BIG;
+	case MEM_TIGHT:
+		base_warn("memory: %s", msg);
+		break;
+	case MEM_FITS:
+		break;
+	}
+	return 0;
 }
 
 static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *program)
@@ -151,7 +170,9 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 	rc = port_eal_build(&s->eal, &s->port_cfg, &eal);
 	if (rc < 0)
 		return rc;
-	rc = port_eal_init(&s->eal);
+	rc = memory_check(s);
+	if (rc == 0)
+		rc = port_eal_init(&s->eal);
 	if (rc < 0) {
 		port_eal_release(&s->eal);
 		return rc;
@@ -194,16 +215,18 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	base_log_level_set(s->cfg.verbosity == 0 ? BASE_LOG_INFO : BASE_LOG_DEBUG);
-	if (memory_check(s, err, sizeof(err)) < 0 || driver_load(s, err, sizeof(err)) < 0)
+	if (driver_load(s, err, sizeof(err)) < 0)
 		return bad_args(err);
 	lcached_signals_install();
 	if (mem_backend_probe() < 0 || base_secret_fill(&s->seed, sizeof(s->seed)) < 0)
 		return 1;
 	settings_fill(s);
+	if (s->cfg.disable_thp && mem_thp_disable() < 0)
+		base_warn("disable-thp: the kernel refuses");
 	if (mem_domain_open(
 		    &s->mem, &(struct mem_options){.name = "control core", .numa_node = -1}) < 0)
 		return 1;
 	rc = run(s, argc - eal_args, argv + eal_args, argv[0]);
 	mem_domain_close(s->mem);
-	return rc < 0 ? 1 : 0;
+	return rc == -E2BIG ? EXIT_BAD_ARGS : rc < 0 ? 1 : 0;
 }

@@ -68,6 +68,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 		mem_free(mem, MEM_OTHER, c, sizeof(*c));
 		return rc;
 	}
+	control_memory_apply(c);
 	control_ledger_init(&c->ledger, c->workers, dealable(c));
 	control_orders_push(c);
 	*out = c;
@@ -119,6 +120,7 @@ void control_tick(struct control *c, struct base_now now)
 	c->now = now;
 	totals_add(c);
 	ledger_turn(c);
+	control_memory_tick(c);
 	control_calls_serve(c);
 }
 
@@ -127,6 +129,7 @@ void control_ready(struct control *c, struct base_now now)
 	c->start = now;
 	control_tick(c, now);
 	c->total.used_startup_bytes = c->total.used_bytes;
+	control_memory_ready(c);
 }
 
 void control_phase_set(struct control *c, enum worker_phase phase)

@@ -31,6 +31,9 @@ struct control_config { // fields are set by the option table alone
 	uint64_t samples, tenacity, lfu_log_factor, lfu_decay_min, expire_effort;
 	uint64_t idle_sleep_us;
 	uint64_t verbosity;
+	uint64_t region_bytes;                  // hugepages over all workers; 0: ordinary pages
+	int64_t dirty_decay_ms, muzzy_decay_ms; // -1: never
+	bool background_thread, disable_thp;
 	char driver[CONTROL_TEXT_MAX];
 	char file[CONTROL_TEXT_MAX];
 	char address[CONTROL_TEXT_MAX]; // empty: the driver file's
@@ -63,6 +66,15 @@ struct control;
 int control_open(struct control **c, struct control_config *cfg, struct worker_group *group,
 	struct mem_domain *mem, const char *driver);
 void control_close(struct control *c);
+// The workers' domains, so that their figures can be read and their decay set; NULL before the first
+// of them is closed.
+void control_domains_set(struct control *c, struct mem_domain *const *domain);
+// What DPDK holds for packets, for the sum that is compared with the machine.
+void control_packet_bytes_set(struct control *c, uint64_t bytes, bool hugepages);
+// Whether the machine has room for a configuration. `control`: NULL before the start, else what the
+// process holds already is taken off. msg gets one line unless it fits.
+enum mem_verdict control_memory_check(const struct control *c, const struct control_config *cfg,
+	uint64_t packet_bytes, bool packets_huge, char *msg, size_t len);
 // Reads reports, writes orders, answers posted calls.
 void control_tick(struct control *c, struct base_now now);
 // The server is ready: used_memory now is used_memory_startup.

@@ -56,13 +56,16 @@ void control_calls_close(struct control *c)
 void control_calls_serve(struct control *c)
 {
 	struct control_calls *q = c->calls;
-	struct base_list *node;
 
 	pthread_mutex_lock(&q->lock);
-	while ((node = base_list_pop(&q->posted)) != NULL) {
+	base_list_for_each_safe (node, next, &q->posted) {
 		struct call *call = base_container_of(node, struct call, node);
+		int rc = control_command_run(c, call->command, call->params, call->reply);
 
-		call->rc = control_command_run(c, call->command, call->params, call->reply);
+		if (rc == CONTROL_AGAIN)
+			continue; // a worker is asked; the caller's patience is the bound
+		base_list_remove(node);
+		call->rc = rc;
 		call->done = true;
 	}
 	pthread_cond_broadcast(&q->answered);

@@ -12,6 +12,8 @@ enum control_option_type {
 	CONTROL_OPTION_MEGABYTES,  // -m: a plain number of MiB, written to a bytes field
 	CONTROL_OPTION_SHARE,      // bytes with Redis' units, or CONTROL_PERCENT and a percentage
 	CONTROL_OPTION_NUMBER,
+	CONTROL_OPTION_DECAY, // milliseconds, or -1
+	CONTROL_OPTION_YES_NO,
 	CONTROL_OPTION_TEXT,
 	CONTROL_OPTION_POLICY,
 	CONTROL_OPTION_PREFIX,     // A.B.C.D/LEN
@@ -52,6 +54,19 @@ struct control_totals {
 	unsigned stalled;
 };
 
+// Process figures, as old as their times say.
+struct control_memory {
+	uint64_t system_bytes; // of the machine
+	uint64_t packet_bytes; // DPDK's
+	bool packets_huge;
+	uint64_t rss_bytes, rss_used_bytes, rss_us; // resident and used_memory at the same moment
+	struct mem_process process;
+	uint64_t process_us;
+	uint64_t private_dirty_bytes, private_dirty_us;
+	uint64_t startup_overhead_bytes;      // index, connections, buffers at ready
+	uint64_t evicted_before, evicting_us; // evictions seen, and when last
+};
+
 struct control {
 	struct control_config *cfg;
 	struct worker_group *group;
@@ -65,11 +80,19 @@ struct control {
 	struct worker_report report[WORKER_MAX];
 	bool stalled[WORKER_MAX];
 	struct control_calls *calls;
+	struct mem_domain *domain[WORKER_MAX]; // NULL: not yet, or no more
+	struct control_memory memory;
+	struct worker_probe probe;        // the last question about a key
+	const struct rte_tel_data *asker; // whose it is; NULL: answered
+	uint64_t asked_us;
+	unsigned probe_worker;
 };
 
 // maxmemory-clients in bytes; 0: no limit.
 uint64_t control_clients_bytes(const struct control_config *cfg);
-// Answers one command; on the control core. 0 or -1.
+#define CONTROL_AGAIN 1
+
+// Answers one command; on the control core. 0, -1, or CONTROL_AGAIN: not yet, run it next tick.
 int control_command_run(
 	struct control *c, const char *command, const char *params, struct rte_tel_data *reply);
 void control_orders_push(struct control *c);
@@ -77,3 +100,52 @@ void control_orders_push(struct control *c);
 int control_calls_open(struct control *c);
 void control_calls_close(struct control *c);
 void control_calls_serve(struct control *c);
+
+// ---- figures of memory -------------------------------------------------------------------------
+enum control_metric_type { CONTROL_METRIC_U64, CONTROL_METRIC_I64, CONTROL_METRIC_TEXT };
+
+struct control_metric {
+	const char *name;
+	enum control_metric_type type;
+	uint64_t value; // U64; I64 as two's complement
+	char text[64];
+};
+
+#define CONTROL_METRICS_MAX 96
+
+struct control_metrics {
+	unsigned count;
+	struct control_metric row[CONTROL_METRICS_MAX];
+};
+
+void control_metric_add(struct control_metrics *m, const char *name, uint64_t value);
+void control_metric_add_diff(struct control_metrics *m, const char *name, uint64_t a, uint64_t b);
+void control_metric_add_ratio(struct control_metrics *m, const char *name, double ratio);
+void control_metric_add_text(struct control_metrics *m, const char *name, const char *text);
+void control_metrics_reply(const struct control_metrics *m, struct rte_tel_data *d);
+// "STAT name value\r\n" lines; the length.
+size_t control_metrics_stat(const struct control_metrics *m, char *buf, size_t len);
+// A text of any length under name, name_2, ...: DPDK takes 127 characters at a time.
+void control_text_reply(struct rte_tel_data *d, const char *name, const char *text);
+// The first piece of a text, at most `most` characters, cut at a blank where there is one.
+size_t control_text_piece(const char *text, size_t most);
+
+// control_memory.c: each tick; on request; a change of options. msg: a warning or a refusal.
+void control_memory_tick(struct control *c);
+void control_memory_refresh(struct control *c);
+void control_memory_ready(struct control *c);
+void control_memory_apply(struct control *c);
+// The sums that several reports share.
+struct control_sums {
+	uint64_t used, rss, overhead, dataset, slack, pinned, clients, held_huge;
+};
+struct control_sums control_memory_sums(const struct control *c);
+void control_memory_metrics(struct control *c, struct control_metrics *m);
+void control_memory_worker_metrics(struct control *c, unsigned i, struct control_metrics *m);
+
+// Commands.
+int control_memory_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_bins_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_usage_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_malloc_stats_command(struct control *c, const char *params, struct rte_tel_data *d);

@@ -42,6 +42,16 @@ static const struct control_option options[] = {
 	{"client-query-buffer-limit", 0, CONTROL_OPTION_BYTES, false, AT(client_query_bytes),
 		16 << 10, 16 << 20, "256kb", "BYTES",
 		"of requests received and not yet executed: a client's receive window"},
+	{"memory-region", 0, CONTROL_OPTION_BYTES, false, AT(region_bytes), 0, GIB << 10, "0",
+		"BYTES", "hugepages reserved at start, over all workers; 0: ordinary pages"},
+	{"jemalloc-dirty-decay-ms", 0, CONTROL_OPTION_DECAY, true, AT(dirty_decay_ms), 0, 0,
+		"10000", "MS", "free pages go back to the system after that; -1: never"},
+	{"jemalloc-muzzy-decay-ms", 0, CONTROL_OPTION_DECAY, true, AT(muzzy_decay_ms), 0, 0, "0",
+		"MS", "how long the system may leave them to us first; -1: always"},
+	{"jemalloc-bg-thread", 0, CONTROL_OPTION_YES_NO, true, AT(background_thread), 0, 0, "yes",
+		"YES|NO", "a thread of its own gives back what is not a worker's"},
+	{"disable-thp", 0, CONTROL_OPTION_YES_NO, false, AT(disable_thp), 0, 0, "yes", "YES|NO",
+		"no transparent hugepages"},
 	{"port", 'p', CONTROL_OPTION_NUMBER, false, AT(tcp_port), 0, 65535, "11211", "PORT",
 		"TCP port; 0: off"},
 	{"udp-port", 'U', CONTROL_OPTION_NUMBER, false, AT(udp_port), 0, 65535, "0", "PORT",
@@ -176,6 +186,33 @@ static int policy_set(struct control_config *cfg, const char *value, char *err, 
 	return -EINVAL;
 }
 
+static int decay_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	int64_t v;
+
+	if (base_i64_parse(value, strlen(value), &v) < 0 || v < -1 || v > INT32_MAX) {
+		snprintf(err, err_len, "'%s' is not -1 or a number of milliseconds up to %d", value,
+			INT32_MAX);
+		return -EINVAL;
+	}
+	*(int64_t *)option_u64(cfg, o) = v;
+	return 0;
+}
+
+static int yes_no_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (!yes && strcmp(value, "no") != 0) {
+		snprintf(err, err_len, "'%s' is not yes or no", value);
+		return -EINVAL;
+	}
+	*(bool *)option_text(cfg, o) = yes;
+	return 0;
+}
+
 static int text_set(struct control_config *cfg, const struct control_option *o, const char *value,
 	char *err, size_t err_len)
 {
@@ -228,6 +265,10 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 		return number_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_SHARE:
 		return share_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_DECAY:
+		return decay_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_YES_NO:
+		return yes_no_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_TEXT:
 		return text_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_POLICY:
@@ -293,6 +334,12 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 	switch ((enum control_option_type)o->type) {
 	case CONTROL_OPTION_POLICY:
 		snprintf(buf, len, "%s", store_policy_name((unsigned)cfg->policy));
+		break;
+	case CONTROL_OPTION_DECAY:
+		snprintf(buf, len, "%lld", (long long)*option_u64(c, o));
+		break;
+	case CONTROL_OPTION_YES_NO:
+		snprintf(buf, len, "%s", *(bool *)option_text(c, o) ? "yes" : "no");
 		break;
 	case CONTROL_OPTION_TEXT:
 	case CONTROL_OPTION_PREFIX:

@@ -19,62 +19,6 @@ static void metrics_add(struct rte_tel_data *d, const struct metric *m, size_t c
 		rte_tel_data_add_dict_u64(d, m[i].name, m[i].value);
 }
 
-// ---- /lcached/memory ---------------------------------------------------------------------------
-static uint64_t percent(uint64_t part, uint64_t whole)
-{
-	return whole == 0 ? 0 : part * 100 / whole;
-}
-
-static void ratio_add(struct rte_tel_data *d, const char *name, uint64_t a, uint64_t b)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.2f", b == 0 ? 0.0 : (double)a / (double)b);
-	rte_tel_data_add_dict_string(d, name, text);
-}
-
-static void memory_reply(struct control *c, struct rte_tel_data *d)
-{
-	const struct control_totals *t = &c->total;
-	uint64_t overhead, dataset;
-	struct mem_process p;
-
-	mem_process_read(&p);
-	overhead = t->used_startup_bytes + t->sum.mem_used[MEM_INDEX] + t->sum.mem_used[MEM_CONNS] +
-		t->sum.mem_used[MEM_INPUT] + t->sum.mem_used[MEM_OUTPUT];
-	overhead = base_min_u64(overhead, t->used_bytes);
-	dataset = t->used_bytes - overhead;
-	metrics_add(d,
-		(struct metric[]){
-			{"used_memory", t->used_bytes},
-			{"used_memory_rss", p.rss_bytes},
-			{"used_memory_peak", t->used_peak_bytes},
-			{"used_memory_peak_time", t->peak_wall_s},
-			{"used_memory_peak_perc", percent(t->used_bytes, t->used_peak_bytes)},
-			{"used_memory_startup", t->used_startup_bytes},
-			{"used_memory_overhead", overhead},
-			{"used_memory_dataset", dataset},
-			{"used_memory_items", t->sum.mem_used[MEM_ITEMS]},
-			{"used_memory_index", t->sum.mem_used[MEM_INDEX]},
-			{"used_memory_connections", t->sum.mem_used[MEM_CONNS]},
-			{"used_memory_input_buffers", t->sum.mem_used[MEM_INPUT]},
-			{"used_memory_output_buffers", t->sum.mem_used[MEM_OUTPUT]},
-			{"maxmemory", c->cfg->maxmemory_bytes},
-			{"mem_clients_normal", t->sum.clients_bytes + t->sum.mem_used[MEM_CONNS]},
-			{"mem_pinned", t->sum.store.pinned_bytes},
-			{"allocator_allocated", p.allocated_bytes},
-			{"allocator_active", p.active_bytes},
-			{"allocator_resident", p.resident_bytes},
-			{"allocator_retained", p.retained_bytes},
-		},
-		20);
-	ratio_add(d, "mem_fragmentation_ratio", p.rss_bytes, t->used_bytes);
-	ratio_add(d, "allocator_rss_ratio", p.resident_bytes, p.active_bytes);
-	rte_tel_data_add_dict_string(
-		d, "maxmemory_policy", store_policy_name((unsigned)c->cfg->policy));
-	rte_tel_data_add_dict_string(d, "mem_allocator", mem_backend_name());
-}
-
 // ---- /lcached/info -----------------------------------------------------------------------------
 static void info_server(struct control *c, struct rte_tel_data *d)
 {
@@ -90,6 +34,15 @@ static void info_server(struct control *c, struct rte_tel_data *d)
 			{"udp_port", c->cfg->udp_port},
 		},
 		6);
+}
+
+static void info_memory(struct control *c, struct rte_tel_data *d)
+{
+	struct control_metrics m = {0};
+
+	control_memory_refresh(c);
+	control_memory_metrics(c, &m);
+	control_metrics_reply(&m, d);
 }
 
 static void info_stats(struct control *c, struct rte_tel_data *d)
@@ -187,7 +140,7 @@ static int cmd_info(struct control *c, const char *params, struct rte_tel_data *
 		void (*write)(struct control *c, struct rte_tel_data *d);
 	} section[] = {
 		{"server", info_server},
-		{"memory", memory_reply},
+		{"memory", info_memory},
 		{"stats", info_stats},
 		{"net", info_net},
 		{"tcp", info_tcp},
@@ -204,13 +157,6 @@ static int cmd_info(struct control *c, const char *params, struct rte_tel_data *
 	if (!any)
 		rte_tel_data_add_dict_string(
 			d, "error", "sections: server, memory, stats, net, tcp");
-	return 0;
-}
-
-static int cmd_memory(struct control *c, const char *params, struct rte_tel_data *d)
-{
-	rte_tel_data_start_dict(d);
-	memory_reply(c, d);
 	return 0;
 }
 
@@ -302,10 +248,38 @@ static int cmd_config(struct control *c, const char *params, struct rte_tel_data
 	return 0;
 }
 
+// A change of memory is refused where the machine has no room for it.
+static int config_change(
+	struct control *c, struct rte_tel_data *d, const char *name, const char *value)
+{
+	struct control_config wanted = *c->cfg;
+	enum mem_verdict fits = MEM_FITS;
+	char err[256], lines[512] = "";
+
+	if (control_config_set(&wanted, name, value, err, sizeof(err)) < 0) {
+		control_text_reply(d, "error", err);
+		return 0;
+	}
+	if (wanted.maxmemory_bytes > c->cfg->maxmemory_bytes)
+		fits = control_memory_check(c, &wanted, c->memory.packet_bytes,
+			c->memory.packets_huge, lines, sizeof(lines));
+	if (fits != MEM_TOO_MUCH) {
+		control_config_set(c->cfg, name, value, err, sizeof(err));
+		control_memory_apply(c);
+		control_orders_push(c);
+		rte_tel_data_add_dict_string(d, "status", "ok");
+	}
+	if (fits != MEM_FITS) {
+		base_warn("%s: %s", name, lines);
+		control_text_reply(d, fits == MEM_TOO_MUCH ? "error" : "warning", lines);
+	}
+	return 0;
+}
+
 static int cmd_config_set(struct control *c, const char *params, struct rte_tel_data *d)
 {
 	const char *eq = params != NULL ? strchr(params, '=') : NULL;
-	char name[64], err[256];
+	char name[64];
 	int live;
 
 	rte_tel_data_start_dict(d);
@@ -320,13 +294,7 @@ static int cmd_config_set(struct control *c, const char *params, struct rte_tel_
 			live < 0 ? "unknown option" : "this option is read at start only");
 		return 0;
 	}
-	if (control_config_set(c->cfg, name, eq + 1, err, sizeof(err)) < 0) {
-		rte_tel_data_add_dict_string(d, "error", err);
-		return 0;
-	}
-	control_orders_push(c);
-	rte_tel_data_add_dict_string(d, "status", "ok");
-	return 0;
+	return config_change(c, d, name, eq + 1);
 }
 
 static int cmd_flush(struct control *c, const char *params, struct rte_tel_data *d)
@@ -341,6 +309,10 @@ static int cmd_flush(struct control *c, const char *params, struct rte_tel_data 
 static int cmd_purge(struct control *c, const char *params, struct rte_tel_data *d)
 {
 	mem_purge();
+	for (unsigned i = 0; i < c->workers; i++) {
+		if (c->domain[i] != NULL)
+			mem_purge_start(c->domain[i]);
+	}
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "status", "started");
 	return 0;
@@ -349,7 +321,11 @@ static int cmd_purge(struct control *c, const char *params, struct rte_tel_data 
 // ---- table -------------------------------------------------------------------------------------
 const struct control_command control_commands[] = {
 	{"/lcached/info", "figures of the server; a section: server, memory, stats, net, tcp"},
-	{"/lcached/memory", "memory in use, by purpose, with its limit and peak"},
+	{"/lcached/memory", "memory in use, of the server and of each worker; a worker's number"},
+	{"/lcached/memory/bins", "small size classes of the allocator; a worker's number, or all"},
+	{"/lcached/memory/doctor", "what stands out, and what to do about it"},
+	{"/lcached/memory/usage", "what a key takes; the key"},
+	{"/lcached/memory/malloc_stats", "the allocator's own report; the page's number"},
 	{"/lcached/memory/purge", "give free memory back to the system"},
 	{"/lcached/workers", "every worker: load, keys, memory"},
 	{"/lcached/worker", "one worker; its number"},
@@ -362,7 +338,11 @@ const struct control_command control_commands[] = {
 static int (*const control_command_fn[])(
 	struct control *c, const char *params, struct rte_tel_data *d) = {
 	cmd_info,
-	cmd_memory,
+	control_memory_command,
+	control_bins_command,
+	control_doctor_command,
+	control_usage_command,
+	control_malloc_stats_command,
 	cmd_purge,
 	cmd_workers,
 	cmd_worker,

@@ -173,6 +173,8 @@ struct mem_process {
 	uint64_t hugetlb_bytes;    // /proc/self/status: all hugepages of the process
 };
 void mem_process_read(struct mem_process *out);
+// The last two alone, which cost two short reads. 0 or -errno.
+int mem_resident_read(uint64_t *rss_bytes, uint64_t *hugetlb_bytes);
 // 1 + small_frag / allocated.
 double mem_frag_ratio(uint64_t small_frag_bytes, uint64_t allocated_bytes);
 // Pages that the process alone holds and has written, hugepages included. Walks the page tables:

@@ -9,6 +9,7 @@
 #define TIGHT_PERCENT 90 // of what there is: above that, warn
 
 struct sum {
+	uint64_t whole;        // in kernel pages, with what the process holds
 	uint64_t normal, huge; // still to be got, in kernel pages and in hugepages
 };
 
@@ -25,6 +26,7 @@ static struct sum budget_sum(const struct mem_budget *b)
 	s.huge = b->region_bytes + (b->mbuf_huge ? b->mbuf_bytes : 0);
 	s.normal = (b->mbuf_huge ? 0 : b->mbuf_bytes) +
 		(b->region_bytes > 0 ? 0 : b->maxmemory_bytes + b->index_bytes);
+	s.whole = s.normal;
 	s.huge = less(s.huge, b->held_huge_bytes);
 	s.normal = less(s.normal, b->held_bytes);
 	return s;
@@ -41,13 +43,14 @@ static uint64_t huge_free_bytes(const struct mem_machine *m)
 
 static void parts_write(const struct mem_budget *b, char *buf, size_t len)
 {
-	snprintf(buf, len, "maxmemory %llu + packet buffers %llu + index growth %llu + region %llu MiB",
+	snprintf(buf, len,
+		"maxmemory %llu + packet buffers %llu + index growth %llu + region %llu MiB",
 		MIB(b->maxmemory_bytes), MIB(b->mbuf_bytes), MIB(b->index_bytes),
 		MIB(b->region_bytes));
 }
 
-static enum mem_verdict normal_check(const struct mem_machine *m, uint64_t wanted,
-	const char *parts, char *msg, size_t len)
+static enum mem_verdict normal_check(
+	const struct mem_machine *m, const struct sum *s, const char *parts, char *msg, size_t len)
 {
 	uint64_t group = less(m->cgroup_limit_bytes, m->cgroup_used_bytes);
 	bool by_group = group < m->available_bytes;
@@ -55,14 +58,14 @@ static enum mem_verdict normal_check(const struct mem_machine *m, uint64_t wante
 	uint64_t now = by_group ? group : m->available_bytes;
 	const char *who = by_group ? "the control group" : "the machine";
 
-	if (wanted > most) {
-		snprintf(msg, len, "%s: %llu MiB are wanted, %s has %llu", parts, MIB(wanted), who,
-			MIB(most));
+	if (s->whole > most) {
+		snprintf(msg, len, "%s: %llu MiB are wanted, %s has %llu", parts, MIB(s->whole),
+			who, MIB(most));
 		return MEM_TOO_MUCH;
 	}
-	if (wanted > now / 100 * TIGHT_PERCENT) {
-		snprintf(msg, len, "%s: %llu MiB are wanted, %s has %llu free of %llu", parts,
-			MIB(wanted), who, MIB(now), MIB(most));
+	if (s->normal > now / 100 * TIGHT_PERCENT) {
+		snprintf(msg, len, "%s: %llu MiB are still wanted, %s has %llu free of %llu", parts,
+			MIB(s->normal), who, MIB(now), MIB(most));
 		return MEM_TIGHT;
 	}
 	return MEM_FITS;
@@ -89,7 +92,7 @@ enum mem_verdict mem_budget_check(
 			parts);
 		return MEM_TIGHT;
 	}
-	return normal_check(m, s.normal, parts, msg, len);
+	return normal_check(m, &s, parts, msg, len);
 }
 
 int mem_bytes_parse(const char *s, uint64_t whole, uint64_t *bytes)

@@ -111,8 +111,8 @@ void mem_backend_domain_stats(const struct mem_domain *d, struct mem_domain_stat
 	size_t page = 0, len = sizeof(page);
 
 	mallctl("arenas.page", &page, &len, NULL, 0);
-	out->allocated_bytes = arena_stat(d->arena, "small.allocated") +
-		arena_stat(d->arena, "large.allocated");
+	out->allocated_bytes =
+		arena_stat(d->arena, "small.allocated") + arena_stat(d->arena, "large.allocated");
 	out->active_bytes = arena_stat(d->arena, "pactive") * page;
 	out->dirty_bytes = arena_stat(d->arena, "pdirty") * page;
 	out->muzzy_bytes = arena_stat(d->arena, "pmuzzy") * page;

@@ -97,8 +97,8 @@ static void groups_read(
 
 static void cgroup_read(struct mem_machine *m, const char *root)
 {
-	static const struct cgroup_files v1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-		"memory.usage_in_bytes"};
+	static const struct cgroup_files v1 = {
+		"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"};
 	static const struct cgroup_files v2 = {"/sys/fs/cgroup", "memory.max", "memory.current"};
 	char buf[4096];
 	const char *at;

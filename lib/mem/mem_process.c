@@ -48,15 +48,24 @@ static uint64_t line_bytes(const char *text, const char *name)
 	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10) << 10;
 }
 
-void mem_process_read(struct mem_process *out)
+int mem_resident_read(uint64_t *rss_bytes, uint64_t *hugetlb_bytes)
 {
 	char buf[4096];
 
+	*rss_bytes = rss_read();
+	*hugetlb_bytes = 0;
+	if (*rss_bytes == 0)
+		return -ENOENT;
+	if (file_read("/proc/self/status", buf, sizeof(buf)) > 0)
+		*hugetlb_bytes = line_bytes(buf, "\nHugetlbPages:");
+	return 0;
+}
+
+void mem_process_read(struct mem_process *out)
+{
 	memset(out, 0, sizeof(*out));
 	mem_backend_process_read(out);
-	out->rss_bytes = rss_read();
-	if (file_read("/proc/self/status", buf, sizeof(buf)) > 0)
-		out->hugetlb_bytes = line_bytes(buf, "\nHugetlbPages:");
+	mem_resident_read(&out->rss_bytes, &out->hugetlb_bytes);
 }
 
 double mem_frag_ratio(uint64_t small_frag_bytes, uint64_t allocated_bytes)

@@ -215,6 +215,8 @@ static void part_decommit(struct mem_source *s, size_t chunk, size_t first, size
 	c->changed_us = s->now_us;
 	if (chunk < s->low)
 		s->low = chunk;
+	if (chunk < s->stale_low)
+		s->stale_low = chunk;
 }
 
 int mem_source_commit(struct mem_source *s, void *addr, size_t bytes)

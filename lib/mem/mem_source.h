@@ -54,6 +54,7 @@ struct mem_source {
 	uint64_t returned_pages, late_commits, late_pages, failed_commits;
 
 	size_t low;             // no chunk below has a page that is free and not ready
+	size_t stale_low;       // no chunk below has a stale page
 	size_t high;            // the next chunk that giving back looks at, from above
 	uint64_t pass_us;       // when that pass began
 	uint64_t pass_due_us;   // no pass before

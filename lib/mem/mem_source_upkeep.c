@@ -8,7 +8,7 @@
 #include "mem/mem_source.h"
 
 #define READY_STEP    16      // kernel pages touched in one step
-#define CLEAR_STEP    32      // stale pages cleared in one step
+#define CLEAR_STEP    16      // stale pages cleared in one step
 #define RETURN_STEP   64      // kernel pages given back in one step
 #define LOOK_STEP     64      // chunks looked at in one step
 #define RETRY_US      1000000 // after the system refused a page
@@ -25,35 +25,54 @@ static uint64_t ready_pages(const struct mem_source *s)
 	return s->held_pages - s->used_pages - s->stale_pages;
 }
 
-// One step in a chunk that has pages to make ready. False: the system has no page.
-static bool chunk_step(struct mem_source *s, size_t chunk)
+static void clear_step(struct mem_source *s, size_t chunk)
+{
+	struct source_chunk *c = &s->chunk[chunk];
+
+	mem_source_leave(s, c);
+	mem_source_clear(s, chunk, 0, SOURCE_PAGES, CLEAR_STEP);
+	mem_source_enter(s, c);
+}
+
+// False: the system has no page.
+static bool touch_step(struct mem_source *s, size_t chunk)
 {
 	struct source_chunk *c = &s->chunk[chunk];
 	size_t first = 0, last;
-	bool ok = true;
+	bool ok;
 
+	while (first < SOURCE_PAGES && (c->held[first / 64] >> (first % 64) & 1) != 0)
+		first++;
+	last = first + READY_STEP < SOURCE_PAGES ? first + READY_STEP : SOURCE_PAGES;
 	mem_source_leave(s, c);
-	if (c->stale_n > 0) {
-		mem_source_clear(s, chunk, 0, SOURCE_PAGES, CLEAR_STEP);
-	} else {
-		while (first < SOURCE_PAGES && (c->held[first / 64] >> (first % 64) & 1) != 0)
-			first++;
-		last = first + READY_STEP < SOURCE_PAGES ? first + READY_STEP : SOURCE_PAGES;
-		ok = mem_source_touch(s, chunk, first, last) == 0;
-		c->changed_us = s->now_us;
-	}
+	ok = mem_source_touch(s, chunk, first, last) == 0;
+	c->changed_us = s->now_us;
 	mem_source_enter(s, c);
 	return ok;
 }
 
-enum mem_slice mem_source_ready(struct mem_source *s, uint64_t now_us)
+// Whatever is stale is cleared, from the low end, where the arena takes what it takes again: else
+// the request that takes it would have to.
+static enum mem_slice stale_clear(struct mem_source *s)
 {
 	size_t looked = 0, end = s->writable / SOURCE_CHUNK;
 
-	s->now_us = now_us;
-	if (ready_pages(s) >= s->ahead_pages && s->clean_chunks > 0)
+	while (s->stale_low < end && s->chunk[s->stale_low].stale_n == 0) {
+		s->stale_low++;
+		if (++looked == LOOK_STEP)
+			return MEM_SLICE_MORE;
+	}
+	if (s->stale_low == end)
 		return MEM_SLICE_DONE;
-	if (now_us < s->map_retry_us)
+	clear_step(s, s->stale_low);
+	return MEM_SLICE_MORE;
+}
+
+static enum mem_slice absent_touch(struct mem_source *s)
+{
+	size_t looked = 0, end = s->writable / SOURCE_CHUNK;
+
+	if (s->now_us < s->map_retry_us)
 		return MEM_SLICE_DONE;
 	while (s->low < end && is_ready(&s->chunk[s->low])) {
 		s->low++;
@@ -62,10 +81,20 @@ enum mem_slice mem_source_ready(struct mem_source *s, uint64_t now_us)
 	}
 	if (s->low == end)
 		return mem_source_open_more(s) ? MEM_SLICE_MORE : MEM_SLICE_DONE;
-	if (chunk_step(s, s->low))
+	if (touch_step(s, s->low))
 		return MEM_SLICE_MORE;
-	s->map_retry_us = now_us + RETRY_US;
+	s->map_retry_us = s->now_us + RETRY_US;
 	return MEM_SLICE_DONE;
+}
+
+enum mem_slice mem_source_ready(struct mem_source *s, uint64_t now_us)
+{
+	s->now_us = now_us;
+	if (s->stale_pages > 0 && stale_clear(s) == MEM_SLICE_MORE)
+		return MEM_SLICE_MORE;
+	if (ready_pages(s) >= s->ahead_pages && s->clean_chunks > 0)
+		return MEM_SLICE_DONE;
+	return absent_touch(s);
 }
 
 // ---- giving back --------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 	}
 	if (decay_ms < 0 && !all)
 		return MEM_SLICE_DONE;
-	if (mem_source_return(d->source, now_us, (uint64_t)base_max_u64(0, (uint64_t)decay_ms) * 1000,
-		    all) == MEM_SLICE_MORE)
+	if (mem_source_return(d->source, now_us,
+		    (uint64_t)base_max_u64(0, (uint64_t)decay_ms) * 1000, all) == MEM_SLICE_MORE)
 		return MEM_SLICE_MORE;
 	if (all)
 		__atomic_store_n(&d->purge_all, false, __ATOMIC_RELAXED);

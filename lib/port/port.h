@@ -108,6 +108,7 @@ struct port_eal {
 	char *argv[PORT_EAL_ARGS_MAX + 1]; // NULL-terminated
 	int argc;
 	bool hugepages;
+	uint64_t memory_bytes;        // that DPDK will hold, about
 	int claim_fd[PORT_VDEVS_MAX]; // one a device that nothing else guards; -1: none
 	size_t text_used;
 	char text[8192];

@@ -160,6 +160,7 @@ static int memory_add(
 	bool ordinary = GIVEN(cfg, opt, "--no-huge"); // EAL alone would take 64 MB then
 	int rc;
 
+	eal->memory_bytes = bytes_needed(cfg, opt);
 	if (GIVEN(cfg, opt, "--in-memory", "--legacy-mem", "--socket-mem", "-m", "--huge-dir")) {
 		eal->hugepages = !ordinary;
 		base_info("memory: as the EAL arguments say, %s hugepages",

@@ -260,6 +260,7 @@ static void worker_output(struct worker *w, bool idle)
 		worker_steer_publish(w);
 	if (w->now.mono_us - w->report_us >= WORKER_REPORT_US) {
 		w->report_us = w->now.mono_us;
+		worker_probe_turn(w);
 		// Without traffic nothing else takes sent packets out of the device's ring.
 		if (idle)
 			port_tx_reclaim(w->queue);
@@ -323,6 +324,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	worker_clients_turn(w);
 	if (store_step(w->store, WORKER_UPKEEP_ITEMS))
 		n++;
+	n += worker_memory_turn(w);
 	worker_output(w, n == 0);
 	w->n.turns++;
 	w->n.turns_idle += n == 0;

@@ -68,6 +68,8 @@ struct worker_counters {
 	uint64_t steered, steer_dropped, stalls, slots_used, slots_out, protocol_errors;
 	uint64_t busy_us; // time of turns that found work
 	uint64_t mem_used[MEM_CLASSES];
+	uint64_t mem_held;    // by jemalloc's own count of the thread: the sum of mem_used
+	uint64_t mem_slack;   // of mem_used, not asked for
 	uint64_t limit_bytes; // sum: what has been dealt out
 };
 
@@ -108,6 +110,31 @@ int worker_group_open(struct worker_group **g, const struct worker_group_options
 void worker_group_close(struct worker_group *g);
 void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders);
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out);
+
+// The lines of `stats memory`, made by the control core; cut at WORKER_MEMORY_TEXT_MAX bytes.
+#define WORKER_MEMORY_TEXT_MAX 6144
+void worker_memory_text_set(struct worker_group *g, const char *text, size_t len);
+
+// What a key takes. One question a worker at a time: the next replaces it.
+struct worker_probe { // writer: control core; read by the owner of the key about every millisecond
+	uint64_t seq; // raised with every question
+	uint64_t hash;
+	uint64_t key_len;
+	char key[256];
+};
+
+struct worker_probe_answer { // writer: the worker
+	uint64_t seq;
+	uint64_t found;                   // bool; without it the rest is 0
+	uint64_t held_bytes, asked_bytes; // of the allocator; what was asked of it
+	uint64_t key_bytes, value_bytes, index_bytes;
+	uint64_t references, idle_s, deadline_s;
+};
+
+void worker_probe_ask(struct worker_group *g, unsigned id, const struct worker_probe *probe);
+// False until the answer to `seq` is there.
+bool worker_probe_answer_get(
+	struct worker_group *g, unsigned id, uint64_t seq, struct worker_probe_answer *out);
 
 // ---- worker ------------------------------------------------------------------------------------
 // DPDK memory that one worker takes beside its packet buffers (slots and datagrams), in bytes.

@@ -18,6 +18,8 @@ void worker_counters_collect(struct worker *w, struct worker_counters *out)
 	out->limit_bytes = w->orders.limit_bytes;
 	for (int i = 0; i < MEM_CLASSES; i++)
 		out->mem_used[i] = mem_used_class(w->mem, (enum mem_class)i);
+	out->mem_held = mem_held_by_thread(w->mem);
+	out->mem_slack = mem_slack(w->mem);
 }
 
 // What is there now, and the time of our work, which stands for the process' own: not counted
@@ -32,6 +34,8 @@ static const size_t gauges[] = {
 	offsetof(struct worker_counters, slots_out),
 	offsetof(struct worker_counters, busy_us),
 	offsetof(struct worker_counters, limit_bytes),
+	offsetof(struct worker_counters, mem_held),
+	offsetof(struct worker_counters, mem_slack),
 };
 
 static uint64_t *counter_at(struct worker_counters *c, size_t offset)

@@ -25,6 +25,21 @@ struct group_report { // writer: the worker
 	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_report)];
 };
 
+struct group_probe { // writer: control core
+	_Alignas(BASE_CACHE_LINE) uint64_t version;
+	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_probe)];
+};
+
+struct group_answer { // writer: the worker
+	_Alignas(BASE_CACHE_LINE) uint64_t version;
+	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_probe_answer)];
+};
+
+struct group_text { // writer: control core
+	_Alignas(BASE_CACHE_LINE) uint64_t version;
+	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_memory_text)];
+};
+
 struct group_neighs {                             // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint32_t begun; // entries whose writing has begun
 	uint32_t head;                            // entries that are whole
@@ -40,6 +55,9 @@ struct worker_group {
 	unsigned workers;
 	struct group_orders orders[WORKER_MAX];
 	struct group_report report[WORKER_MAX];
+	struct group_probe probe[WORKER_MAX];
+	struct group_answer answer[WORKER_MAX];
+	struct group_text memory_text;
 	struct group_neighs neighs[WORKER_MAX];
 	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
 };
@@ -219,6 +237,65 @@ void worker_orders_read(struct worker *w)
 	w->orders = orders;
 }
 
+// ---- memory: lines for `stats memory`, questions about keys ------------------------------------
+#define GROUP_TRIES 10 // of a snapshot that is written once a second
+
+void worker_memory_text_set(struct worker_group *g, const char *text, size_t len)
+{
+	struct worker_memory_text t = {.len = base_min_u64(len, sizeof(t.text))};
+
+	memcpy(t.text, text, t.len);
+	snapshot_write(&g->memory_text.version, g->memory_text.word, &t, sizeof(t));
+}
+
+bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out)
+{
+	if (__atomic_load_n(&g->memory_text.version, __ATOMIC_RELAXED) == 0)
+		return false;
+	for (int i = 0; i < GROUP_TRIES; i++) {
+		if (snapshot_read(&g->memory_text.version, g->memory_text.word, out, sizeof(*out)) >
+			0)
+			return true;
+	}
+	return false;
+}
+
+void worker_probe_ask(struct worker_group *g, unsigned id, const struct worker_probe *probe)
+{
+	base_assert(id < g->workers && probe->key_len <= sizeof(probe->key));
+	snapshot_write(&g->probe[id].version, g->probe[id].word, probe, sizeof(*probe));
+}
+
+bool worker_probe_answer_get(
+	struct worker_group *g, unsigned id, uint64_t seq, struct worker_probe_answer *out)
+{
+	base_assert(id < g->workers);
+	return snapshot_read(&g->answer[id].version, g->answer[id].word, out, sizeof(*out)) > 0 &&
+		out->seq == seq;
+}
+
+bool worker_probe_next(struct worker *w, struct worker_probe *out)
+{
+	struct group_probe *p = &w->group->probe[w->id];
+	uint64_t version;
+
+	if (base_likely(__atomic_load_n(&p->version, __ATOMIC_RELAXED) == w->probe_version))
+		return false;
+	version = snapshot_read(&p->version, p->word, out, sizeof(*out));
+	if (version == 0)
+		return false; // next time
+	w->probe_version = version;
+	return true;
+}
+
+void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answer)
+{
+	struct group_answer *a = &w->group->answer[w->id];
+
+	snapshot_write(&a->version, a->word, answer, sizeof(*answer));
+}
+
+// ---- neighbours --------------------------------------------------------------------------------
 // A neighbour takes two words: address, then MAC. A reader whose entry was begun anew meanwhile
 // drops what it read.
 void worker_neigh_post(struct worker *w, const struct worker_neigh *n)

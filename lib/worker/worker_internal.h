@@ -197,6 +197,7 @@ struct worker {
 
 	struct worker_orders orders; // the last copy
 	uint64_t orders_version;
+	uint64_t probe_version; // of the last question answered
 	uint64_t flush_seq;
 	struct worker_counters
 		n; // own fields; the modules' are joined in by worker_counters_collect
@@ -339,6 +340,23 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m);
 // ---- worker_group.c ----------------------------------------------------------------------------
 void worker_group_peers_set(struct worker_group *g, struct worker *w);
 void worker_report_publish(struct worker *w);
+
+struct worker_memory_text {
+	uint64_t len;
+	char text[WORKER_MEMORY_TEXT_MAX];
+};
+
+// False when it was being written all the while.
+bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out);
+// True once for each question.
+bool worker_probe_next(struct worker *w, struct worker_probe *out);
+void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answer);
+
+// ---- worker_memory.c
+// Slices of the domain's upkeep. 1 when there is more to do.
+unsigned worker_memory_turn(struct worker *w);
+void worker_probe_turn(struct worker *w);
+
 void worker_orders_read(struct worker *w);
 void worker_neigh_post(struct worker *w, const struct worker_neigh *n);
 bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out);

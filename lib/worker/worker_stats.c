@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The replies to `stats`, `stats settings`, `stats items` and `stats slabs`: memcached 1.6.45's
 // keys in its order, since monitors read them all. What has no counterpart here is 0 or off; all
-// items are shown as one slab class.
+// items are shown as one slab class. `stats memory` is our own.
 
 #include <stdio.h>
 
@@ -325,6 +325,18 @@ static void stat_slabs(struct stat_out *o, const struct worker_counters *c)
 	stat_raw(o, "END\r\n");
 }
 
+static void stat_memory(struct stat_out *o, const struct worker *w)
+{
+	struct worker_memory_text memory;
+
+	if (worker_memory_text_get(w->group, &memory)) {
+		base_assert(o->len + memory.len < o->size);
+		memcpy(o->buf + o->len, memory.text, memory.len);
+		o->len += memory.len;
+	}
+	stat_raw(o, "END\r\n");
+}
+
 // Whether these are the first words; those after them do not count, nor how many spaces there are.
 static bool words_begin(const char *args, size_t len, const char *words)
 {
@@ -352,7 +364,8 @@ const char *worker_stats_constant(const char *args, size_t args_len)
 		{"sizes", "STAT sizes_status disabled\r\nEND\r\n"},
 		{"extstore", "END\r\n"},
 	};
-	static const char *const known[] = {"settings", "items", "slabs", "reset", "conns"};
+	static const char *const known[] = {
+		"settings", "items", "slabs", "reset", "conns", "memory"};
 
 	if (args_len == 0)
 		return NULL;
@@ -378,6 +391,8 @@ size_t worker_stats_write(const struct worker *w, const struct worker_counters *
 		stat_items(&o, sum);
 	else if (strcmp(word, "slabs") == 0)
 		stat_slabs(&o, sum);
+	else if (strcmp(word, "memory") == 0)
+		stat_memory(&o, w);
 	else
 		stat_general(&o, w, sum);
 	return o.len;

@@ -276,8 +276,8 @@ static void other_arenas_decay_and_ours_do_not(void **state)
 	for (int i = 0; i < 2; i++) {
 		size_t n = sizeof(arena);
 
-		assert_int_equal(mallctl("arenas.lookup", &arena, &n, i == 0 ? (void *)&p : (void *)&q,
-					 sizeof(p)),
+		assert_int_equal(mallctl("arenas.lookup", &arena, &n,
+					 i == 0 ? (void *)&p : (void *)&q, sizeof(p)),
 			0);
 		snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
 		assert_int_equal(mallctl(name, &ms, &len, NULL, 0), 0);

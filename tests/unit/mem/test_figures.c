@@ -123,8 +123,7 @@ static void *by_realloc(struct mem_domain *d)
 
 static void infrastructure_without_memory_asks_the_handler_then_stops(void **state)
 {
-	void *(*const how[])(struct mem_domain * d) = {
-		by_alloc, by_calloc, by_aligned, by_realloc};
+	void *(*const how[])(struct mem_domain * d) = {by_alloc, by_calloc, by_aligned, by_realloc};
 
 	for (size_t i = 0; i < BASE_ARRAY_LEN(how); i++) {
 		int status;

@@ -21,9 +21,8 @@ static struct mem_source *source_open(struct mem_options opt)
 
 static struct mem_source *pages_open(void)
 {
-	struct mem_source *s = source_open((struct mem_options){.source = MEM_SOURCE_PAGES,
-		.region_bytes = 64 * MIB,
-		.ahead_bytes = MIB});
+	struct mem_source *s = source_open((struct mem_options){
+		.source = MEM_SOURCE_PAGES, .region_bytes = 64 * MIB, .ahead_bytes = MIB});
 
 	assert_non_null(s);
 	return s;
@@ -72,8 +71,8 @@ static void taken_addresses_follow_each_other_aligned_until_the_end(void **state
 	assert_int_equal((uintptr_t)b % (64 << 10), 0);
 	assert_true(b > a);
 	assert_null(mem_source_take(s, a, SOURCE_PAGE, SOURCE_PAGE));
-	assert_ptr_equal(mem_source_take(s, b + SOURCE_PAGE, SOURCE_PAGE, SOURCE_PAGE),
-		b + SOURCE_PAGE);
+	assert_ptr_equal(
+		mem_source_take(s, b + SOURCE_PAGE, SOURCE_PAGE, SOURCE_PAGE), b + SOURCE_PAGE);
 	assert_null(mem_source_take(s, NULL, 64 * MIB, SOURCE_PAGE));
 	assert_non_null(mem_source_take(s, NULL, 63 * MIB, SOURCE_PAGE));
 	assert_null(mem_source_take(s, NULL, 2 * MIB, SOURCE_PAGE));
@@ -106,7 +105,8 @@ static void commit_gives_zeroes_and_counts_as_a_model_says(void **state)
 			used_n -= n;
 		} else {
 			assert_int_equal(
-				mem_source_commit(s, base + from * SOURCE_PAGE, n * SOURCE_PAGE), 0);
+				mem_source_commit(s, base + from * SOURCE_PAGE, n * SOURCE_PAGE),
+				0);
 			used_n += n;
 		}
 		for (size_t k = from; k < from + n; k++) {
