@@ -25,6 +25,7 @@ void control_orders_push(struct control *c)
 	c->orders.clients_bytes_max = control_clients_bytes(c->cfg) / c->workers;
 	c->orders.store = control_store_settings(c->cfg);
 	for (unsigned i = 0; i < c->workers; i++) {
+		c->orders.loan_seq = c->ledger.row[i].loan_answered;
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
 		worker_orders_set(c->group, i, &c->orders);
 	}
@@ -43,9 +44,12 @@ static void ledger_turn(struct control *c)
 			.used_bytes = held - base_min_u64(held, n->store.pinned_bytes),
 			.limit_bytes = n->limit_bytes,
 			.pressed = n->store.evicted + n->store.no_memory,
+			.loan_seq = c->report[i].loan_seq,
+			.loan_bytes = c->report[i].loan_limit_bytes,
 			.cold = c->report[i].cold,
 		};
 	}
+	c->ledger.evicts = c->cfg->policy != STORE_NOEVICTION;
 	if (control_ledger_turn(&c->ledger, dealable(c), shard))
 		control_orders_push(c);
 }

@@ -13,6 +13,7 @@
 #define COLD_TICKS     8          // between such moves
 #define COLD_RATIO     8          // an eighth colder is no difference
 #define HEADROOM_TICKS 2
+#define LOAN_TICKS     2000 // a loan that is not had by then is refused
 
 void control_ledger_init(struct control_ledger *l, unsigned shards, uint64_t total_bytes)
 {
@@ -150,6 +151,84 @@ static bool cold_take(struct control_ledger *l, uint64_t total_bytes)
 	return true;
 }
 
+// ---- loans --------------------------------------------------------------------------------------
+
+// What the others cannot give up.
+static uint64_t row_keep(const struct control_ledger *l, const struct control_ledger_row *r)
+{
+	return l->evicts ? SHARD_MIN
+			 : r->used_before + HEADROOM_TICKS * r->growth_bytes + SHARD_MIN;
+}
+
+// Takes from all others, in proportion to what they can give, until want_bytes are left for it.
+static bool loan_take(struct control_ledger *l, const struct control_ledger_row *to, uint64_t rest)
+{
+	uint64_t others = 0, can = 0, need;
+
+	for (unsigned i = 0; i < l->shards; i++) {
+		const struct control_ledger_row *r = &l->row[i];
+		uint64_t keep = row_keep(l, r);
+
+		if (r == to)
+			continue;
+		others += r->order_bytes;
+		can += r->order_bytes > keep ? r->order_bytes - keep : 0;
+	}
+	if (others <= rest)
+		return true;
+	need = others - rest;
+	if (need > can)
+		return false;
+	for (unsigned i = 0; i < l->shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+		uint64_t keep = row_keep(l, r);
+
+		// In KiB, rounded up: the sum is at least what is needed.
+		if (r != to && r->order_bytes > keep)
+			r->order_bytes -= base_min_u64(r->order_bytes - keep,
+				(((r->order_bytes - keep) >> 10) * (need >> 10) / (can >> 10) + 2)
+					<< 10);
+	}
+	return true;
+}
+
+// One step of an open loan. True: it is granted, or cannot be.
+static bool loan_step(struct control_ledger *l, struct control_ledger_row *r, uint64_t total_bytes,
+	uint64_t want_bytes)
+{
+	uint64_t exposed = 0;
+
+	if (r->order_bytes >= want_bytes || want_bytes > total_bytes ||
+		r->loan_ticks++ >= LOAN_TICKS || !loan_take(l, r, total_bytes - want_bytes))
+		return true;
+	for (unsigned i = 0; i < l->shards; i++)
+		exposed += &l->row[i] == r ? 0 : l->row[i].exposed_bytes;
+	if (exposed + want_bytes > total_bytes)
+		return false; // what was taken is still in use
+	r->order_bytes = want_bytes;
+	return true;
+}
+
+// The first open loan is served, and nothing else is dealt meanwhile. False: none is open.
+static bool loans_turn(
+	struct control_ledger *l, uint64_t total_bytes, const struct control_shard *shard)
+{
+	for (unsigned i = 0; i < l->shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+
+		if (r->loan_seq != shard[i].loan_seq) {
+			r->loan_seq = shard[i].loan_seq;
+			r->loan_ticks = 0;
+		}
+		if (r->loan_answered == r->loan_seq)
+			continue;
+		if (loan_step(l, r, total_bytes, shard[i].loan_bytes))
+			r->loan_answered = r->loan_seq;
+		return true;
+	}
+	return false;
+}
+
 bool control_ledger_turn(
 	struct control_ledger *l, uint64_t total_bytes, const struct control_shard *shard)
 {
@@ -160,7 +239,8 @@ bool control_ledger_turn(
 		hungry |= l->row[i].hungry;
 	}
 	l->ticks++;
-	if (orders_shrink(l, total_bytes) || free_give(l, total_bytes))
+	if (orders_shrink(l, total_bytes) || loans_turn(l, total_bytes, shard) ||
+		free_give(l, total_bytes))
 		return true;
 	if (!hungry || l->shards == 1)
 		return false;

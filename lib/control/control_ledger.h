@@ -12,6 +12,8 @@ struct control_shard {        // what a shard's last report says
 	uint64_t used_bytes;  // items and index
 	uint64_t limit_bytes; // that it works under
 	uint64_t pressed;     // evictions and refusals since its start
+	uint64_t loan_seq;    // the last loan it asked for ...
+	uint64_t loan_bytes;  // ... the limit that would do
 	uint64_t cold;        // how long unused what it evicts is, or the policy's like; 0: unknown
 };
 
@@ -21,12 +23,16 @@ struct control_ledger_row {
 	uint64_t growth_bytes; // a tick's, of late
 	uint64_t cold;         // smoothed
 	uint64_t exposed_bytes;
+	uint64_t loan_seq;      // the last that was seen
+	uint64_t loan_answered; // the last that was granted or refused
+	uint32_t loan_ticks;    // that the open one has taken
 	bool hungry;
 };
 
 struct control_ledger {
 	unsigned shards;
 	uint64_t ticks;
+	bool evicts; // shards can make room: a loan may cost others their items
 	struct control_ledger_row row[WORKER_MAX];
 };
 

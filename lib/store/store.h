@@ -186,6 +186,9 @@ void store_unref(struct store *s, struct store_item *it);
 // absolute, 0 = never. Evicts: an item found before is good only if it is referenced.
 enum store_verdict store_reserve(struct store *s, const struct store_key *key,
 	uint32_t client_flags, uint32_t deadline_s, uint32_t value_bytes, struct store_item **it);
+// What limit an item of that size would need that cannot be made within the present one, however
+// much is evicted; 0 when it can.
+uint64_t store_limit_wanted(const struct store *s, uint8_t key_len, uint64_t value_bytes);
 // Links it, replacing what has the key, and gives it the next CAS number, or `cas` when not 0.
 // Cannot fail. `it` is good afterwards as if found; other items found before may be gone.
 void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_t cas);

@@ -7,6 +7,8 @@
 #define OVER_SLACK     4096 // above the limit: freed by a reserve beyond twice its need
 #define MERGES_STEP    64   // buckets merged when nothing is left to evict
 #define DEAD_BUDGET    64   // lines and items of flushed generations a step
+#define WANTED_OVER    1024 // an item's header and key, and its part of the index
+#define WANTED_SHARE   16
 
 // One step towards more room: what a flush left first, then what is due, then what lives, then the
 // index itself where it has become too wide. False: there is no more.
@@ -82,6 +84,20 @@ bool store_room_make(struct store *s, uint64_t bytes)
 		return true;
 	}
 	return store_charged_bytes(s) + bytes <= s->limit_bytes;
+}
+
+uint64_t store_limit_wanted(const struct store *s, uint8_t key_len, uint64_t value_bytes)
+{
+	uint64_t used = store_charged_bytes(s), bytes;
+
+	if (base_likely(!s->limit_bytes || used + value_bytes + WANTED_OVER <= s->limit_bytes))
+		return 0;
+	bytes = mem_usable(s->mem, sizeof(struct store_item) + 4 + key_len + value_bytes) +
+		WANTED_OVER + s->headroom_bytes;
+	if (!store_evicts(s)) // nothing goes
+		return used + bytes <= s->limit_bytes ? 0 : used + bytes;
+	bytes += bytes / WANTED_SHARE; // for the index, and what cannot be evicted
+	return bytes <= s->limit_bytes ? 0 : bytes;
 }
 
 bool store_room_force(struct store *s, uint64_t bytes)

@@ -310,6 +310,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	w->now = now;
 	store_turn(w->store, now);
 	worker_orders_apply(w);
+	worker_loan_turn(w);
 	n = worker_rx(w);
 	if (w->count > 1) {
 		n += worker_steer_turn(w);

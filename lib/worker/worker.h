@@ -60,6 +60,7 @@ struct worker_counters {
 	struct net_counters net;
 	struct tcp_counters tcp;
 	uint64_t conns, conns_total;
+	uint64_t loans, loans_refused;           // asked for beyond the allowance
 	uint64_t clients_bytes, evicted_clients; // held by connections; dropped for it
 	uint64_t rx_packets, tx_packets, tx_dropped, turns, turns_idle;
 	uint64_t bytes_read, bytes_written;
@@ -82,6 +83,7 @@ enum worker_phase {
 
 struct worker_orders { // writer: control core; reader: the worker, a copy a turn
 	uint64_t limit_bytes;
+	uint64_t loan_seq;          // the last loan that was answered
 	uint64_t clients_bytes_max; // of all connections; the largest goes beyond it; 0: no limit
 	uint64_t maxmemory_bytes;   // of the server, to be shown
 	uint32_t phase;
@@ -92,9 +94,10 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 
 struct worker_report { // writer: the worker, about every millisecond; reader: control core
 	uint64_t heartbeat_us;
-	uint64_t drained;   // bool: WORKER_PHASE_DRAIN is done
-	uint64_t flush_seq; // last one carried out
-	uint64_t cold;      // how cold what the shard evicts is (store_cold)
+	uint64_t drained;                    // bool: WORKER_PHASE_DRAIN is done
+	uint64_t flush_seq;                  // last one carried out
+	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
+	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
 	struct worker_counters n;
 };
 

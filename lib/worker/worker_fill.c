@@ -90,6 +90,8 @@ bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_ou
 	*taken = 0;
 	if (!worker_dispatch_ready(w, owner))
 		return false;
+	if (owner == w->id && worker_loan_wait(w, r))
+		return false;
 	w->n.requests++;
 	if (owner != w->id)
 		return fill_remote(w, c, r, hash, owner);

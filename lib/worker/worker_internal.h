@@ -18,6 +18,7 @@
 #define WORKER_UDP_REPLY_BYTES (4u << 20)
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
+#define WORKER_LOAN_SLOTS      64
 
 // ---- sinks: who gets replies -------------------------------------------------------------------
 struct worker_sink {
@@ -161,6 +162,18 @@ struct worker_clients { // a pass over all connections, some a millisecond
 	uint64_t scarce_us; // since when packet buffers or slots have been short; 0: they are not
 };
 
+struct worker_loan {
+	uint64_t seq;         // the last that was asked for
+	uint64_t limit_bytes; // ... the limit that would do
+	uint64_t asked_us;    // when; 0: none is open
+	uint64_t no_until_us; // refused: sets are answered at once until then
+	unsigned kept;
+	struct {
+		struct worker_slot *slot;
+		struct worker_peer *peer;
+	} keep[WORKER_LOAN_SLOTS]; // from other workers, to be served when there is an answer
+};
+
 struct worker_neigh { // told to all workers
 	rte_be32_t ip;
 	struct rte_ether_addr mac;
@@ -187,6 +200,7 @@ struct worker {
 
 	struct base_list conns;
 	struct worker_clients clients;
+	struct worker_loan loan;
 	struct base_list stalled;
 	struct base_list slots_free, dgrams_free;
 	unsigned slots_out; // not in slots_free
@@ -270,6 +284,8 @@ bool worker_credit(const struct worker *w, unsigned owner);
 void worker_msg_send(struct worker *w, struct worker_slot *s, enum worker_msg msg);
 // Serves the peers' messages and takes our slots home. Returns how many.
 unsigned worker_msg_turn(struct worker *w);
+// The owner's side: runs s, and sends it home.
+void worker_msg_serve(struct worker *w, struct worker_peer *p, struct worker_slot *s);
 void worker_msg_publish(struct worker *w);
 void worker_sink_resume(struct worker *w, struct worker_sink *sink);
 
@@ -295,6 +311,13 @@ void worker_fill_abandon(struct worker *w, struct worker_conn *c);
 void worker_clients_turn(struct worker *w);
 // The connection goes away.
 void worker_clients_forget(struct worker *w, const struct worker_conn *c);
+
+// ---- worker_loan.c -----------------------------------------------------------------------------
+// Whether a set has to wait for its shard's allowance to grow; asks for that.
+bool worker_loan_wait(struct worker *w, const struct proto_request *r);
+// The same for a message of another worker, which is then kept and served later.
+bool worker_loan_keep(struct worker *w, struct worker_peer *p, struct worker_slot *s);
+void worker_loan_turn(struct worker *w);
 
 // ---- worker_udp.c ------------------------------------------------------------------------------
 int worker_dgrams_open(struct worker *w);

@@ -107,6 +107,15 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 	}
 }
 
+void worker_msg_serve(struct worker *w, struct worker_peer *p, struct worker_slot *s)
+{
+	bool pushed;
+
+	msg_serve(w, s);
+	pushed = worker_ring_push(p->answer_send, s);
+	base_assert(pushed);
+}
+
 // ---- requester's side --------------------------------------------------------------------------
 void worker_sink_resume(struct worker *w, struct worker_sink *sink)
 {
@@ -149,11 +158,8 @@ static unsigned msg_peer_turn(struct worker *w, struct worker_peer *p)
 
 	// Prefetch pays from the second message on; a batch is bounded so that a turn is.
 	while (n < WORKER_INBOX_BATCH && (s = worker_ring_pop(p->recv)) != NULL) {
-		bool pushed;
-
-		msg_serve(w, s);
-		pushed = worker_ring_push(p->answer_send, s);
-		base_assert(pushed);
+		if (base_likely(!worker_loan_keep(w, p, s)))
+			worker_msg_serve(w, p, s);
 		n++;
 	}
 	worker_ring_retire(p->recv);

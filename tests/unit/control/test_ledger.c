@@ -187,6 +187,60 @@ static void test_what_is_taken_is_given_only_when_the_report_shows_it(void **sta
 	assert_true(l.row[0].order_bytes > order);
 }
 
+// Runs a loan to its answer; orders reach the shards, which use what they may, a tick later.
+static unsigned loan_run(struct control_ledger *l, struct control_shard *view, uint64_t total)
+{
+	unsigned ticks = 0;
+
+	view[1].loan_seq++;
+	while (l->row[1].loan_answered != view[1].loan_seq) {
+		uint64_t used = 0;
+
+		control_ledger_turn(l, total, view);
+		for (unsigned i = 0; i < SHARDS; i++) {
+			view[i].limit_bytes = l->row[i].order_bytes;
+			view[i].used_bytes = base_min_u64(view[i].used_bytes, view[i].limit_bytes);
+			used += view[i].limit_bytes;
+		}
+		assert_true(used <= total);
+		assert_true(ticks++ < 3000);
+	}
+	return ticks;
+}
+
+static void test_a_loan_is_had_from_all_others(void **state)
+{
+	struct control_shard view[SHARDS];
+	struct control_ledger l;
+
+	control_ledger_init(&l, SHARDS, 256 * MIB);
+	l.evicts = true;
+	for (unsigned i = 0; i < SHARDS; i++)
+		view[i] = (struct control_shard){
+			.used_bytes = 64 * MIB, .limit_bytes = 64 * MIB, .loan_bytes = 160 * MIB};
+	assert_true(loan_run(&l, view, 256 * MIB) < 10);
+	assert_int_equal(l.row[1].order_bytes, 160 * MIB);
+	assert_true(l.row[0].order_bytes > 31 * MIB);
+}
+
+static void test_a_loan_that_cannot_be_is_refused_at_once(void **state)
+{
+	struct control_shard view[SHARDS];
+	struct control_ledger l;
+
+	control_ledger_init(&l, SHARDS, 256 * MIB);
+	for (unsigned i = 0; i < SHARDS; i++)
+		view[i] = (struct control_shard){
+			.used_bytes = 60 * MIB, .limit_bytes = 64 * MIB, .loan_bytes = 160 * MIB};
+	assert_true(loan_run(&l, view, 256 * MIB) < 10); // nobody evicts
+	assert_true(l.row[1].order_bytes < 160 * MIB);
+	l.evicts = true;
+	for (unsigned i = 0; i < SHARDS; i++)
+		view[i].loan_bytes = 300 * MIB;
+	assert_true(loan_run(&l, view, 256 * MIB) < 10); // more than there is
+	assert_true(l.row[1].order_bytes < 160 * MIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +249,8 @@ int main(void)
 		cmocka_unit_test(test_eviction_ages_come_together),
 		cmocka_unit_test(test_the_sum_holds_while_orders_come_late_and_the_whole_changes),
 		cmocka_unit_test(test_a_cut_reaches_every_shard_in_proportion),
+		cmocka_unit_test(test_a_loan_is_had_from_all_others),
+		cmocka_unit_test(test_a_loan_that_cannot_be_is_refused_at_once),
 		cmocka_unit_test(test_what_is_taken_is_given_only_when_the_report_shows_it),
 	};
 

@@ -12,6 +12,8 @@
 #define VALUE_MAX  4000u
 #define ITEM_MAX   5120u // a size class that holds the largest item
 #define PIPELINE   32
+#define LARGE      (ROOM_BYTES / 2) // a third of the limit is a shard's part
+#define LARGE_MAX  (2 * ROOM_BYTES)
 #define REFUSED    "SERVER_ERROR out of memory storing object\r\n"
 
 struct site {
@@ -61,7 +63,11 @@ static void site_open(struct site *s, enum store_policy policy)
 	*s = (struct site){0};
 	base_rng_seed(&s->rng, 11 + policy);
 	lab_open(&(struct lab_options){
-		.workers = WORKERS, .conns_max = 16, .limit_bytes = ROOM_BYTES / 2});
+		.workers = WORKERS,
+		.conns_max = 16,
+		.limit_bytes = ROOM_BYTES / 2,
+		.item_bytes_max = LARGE_MAX,
+	});
 	assert_int_equal(mem_domain_open(&s->mem, &mo), 0);
 	control_config_init(&s->cfg);
 	s->cfg.workers = WORKERS;
@@ -190,11 +196,63 @@ static void noeviction_refuses_and_reads_go_on(void **state)
 	site_close(&s);
 }
 
+// Asks for a large item to be stored and returns the first letter of the answer.
+static char large_set(struct site *s, struct client *c, const char *key, size_t bytes)
+{
+	char *value = malloc(bytes + 2);
+	char answer;
+
+	memset(value, 'v', bytes);
+	memcpy(value + bytes, "\r\n", 2);
+	client_sendf(c, "set %s 0 0 %zu\r\n", key, bytes);
+	client_send(c, value, bytes + 2);
+	free(value);
+	for (int k = 0; k < 5000 && (c->in_len == 0 || c->in[c->in_len - 1] != '\n'); k++)
+		site_run(s, TICK_US);
+	assert_true(c->in_len > 0);
+	answer = c->in[1];
+	c->in_len = 0;
+	return answer;
+}
+
+static void an_item_larger_than_its_part_is_stored(void **state)
+{
+	struct site s;
+	char key[16];
+
+	site_open(&s, STORE_ALLKEYS_LRU);
+	fill(&s);
+	for (unsigned k = 0; k < 4 * WORKERS; k++) { // on every shard, over every connection
+		snprintf(key, sizeof(key), "large%u", k);
+		assert_int_equal(large_set(&s, s.client[k % WORKERS], key, LARGE), 'T');
+	}
+	assert_true(s.control->total.sum.loans > 0);
+	assert_int_equal(large_set(&s, s.client[0], "huge", LARGE_MAX - 1000), 'E');
+	site_close(&s);
+}
+
+static void noeviction_lends_what_others_do_not_use(void **state)
+{
+	struct site s;
+	char key[16], answer[4];
+
+	site_open(&s, STORE_NOEVICTION);
+	for (unsigned k = 0; k < 4; k++) {
+		snprintf(key, sizeof(key), "large%u", k);
+		answer[k] = large_set(&s, s.client[0], key, LARGE * 3 / 4);
+	}
+	assert_memory_equal(answer, "TTEE", 4); // two of 4.5 MiB have room in 12
+	assert_true(s.control->total.sum.loans > 0);
+	site_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_holds_under_every_policy),
 		cmocka_unit_test(noeviction_refuses_and_reads_go_on),
+		cmocka_unit_test(an_item_larger_than_its_part_is_stored),
+		cmocka_unit_test(noeviction_lends_what_others_do_not_use),
 	};
 
 	return lab_eal_init("control_limit") < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
