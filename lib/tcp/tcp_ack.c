@@ -270,6 +270,29 @@ static bool ack_in_range(const struct tcp_conn *c, uint32_t ack)
 	return seq_le(ack, c->snd_nxt) && !seq_lt(ack, c->snd_una - c->snd_wnd_max);
 }
 
+// A reader that was short of mbufs dropped what came, and reads on now: the timeout has grown for
+// nothing. Once the first segment has waited for as long as one without backoff, all goes again.
+static void reader_is_back(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->recovery != TCP_R_LOSS || c->backoff < 2 || c->sent_head == NULL ||
+		(uint32_t)tcp->now_us - tcp_meta(tcp, c->sent_head)->sent_us <= c->rto_us)
+		return;
+	c->backoff = 0;
+	tcp_loss_mark_all(tcp, c);
+	tcp_timer_stop(c, TCP_T_RTX);
+	tcp_conn_dirty(tcp, c);
+}
+
+static void window_grown(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->flags & TCP_F_PERSIST)
+		c->backoff = 0;
+	else
+		reader_is_back(tcp, c);
+	if (c->unsent_bytes)
+		tcp_conn_dirty(tcp, c);
+}
+
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	uint32_t window = c->snd_wnd, fresh = 0;
@@ -283,12 +306,8 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 	tcp_window_update(c, s);
 	if (c->snd_wnd == 0)
 		c->retries = 0; // it lives (RFC 9293 3.8.6.1)
-	if (c->snd_wnd > window) {
-		if (c->flags & TCP_F_PERSIST)
-			c->backoff = 0;
-		if (c->unsent_bytes)
-			tcp_conn_dirty(tcp, c);
-	}
+	if (c->snd_wnd > window)
+		window_grown(tcp, c);
 	if (s->sacks && (c->flags & TCP_F_SACK))
 		fresh = tcp_sack_input(tcp, c, s);
 	if (seq_lt(c->snd_una, s->ack)) {

@@ -3,10 +3,9 @@
 // sets, with RFC 5961's answers to what may be forged.
 #include "tcp/tcp_internal.h"
 
-#define ANSWER_MS       500u        // one answer to empty unacceptable segments in this time
-#define PAWS_IDLE_MS    2073600000u // 24 days: then timestamps may have wrapped (RFC 7323 5.5)
-#define DUP_OWED_MAX    8
-#define RX_MBUFS_SCARCE 2 // of a connection whose reader does not read, when mbufs are scarce
+#define ANSWER_MS    500u        // one answer to empty unacceptable segments in this time
+#define PAWS_IDLE_MS 2073600000u // 24 days: then timestamps may have wrapped (RFC 7323 5.5)
+#define DUP_OWED_MAX 8
 
 // An ACK that a forger, or a peer that answers ACKs with ACKs, could ask for without end.
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c)
@@ -151,7 +150,7 @@ static void text_in_order(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s
 {
 	// A window that was offered in better times is not honoured at the others' cost.
 	if (c->rx_mbufs + tcp_mbuf_count(s->m) > tcp->rx_mbufs_max ||
-		(tcp->queue_bytes_max == 0 && c->rx_mbufs >= RX_MBUFS_SCARCE)) {
+		(tcp->queue_bytes_max == 0 && c->rx_mbufs >= tcp->queue_segs_min)) {
 		tcp->n.rcv_pruned++;
 		return;
 	}

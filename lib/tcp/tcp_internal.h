@@ -244,6 +244,7 @@ struct tcp {
 	uint32_t conns, half_open, tw_count, tw_max;
 	uint32_t mbufs_free;      // caches aside
 	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
+	uint32_t queue_segs_min;  // so many segments it may hold in any case
 	uint32_t rx_mbufs_max;    // a connection, in order; out of order only what that leaves
 	uint32_t port_next;
 	uint8_t rcv_wscale;

@@ -3,6 +3,8 @@
 #include "tcp/tcp_internal.h"
 
 #define POOL_SHARE 8
+#define SEGS_MIN   8   // a queue's, while a sixteenth of the pool is free
+#define SEGS_LAST  2   // everybody's
 #define MERGE_MAX  512 // shorter payload is copied behind what is queued: pins no mbuf of its own
 
 unsigned tcp_mbuf_count(const struct rte_mbuf *m)
@@ -111,7 +113,8 @@ uint32_t tcp_rx_bytes(const struct tcp_conn *c)
 
 // The pool is shared by all queues, and by what the device receives. One queue may take an eighth
 // of what is free above a reserve of an eighth: however many readers are deaf, some is left for
-// those that are not, for ARP, and for ACKs. Two segments are everybody's.
+// those that are not, for ARP, and for ACKs. Half of the reserve serves queues of a few segments:
+// those of the deaf, who filled the rest, are longer.
 void tcp_pool_look(struct tcp *tcp)
 {
 	const struct rte_mempool *pool = tcp->opt.pool;
@@ -120,6 +123,7 @@ void tcp_pool_look(struct tcp *tcp)
 
 	tcp->mbufs_free = free;
 	tcp->queue_bytes_max = free > reserve ? (free - reserve) / POOL_SHARE * 1024 : 0;
+	tcp->queue_segs_min = free > reserve / 2 ? SEGS_MIN : SEGS_LAST;
 }
 
 bool tcp_scarce(const struct tcp *tcp)
@@ -129,12 +133,17 @@ bool tcp_scarce(const struct tcp *tcp)
 
 uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	return RTE_MAX(tcp->queue_bytes_max, 2u * RTE_MAX(c->mss, c->rcv_mss));
+	return RTE_MAX(tcp->queue_bytes_max, tcp->queue_segs_min * RTE_MAX(c->mss, c->rcv_mss));
+}
+
+static uint32_t rcv_limit(const struct tcp *tcp, const struct tcp_conn *c)
+{
+	return RTE_MIN(tcp->opt.rcv_buf_bytes, tcp_queue_max(tcp, c));
 }
 
 static uint32_t rcv_space(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	uint32_t limit = RTE_MIN(tcp->opt.rcv_buf_bytes, tcp_queue_max(tcp, c));
+	uint32_t limit = rcv_limit(tcp, c);
 
 	return limit > c->rx_bytes ? limit - c->rx_bytes : 0;
 }
@@ -159,16 +168,17 @@ uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c)
 	return (uint16_t)field;
 }
 
-// Tells the peer when the window has room worth telling: half the buffer, or two segments when what
-// it knows of is nearly used up.
+// Tells the peer when the window has room worth telling: half of what the queue may hold, or two
+// segments when what it knows of is nearly used up. By the present limit, not the whole buffer: a
+// peer with a window of two segments waits after the first and a part of the second.
 static bool window_news(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	uint32_t space = rcv_space(tcp, c), window = rcv_offered(c), buf = tcp->opt.rcv_buf_bytes;
+	uint32_t limit = rcv_limit(tcp, c), space = rcv_space(tcp, c), window = rcv_offered(c);
 	uint32_t gain = space > window ? space - window : 0;
 
-	if (gain >= buf / 2)
+	if (gain >= limit / 2)
 		return true;
-	return window < buf / 4 && gain >= RTE_MIN(2u * RTE_MAX(c->mss, c->rcv_mss), buf / 2);
+	return window < limit / 4 && gain >= 2u * RTE_MAX(c->mss, c->rcv_mss);
 }
 
 void tcp_rx_consume(struct tcp *tcp, struct tcp_conn *c, uint32_t n)

@@ -228,18 +228,6 @@ static unsigned worker_rx(struct worker *w)
 	return n;
 }
 
-static unsigned worker_events(struct worker *w)
-{
-	struct tcp_conn *t;
-	unsigned events, n = 0;
-
-	while ((t = tcp_event_next(w->tcp, &events)) != NULL) {
-		worker_conn_event(w, t, events);
-		n++;
-	}
-	return n;
-}
-
 static void worker_timers(struct worker *w)
 {
 	uint64_t now_us = w->now.mono_us;
@@ -316,7 +304,8 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 		n += worker_steer_turn(w);
 		worker_neigh_turn(w);
 	}
-	n += worker_events(w);
+	worker_udp_run(w);
+	n += worker_conn_events(w);
 	if (w->count > 1)
 		n += worker_msg_turn(w);
 	if (base_unlikely(!base_list_empty(&w->stalled)))

@@ -89,14 +89,14 @@ static uint32_t conn_gather(struct worker *w, const struct worker_conn *c)
 
 // Does what a parsed request asks for. False: a slot or a credit is missing, try again later.
 static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_out *o,
-	const struct proto_request *r, const char *rest, uint32_t rest_bytes)
+	const struct worker_request *q, const char *rest, uint32_t rest_bytes)
 {
+	const struct proto_request *r = &q->r;
 	uint32_t taken = 0;
-	uint64_t hash;
 
 	switch ((enum proto_op)r->op) {
 	case PROTO_OP_SET:
-		if (!worker_fill_begin(w, c, o, r, rest, rest_bytes, &taken))
+		if (!worker_fill_begin(w, c, o, q, rest, rest_bytes, &taken))
 			return false;
 		break;
 	case PROTO_OP_STATS:
@@ -113,61 +113,101 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 		c->state = WORKER_CONN_QUIT;
 		break;
 	default:
-		if (!worker_dispatch_ready(w, worker_request_owner(w, r, &hash)))
+		if (!worker_dispatch_ready(w, q->owner))
 			return false;
 		if (r->op == PROTO_OP_GET && r->first_key)
 			worker_out_mark(o);
 		if (r->rollback)
 			worker_rollback(w, &c->sink, o);
-		worker_dispatch(w, &c->sink, o, r);
+		worker_dispatch(w, &c->sink, o, q);
 		if (r->swallow_bytes > 0) {
 			c->swallow_bytes = r->swallow_bytes;
 			c->state = WORKER_CONN_SWALLOW;
 		}
 	}
 	conn_consume(w, c, r->consumed + taken);
+	c->parser = q->after;
 	return true;
 }
 
 enum conn_step { CONN_STEP_ON, CONN_STEP_WAIT, CONN_STEP_STALL };
 
-// One request from the front of the input.
-static enum conn_step conn_command(struct worker *w, struct worker_conn *c, struct worker_out *o)
+// Requests that lie one behind the other at the front of the input.
+static enum conn_step conn_requests(
+	struct worker *w, struct worker_conn *c, struct worker_out *o, struct worker_range range)
+{
+	for (unsigned i = range.at; i < range.end; i++) {
+		const struct worker_request *q = &w->ahead.request[i];
+		const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
+		const char *data = rte_pktmbuf_mtod(m, const char *);
+
+		if (!conn_may_parse(w, c))
+			return CONN_STEP_WAIT;
+		if (!conn_request(w, c, o, q, data + q->r.consumed,
+			    m->data_len - (uint32_t)q->r.consumed))
+			return CONN_STEP_STALL;
+	}
+	return CONN_STEP_ON;
+}
+
+// A request that the first mbuf does not hold whole.
+static enum conn_step conn_line(struct worker *w, struct worker_conn *c, struct worker_out *o)
 {
 	struct rte_mbuf *m = tcp_rx_peek(c->tcp);
-	struct proto_parser parser = c->parser; // given back only when the request is taken
-	struct proto_request r;
-	const char *data;
-	uint32_t len;
-	enum proto_verdict v;
+	const char *data = rte_pktmbuf_mtod(m, const char *);
+	uint32_t len = m->data_len;
+	struct proto_parser parser = c->parser;
+	struct worker_request q;
+	enum proto_verdict v = proto_parse(&parser, data, len, &q.r);
 
-	if (m == NULL)
-		return CONN_STEP_WAIT;
-	data = rte_pktmbuf_mtod(m, const char *);
-	len = m->data_len;
-	v = proto_parse(&parser, data, len, &r);
-	if (v == PROTO_MORE && r.consumed == 0 && m->next != NULL) {
+	if (v == PROTO_MORE && q.r.consumed == 0 && m->next != NULL) {
 		data = w->scratch;
 		len = conn_gather(w, c);
 		parser = c->parser;
-		v = proto_parse(&parser, data, len, &r);
+		v = proto_parse(&parser, data, len, &q.r);
 	}
 	if (v == PROTO_MORE) {
 		c->parser = parser;
-		conn_consume(w, c, r.consumed);
-		return r.consumed > 0 && tcp_rx_bytes(c->tcp) > 0 ? CONN_STEP_ON : CONN_STEP_WAIT;
+		conn_consume(w, c, q.r.consumed);
+		return q.r.consumed > 0 && tcp_rx_bytes(c->tcp) > 0 ? CONN_STEP_ON : CONN_STEP_WAIT;
 	}
-	if (!conn_request(w, c, o, &r, data + r.consumed, len - (uint32_t)r.consumed))
+	worker_request_complete(w, &q, &parser);
+	if (!conn_request(w, c, o, &q, data + q.r.consumed, len - (uint32_t)q.r.consumed))
 		return CONN_STEP_STALL;
-	c->parser = parser;
 	return CONN_STEP_ON;
+}
+
+static struct worker_range conn_ahead(struct worker *w, const struct worker_conn *c)
+{
+	const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
+
+	if (m == NULL)
+		return (struct worker_range){0, 0};
+	return worker_ahead_parse(w, &c->parser, rte_pktmbuf_mtod(m, const char *), m->data_len);
+}
+
+static enum conn_step conn_commands(struct worker *w, struct worker_conn *c, struct worker_out *o)
+{
+	unsigned mark = w->ahead.n;
+	struct worker_range range;
+	enum conn_step step;
+
+	if (tcp_rx_peek(c->tcp) == NULL)
+		return CONN_STEP_WAIT;
+	range = conn_ahead(w, c);
+	if (range.at == range.end)
+		return conn_line(w, c, o);
+	worker_ahead_fetch(w, range);
+	step = conn_requests(w, c, o, range);
+	w->ahead.n = mark;
+	return step;
 }
 
 static enum conn_step conn_step(struct worker *w, struct worker_conn *c, struct worker_out *o)
 {
 	switch ((enum worker_conn_state)c->state) {
 	case WORKER_CONN_COMMAND:
-		return conn_may_parse(w, c) ? conn_command(w, c, o) : CONN_STEP_WAIT;
+		return conn_may_parse(w, c) ? conn_commands(w, c, o) : CONN_STEP_WAIT;
 	case WORKER_CONN_FILL:
 		return worker_fill_continue(w, c, o) ? CONN_STEP_ON : CONN_STEP_WAIT;
 	case WORKER_CONN_SWALLOW:
@@ -180,13 +220,14 @@ static enum conn_step conn_step(struct worker *w, struct worker_conn *c, struct 
 	return CONN_STEP_WAIT;
 }
 
-// All input that there is and may be taken now.
-static void conn_input(struct worker *w, struct worker_conn *c, struct worker_out *o)
+// All input that there is and may be taken now; `range` has been parsed already.
+static void conn_input(
+	struct worker *w, struct worker_conn *c, struct worker_out *o, struct worker_range range)
 {
-	enum conn_step step = CONN_STEP_ON;
+	enum conn_step step = conn_requests(w, c, o, range);
 
 	for (unsigned n = 0; step == CONN_STEP_ON; n++) {
-		if (n == WORKER_CONN_REQUESTS) {
+		if (n == WORKER_CONN_BATCHES) {
 			worker_conn_stall(w, c); // others' turn
 			return;
 		}
@@ -220,14 +261,14 @@ static void conn_finish(struct worker *w, struct worker_conn *c)
 	}
 }
 
-void worker_conn_resume(struct worker *w, struct worker_conn *c)
+static void conn_run(struct worker *w, struct worker_conn *c, struct worker_range range)
 {
 	struct worker_out o;
 	bool blocked;
 
 	worker_out_init(w, &o, tcp_send_room(w->tcp, c->tcp), tcp_mss(c->tcp), 0);
 	worker_out_sink(w, &o, &c->sink);
-	conn_input(w, c, &o);
+	conn_input(w, c, &o, range);
 	w->n.bytes_written += o.bytes;
 	if (o.first != NULL)
 		tcp_send(w->tcp, c->tcp, o.first);
@@ -240,9 +281,22 @@ void worker_conn_resume(struct worker *w, struct worker_conn *c)
 	conn_finish(w, c);
 }
 
-void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events)
+void worker_conn_resume(struct worker *w, struct worker_conn *c)
 {
+	conn_run(w, c, (struct worker_range){0, 0});
+}
+
+struct conn_event {
+	struct tcp_conn *tcp;
+	unsigned events;
+	struct worker_range ahead;
+};
+
+static void conn_event(struct worker *w, const struct conn_event *e)
+{
+	struct tcp_conn *t = e->tcp;
 	struct worker_conn *c = tcp_user(t);
+	unsigned events = e->events;
 
 	if (c == NULL && (events & TCP_EV_ACCEPTED)) {
 		c = conn_open(w, t);
@@ -261,7 +315,38 @@ void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events)
 		c->heard_s = (uint32_t)w->now.wall_s;
 	if (events & TCP_EV_FIN)
 		c->peer_fin = true;
-	worker_conn_resume(w, c);
+	conn_run(w, c, e->ahead);
+}
+
+// Nothing that one connection does reaches the input of another, so that may be parsed before.
+static void conn_event_ahead(struct worker *w, struct conn_event *e)
+{
+	const struct worker_conn *c = tcp_user(e->tcp);
+
+	e->ahead = (struct worker_range){0, 0};
+	if (c != NULL && c->state == WORKER_CONN_COMMAND && base_list_empty(&c->sink.slots))
+		e->ahead = conn_ahead(w, c);
+}
+
+unsigned worker_conn_events(struct worker *w)
+{
+	struct conn_event e[WORKER_BURST];
+	unsigned n, all = 0;
+
+	do {
+		for (n = 0; n < WORKER_BURST && worker_ahead_room(w); n++) {
+			e[n].tcp = tcp_event_next(w->tcp, &e[n].events);
+			if (e[n].tcp == NULL)
+				break;
+			conn_event_ahead(w, &e[n]);
+		}
+		worker_ahead_fetch(w, (struct worker_range){0, w->ahead.n});
+		for (unsigned i = 0; i < n; i++)
+			conn_event(w, &e[i]);
+		w->ahead.n = 0;
+		all += n;
+	} while (n > 0);
+	return all;
 }
 
 unsigned worker_conn_stalled_turn(struct worker *w)

@@ -3,9 +3,11 @@
 
 #include "worker/worker_internal.h"
 
-unsigned worker_request_owner(const struct worker *w, const struct proto_request *r, uint64_t *hash)
+void worker_request_complete(
+	const struct worker *w, struct worker_request *q, const struct proto_parser *after)
 {
-	switch ((enum proto_op)r->op) {
+	q->after = *after;
+	switch ((enum proto_op)q->r.op) {
 	case PROTO_OP_GET:
 	case PROTO_OP_SET:
 	case PROTO_OP_DELETE:
@@ -13,11 +15,13 @@ unsigned worker_request_owner(const struct worker *w, const struct proto_request
 	case PROTO_OP_TOUCH:
 	case PROTO_OP_META_GET:
 	case PROTO_OP_META_DEBUG:
-		*hash = base_hash(r->key, r->key_len);
-		return worker_of_hash(*hash, w->count);
+		q->hash = base_hash(q->r.key, q->r.key_len);
+		q->owner = worker_of_hash(q->hash, w->count);
+		break;
 	default:
-		*hash = 0;
-		return w->id;
+		q->hash = 0;
+		q->owner = w->id;
+		break;
 	}
 }
 
@@ -82,11 +86,10 @@ void worker_reply_text(
 }
 
 void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_out *o,
-	const struct proto_request *r)
+	const struct worker_request *q)
 {
+	const struct proto_request *r = &q->r;
 	struct worker_slot *s;
-	unsigned owner;
-	uint64_t hash;
 
 	w->n.requests++;
 	if (r->op == PROTO_OP_REPLY) {
@@ -95,17 +98,16 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 			worker_reply_text(w, sink, o, r->reply_text);
 		return;
 	}
-	owner = worker_request_owner(w, r, &hash);
-	if (base_likely(owner == w->id)) {
-		exec_apply(&w->exec, r, hash, &w->result);
+	if (base_likely(q->owner == w->id)) {
+		exec_apply(&w->exec, r, q->hash, &w->result);
 		worker_reply_local(w, sink, o, r, &w->result);
 		return;
 	}
 	w->n.requests_remote++;
 	s = worker_slot_take(w, sink);
 	base_assert(s != NULL);
-	worker_slot_request_set(s, r, hash);
-	s->owner = (uint16_t)owner;
+	worker_slot_request_set(s, r, q->hash);
+	s->owner = (uint16_t)q->owner;
 	worker_msg_send(w, s, WORKER_MSG_APPLY);
 }
 

@@ -82,25 +82,24 @@ static bool fill_remote(struct worker *w, struct worker_conn *c, const struct pr
 }
 
 bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
-	const struct proto_request *r, const char *rest, uint32_t rest_bytes, uint32_t *taken)
+	const struct worker_request *q, const char *rest, uint32_t rest_bytes, uint32_t *taken)
 {
-	uint64_t hash;
-	unsigned owner = worker_request_owner(w, r, &hash);
+	const struct proto_request *r = &q->r;
 
 	*taken = 0;
-	if (!worker_dispatch_ready(w, owner))
+	if (!worker_dispatch_ready(w, q->owner))
 		return false;
-	if (owner == w->id && worker_loan_wait(w, r))
+	if (q->owner == w->id && worker_loan_wait(w, r))
 		return false;
 	w->n.requests++;
-	if (owner != w->id)
-		return fill_remote(w, c, r, hash, owner);
+	if (q->owner != w->id)
+		return fill_remote(w, c, r, q->hash, q->owner);
 	if (rest_bytes >= (uint64_t)r->value_bytes + 2) {
-		fill_at_once(w, c, o, r, hash, rest);
+		fill_at_once(w, c, o, r, q->hash, rest);
 		*taken = r->value_bytes + 2;
 		return true;
 	}
-	return fill_local(w, c, o, r, hash);
+	return fill_local(w, c, o, r, q->hash);
 }
 
 static void fill_finish_local(struct worker *w, struct worker_slot *s, bool valid)

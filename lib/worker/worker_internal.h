@@ -10,7 +10,9 @@
 #define WORKER_SLOTS           4096  // of a worker
 #define WORKER_SINK_SLOTS      256   // replies that one connection may have waiting
 #define WORKER_GATHER_BYTES    16384 // sets up to this travel whole to another shard
-#define WORKER_CONN_REQUESTS   1024  // one connection, one turn
+#define WORKER_AHEAD_MAX       128   // requests parsed and not yet executed
+#define WORKER_AHEAD_EACH      32    // of one connection or datagram, at a time
+#define WORKER_CONN_BATCHES    32    // of these, one connection, one turn
 #define WORKER_STALLED_BATCH   64
 #define WORKER_INBOX_BATCH     256
 #define WORKER_UPKEEP_ITEMS    32
@@ -143,6 +145,32 @@ struct worker_out {
 	bool marked;
 };
 
+// ---- requests parsed ahead ---------------------------------------------------------------------
+struct worker_request {
+	uint64_t hash;
+	unsigned owner;            // shard of the key; own id without one
+	struct proto_parser after; // the parser's state behind it
+	struct proto_request r;
+};
+
+struct worker_ahead {
+	unsigned n;
+	struct worker_request request[WORKER_AHEAD_MAX];
+};
+
+struct worker_range { // of worker_ahead.request
+	unsigned at, end;
+};
+
+struct worker_arrival { // a datagram that came in this turn
+	struct rte_mbuf *m;
+	const char *data; // behind the frame header
+	size_t len;
+	struct worker_range ahead;
+	uint16_t request_id;
+	struct net_packet from;
+};
+
 // ---- peers -------------------------------------------------------------------------------------
 struct worker_peer {                     // one a worker and other worker
 	struct worker_ring *send, *recv; // slots: ours going out; theirs and ours coming in
@@ -209,6 +237,10 @@ struct worker {
 	struct worker_dgram *dgrams;
 	struct worker_peer *peer; // [count]; own entry unused
 
+	struct worker_ahead ahead;
+	struct worker_arrival arrival[WORKER_BURST];
+	unsigned arrivals;
+
 	struct worker_orders orders; // the last copy
 	uint64_t orders_version;
 	uint64_t probe_version; // of the last question answered
@@ -264,10 +296,10 @@ bool worker_out_sink(struct worker *w, struct worker_out *o, struct worker_sink 
 // o, or to a slot of the sink. A slot must be free and, for another shard, a credit
 // (worker_dispatch_ready).
 void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_out *o,
-	const struct proto_request *r);
-// The shard of r's key; own id when it has none.
-unsigned worker_request_owner(
-	const struct worker *w, const struct proto_request *r, uint64_t *hash);
+	const struct worker_request *q);
+// Finds the shard of q->r's key, and keeps the state of the parser.
+void worker_request_complete(
+	const struct worker *w, struct worker_request *q, const struct proto_parser *after);
 // Whether worker_dispatch (or a set) can go on now: slots, and a credit towards that owner.
 bool worker_dispatch_ready(const struct worker *w, unsigned owner);
 // Writes a finished local result in order.
@@ -277,6 +309,17 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 void worker_reply_text(
 	struct worker *w, struct worker_sink *sink, struct worker_out *o, const char *text);
 void worker_rollback(struct worker *w, struct worker_sink *sink, struct worker_out *o);
+
+// ---- worker_ahead.c ----------------------------------------------------------------------------
+// Whether one more connection or datagram may be parsed ahead of the others.
+bool worker_ahead_room(const struct worker *w);
+// Parses from data[0..len) and fetches buckets; stops behind the first request that must be
+// executed before more can be parsed. Empty: there is no whole request. The data stays where it is
+// until the range has been executed; who is done with a range puts ahead.n back.
+struct worker_range worker_ahead_parse(
+	struct worker *w, const struct proto_parser *from, const char *data, size_t len);
+// Fetches the items, once the buckets had time to come.
+void worker_ahead_fetch(const struct worker *w, struct worker_range range);
 
 // ---- worker_msg.c: between workers -------------------------------------------------------------
 bool worker_credit(const struct worker *w, unsigned owner);
@@ -290,7 +333,8 @@ void worker_msg_publish(struct worker *w);
 void worker_sink_resume(struct worker *w, struct worker_sink *sink);
 
 // ---- worker_conn.c, worker_fill.c: TCP connections ---------------------------------------------
-void worker_conn_event(struct worker *w, struct tcp_conn *t, unsigned events);
+// Serves all connections at which something has happened. Returns how many.
+unsigned worker_conn_events(struct worker *w);
 // A slot of it came home, or a resource is back: writes and parses on.
 void worker_conn_resume(struct worker *w, struct worker_conn *c);
 void worker_conn_stall(struct worker *w, struct worker_conn *c);
@@ -299,7 +343,7 @@ void worker_conn_close(struct worker *w, struct worker_conn *c);
 void worker_conns_reset(struct worker *w);
 // False: no slot or credit, nothing was done.
 bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
-	const struct proto_request *r, const char *rest, uint32_t rest_bytes, uint32_t *taken);
+	const struct worker_request *q, const char *rest, uint32_t rest_bytes, uint32_t *taken);
 // Takes value bytes from the input; true when the connection is back at a command line.
 bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker_out *o);
 // The answer to a reserve came home: an item to fill, or a refusal.
@@ -322,7 +366,9 @@ void worker_loan_turn(struct worker *w);
 // ---- worker_udp.c ------------------------------------------------------------------------------
 int worker_dgrams_open(struct worker *w);
 void worker_dgrams_close(struct worker *w);
+// Takes m and parses its requests; they are executed by worker_udp_run, in the same turn.
 void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt);
+void worker_udp_run(struct worker *w);
 void worker_dgram_resume(struct worker *w, struct worker_dgram *d);
 
 // ---- worker_gather.c, worker_stats.c -----------------------------------------------------------

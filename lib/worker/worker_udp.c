@@ -56,14 +56,13 @@ static void dgram_out_init(struct worker *w, struct worker_out *o)
 
 // The value of a set must lie in the datagram whole: a short one never waits for more.
 static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_out *o,
-	const struct proto_request *r, const char *rest, size_t rest_bytes)
+	const struct worker_request *q, const char *rest, size_t rest_bytes)
 {
+	const struct proto_request *r = &q->r;
 	struct worker_slot *s;
 	struct store_item *it;
-	uint64_t hash;
-	unsigned owner = worker_request_owner(w, r, &hash);
 
-	if (!worker_dispatch_ready(w, owner))
+	if (!worker_dispatch_ready(w, q->owner))
 		return false;
 	w->n.requests++;
 	if (rest_bytes < (size_t)r->value_bytes + 2 ||
@@ -72,11 +71,11 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 		worker_reply_local(w, &d->sink, o, r, &w->result);
 		return true;
 	}
-	if (owner == w->id) {
-		exec_reserve(&w->exec, r, hash, &it, &w->result);
+	if (q->owner == w->id) {
+		exec_reserve(&w->exec, r, q->hash, &it, &w->result);
 		if (it != NULL) {
 			memcpy(store_item_value(it), rest, r->value_bytes);
-			exec_commit(&w->exec, r, hash, it, &w->result);
+			exec_commit(&w->exec, r, q->hash, it, &w->result);
 		}
 		worker_reply_local(w, &d->sink, o, r, &w->result);
 		return true;
@@ -90,8 +89,8 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 	}
 	s->payload_bytes = r->value_bytes + 1;
 	memcpy(s->payload, rest, r->value_bytes);
-	worker_slot_request_set(s, r, hash);
-	s->owner = (uint16_t)owner;
+	worker_slot_request_set(s, r, q->hash);
+	s->owner = (uint16_t)q->owner;
 	w->n.requests_remote++;
 	worker_msg_send(w, s, WORKER_MSG_SET);
 	return true;
@@ -100,15 +99,15 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 // One request of the datagram; *skip gets the bytes behind it that belong to it. False: dropped for
 // want of a slot or a credit.
 static bool dgram_request(struct worker *w, struct worker_dgram *d, struct worker_out *o,
-	const struct proto_request *r, const char *rest, size_t rest_bytes, size_t *skip)
+	const struct worker_request *q, const char *rest, size_t rest_bytes, size_t *skip)
 {
-	uint64_t hash;
+	const struct proto_request *r = &q->r;
 
 	*skip = 0;
 	switch ((enum proto_op)r->op) {
 	case PROTO_OP_SET:
 		*skip = (size_t)r->value_bytes + 2;
-		return dgram_set(w, d, o, r, rest, rest_bytes);
+		return dgram_set(w, d, o, q, rest, rest_bytes);
 	case PROTO_OP_STATS:
 	case PROTO_OP_FLUSH_ALL:
 		return worker_gather_begin(w, &d->sink, o, r);
@@ -122,41 +121,47 @@ static bool dgram_request(struct worker *w, struct worker_dgram *d, struct worke
 			worker_reply_text(w, &d->sink, o, r->reply_text);
 		return true;
 	default:
-		if (!worker_dispatch_ready(w, worker_request_owner(w, r, &hash)))
+		if (!worker_dispatch_ready(w, q->owner))
 			return false;
 		if (r->op == PROTO_OP_GET && r->first_key)
 			worker_out_mark(o);
 		if (r->rollback)
 			worker_rollback(w, &d->sink, o);
 		*skip = (size_t)base_min_u64(r->swallow_bytes, rest_bytes);
-		worker_dispatch(w, &d->sink, o, r);
+		worker_dispatch(w, &d->sink, o, q);
 		return true;
 	}
 }
 
-static bool dgram_parse(struct worker *w, struct worker_dgram *d, struct worker_out *o,
-	const char *data, size_t len)
+// Executes what was parsed of the datagram, and parses on; false as above.
+static bool dgram_requests(struct worker *w, struct worker_dgram *d, struct worker_out *o,
+	const struct worker_arrival *in)
 {
-	struct proto_parser parser;
-	struct proto_request r;
-	size_t skip;
+	unsigned mark = w->ahead.n;
+	struct worker_range range = in->ahead;
+	const char *data = in->data;
+	size_t len = in->len, skip = 0;
 
-	proto_parser_init(&parser, w->settings->item_bytes_max);
-	while (len > 0) {
-		enum proto_verdict v = proto_parse(&parser, data, len, &r);
+	while (range.at < range.end) { // empty: a last line without its end is not a request
+		const struct worker_request *q = NULL;
 
-		if (d->sink.slot_count == WORKER_SLOTS / 4)
-			return false;
-		base_assert(r.consumed <= len);
-		data += r.consumed;
-		len -= r.consumed;
-		if (v == PROTO_MORE)
-			break; // a datagram's last line without its end: not a request
-		if (!dgram_request(w, d, o, &r, data, len, &skip))
-			return false;
+		for (; range.at < range.end; range.at++) {
+			q = &w->ahead.request[range.at];
+			if (d->sink.slot_count == WORKER_SLOTS / 4)
+				return false;
+			data += q->r.consumed;
+			len -= q->r.consumed;
+			if (!dgram_request(w, d, o, q, data, len, &skip))
+				return false;
+		}
 		skip = (size_t)base_min_u64(skip, len);
 		data += skip;
 		len -= skip;
+		if (len == 0)
+			break;
+		w->ahead.n = mark;
+		range = worker_ahead_parse(w, &q->after, data, len);
+		worker_ahead_fetch(w, range);
 	}
 	return true;
 }
@@ -211,26 +216,15 @@ static bool dgram_keep(struct worker *w, struct worker_dgram *d, struct worker_o
 	return true;
 }
 
-void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt)
+static void arrival_run(struct worker *w, const struct worker_arrival *in)
 {
-	struct worker_dgram d = {.from = *pkt};
+	struct worker_dgram d = {.from = in->from, .request_id = in->request_id};
+	unsigned mark = w->ahead.n;
 	struct worker_out o;
-	struct proto_udp frame;
-	const char *data;
 
-	w->n.udp_requests++;
-	data = rte_pktmbuf_read(m, pkt->data_off, pkt->data_len, w->datagram);
-	if (data == NULL || !proto_udp_parse(data, pkt->data_len, &frame)) {
-		w->n.udp_malformed++;
-		rte_pktmbuf_free(m);
-		return;
-	}
-	w->n.bytes_read += pkt->data_len;
-	d.request_id = frame.request_id;
 	worker_sink_init(&d.sink, true);
 	dgram_out_init(w, &o);
-	if (!dgram_parse(
-		    w, &d, &o, data + PROTO_UDP_HEADER, (size_t)pkt->data_len - PROTO_UDP_HEADER)) {
+	if (!dgram_requests(w, &d, &o, in)) {
 		w->n.udp_dropped++;
 		worker_sink_orphan(w, &d.sink);
 		out_free(&o);
@@ -242,7 +236,45 @@ void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_pac
 		worker_sink_orphan(w, &d.sink);
 		out_free(&o);
 	}
-	rte_pktmbuf_free(m);
+	w->ahead.n = mark;
+	rte_pktmbuf_free(in->m);
+}
+
+void worker_udp_run(struct worker *w)
+{
+	worker_ahead_fetch(w, (struct worker_range){0, w->ahead.n});
+	for (unsigned i = 0; i < w->arrivals; i++)
+		arrival_run(w, &w->arrival[i]);
+	w->arrivals = 0;
+	w->ahead.n = 0;
+}
+
+void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt)
+{
+	struct worker_arrival *in = &w->arrival[w->arrivals];
+	struct proto_parser parser;
+	struct proto_udp frame;
+	const char *data;
+
+	w->n.udp_requests++;
+	data = rte_pktmbuf_read(m, pkt->data_off, pkt->data_len, w->datagram);
+	if (data == NULL || !proto_udp_parse(data, pkt->data_len, &frame)) {
+		w->n.udp_malformed++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	w->n.bytes_read += pkt->data_len;
+	in->m = m;
+	in->data = data + PROTO_UDP_HEADER;
+	in->len = (size_t)pkt->data_len - PROTO_UDP_HEADER;
+	in->request_id = frame.request_id;
+	in->from = *pkt;
+	proto_parser_init(&parser, w->settings->item_bytes_max);
+	in->ahead = worker_ahead_parse(w, &parser, in->data, in->len);
+	w->arrivals++;
+	// what had to be put together lies in a buffer that the next one may need
+	if (w->arrivals == WORKER_BURST || !worker_ahead_room(w) || data == w->datagram)
+		worker_udp_run(w);
 }
 
 void worker_dgram_resume(struct worker *w, struct worker_dgram *d)

@@ -251,6 +251,75 @@ static struct one *one_with_timestamps(void)
 	return o;
 }
 
+// Leaves `free` mbufs. Returns how many it took.
+static unsigned mbufs_take(struct one *o, struct rte_mbuf **hog, unsigned free)
+{
+	unsigned n = 0;
+
+	while (rte_mempool_avail_count(o->pool) > free)
+		hog[n++] = rte_pktmbuf_alloc(o->pool);
+	one_turn(o);
+	return n;
+}
+
+// RFC 9293 3.8.6.2.2: a reader that keeps up leaves no peer waiting for a delayed ACK, however small
+// its window is.
+static void small_window_opens_as_soon_as_it_is_read(unsigned free, unsigned segs)
+{
+	struct one *o = one_open();
+	struct rte_mbuf *hog[MBUFS];
+	uint32_t edge;
+	unsigned n;
+
+	one_establish(o);
+	one_settle(o);
+	n = mbufs_take(o, hog, free);
+	while (o->c->rcv_adv - o->seq > segs * 1460) { // what was offered in better times
+		one_in_data(o, 1460);
+		tcp_rx_consume(o->tcp, o->c, 1460);
+		one_turn(o);
+	}
+	one_wait_us(o, 100000);
+	o->seen = o->outs;
+	edge = o->c->rcv_adv;
+	while (edge - o->seq >= 1460) // until the next full segment does not fit
+		one_in_data(o, RTE_MIN(edge - o->seq - 1000, 1460u));
+	tcp_rx_consume(o->tcp, o->c, tcp_rx_bytes(o->c));
+	one_turn(o);
+	assert_true(o->outs > o->seen);
+	assert_int_equal(o->c->rcv_adv - o->seq, segs * 1460);
+	rte_pktmbuf_free_bulk(hog, n);
+	one_close(o);
+}
+
+static void test_a_small_window_opens_as_soon_as_it_is_read(void **state)
+{
+	small_window_opens_as_soon_as_it_is_read(MBUFS / 8 - 50, 8);
+	small_window_opens_as_soon_as_it_is_read(MBUFS / 16 - 50, 2);
+}
+
+// The window that was offered before does not let a deaf reader take the last mbufs.
+static void test_a_deaf_reader_gets_a_few_segments_when_mbufs_are_scarce(void **state)
+{
+	static const unsigned free[] = {MBUFS / 8 - 50, MBUFS / 16 - 50}, kept[] = {8, 2};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct one *o = one_open();
+		struct rte_mbuf *hog[MBUFS];
+		unsigned n;
+
+		one_establish(o);
+		n = mbufs_take(o, hog, free[i]);
+		for (unsigned k = 0; k < 20; k++) {
+			one_in_data(o, 1460);
+			one_turn(o);
+		}
+		assert_int_equal(tcp_rx_bytes(o->c), kept[i] * 1460);
+		rte_pktmbuf_free_bulk(hog, n);
+		one_close(o);
+	}
+}
+
 static void test_an_old_timestamp_is_rejected(void **state)
 {
 	struct one *o = one_with_timestamps();
@@ -353,6 +422,8 @@ int main(void)
 		cmocka_unit_test(test_one_byte_segments_share_mbufs),
 		cmocka_unit_test(test_scattered_bytes_pin_a_bounded_number_of_mbufs),
 		cmocka_unit_test(test_scarce_mbufs_drop_out_of_order_data_first),
+		cmocka_unit_test(test_a_small_window_opens_as_soon_as_it_is_read),
+		cmocka_unit_test(test_a_deaf_reader_gets_a_few_segments_when_mbufs_are_scarce),
 		cmocka_unit_test(test_an_old_timestamp_is_rejected),
 		cmocka_unit_test(test_timestamps_wrap_and_age),
 		cmocka_unit_test(

@@ -310,6 +310,30 @@ static void test_data_in_flight_when_the_window_closes_is_not_given_up(void **st
 	one_close(o);
 }
 
+// The peer was short of mbufs, dropped what it had offered room for, and reads on after a while.
+static void test_a_window_that_opens_ends_the_wait_for_a_timeout(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	o->wnd = 100;
+	one_in(o, ACK, NULL, 0);
+	one_send(o, 1000);
+	one_wait_us(o, 20000000); // the override's 100 bytes, time and again
+	assert_true(o->outs > o->seen + 3);
+	o->seen = o->outs;
+	o->wnd = 65535;
+	one_in(o, ACK, NULL, 0);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	one_expect(o, ACK, ISS + 101, IRS + 1, 900);
+	o->wnd--;
+	one_in(o, ACK, NULL, 0);
+	o->wnd++;
+	one_in(o, ACK, NULL, 0);
+	one_expect_silence(o); // once a timeout
+	one_close(o);
+}
+
 static void test_acks_of_nothing_sent_are_answered_and_ignored(void **state)
 {
 	struct one *o = one_open();
@@ -603,6 +627,7 @@ int main(void)
 		cmocka_unit_test(test_a_closed_window_is_probed_and_data_flows_when_it_opens),
 		cmocka_unit_test(test_a_silly_window_is_not_used_until_the_override),
 		cmocka_unit_test(test_data_in_flight_when_the_window_closes_is_not_given_up),
+		cmocka_unit_test(test_a_window_that_opens_ends_the_wait_for_a_timeout),
 		cmocka_unit_test(test_acks_of_nothing_sent_are_answered_and_ignored),
 		cmocka_unit_test(test_room_comes_back_as_an_event),
 		cmocka_unit_test(test_without_mbufs_sending_waits_for_them),

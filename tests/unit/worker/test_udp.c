@@ -119,6 +119,32 @@ static void datagram_may_hold_several_requests(void **state)
 	lab_close();
 }
 
+// Parsed side by side, executed one behind the other, with more requests than are parsed ahead.
+static void burst_of_datagrams_is_answered_in_order(void **state)
+{
+	char request[512], want[64 * 1024], *end = want;
+
+	lab_open(&(struct lab_options){.workers = 1});
+	for (int i = 0; i < 50; i++) {
+		int n = sprintf(request, "set k 0 0 2\r\n%d\r\nget", i + 10);
+
+		for (int k = 0; k < 40; k++)
+			n += sprintf(request + n, " k");
+		sprintf(request + n, "\r\ndelete k\r\nget k\r\n");
+		udp_send(request, strlen(request), (uint16_t)i);
+		proto_udp_write(end, (uint16_t)i, 0, 1);
+		end += 8 + sprintf(end + 8, "STORED\r\n");
+		for (int k = 0; k < 40; k++)
+			end += sprintf(end, "VALUE k 0 2\r\n%d\r\n", i + 10);
+		end += sprintf(end, "END\r\nDELETED\r\nEND\r\n");
+	}
+	lab_run(5000);
+	assert_int_equal(lab->udp_len, end - want);
+	assert_memory_equal(lab->udp, want, lab->udp_len);
+	lab->udp_len = 0;
+	lab_close();
+}
+
 static void noreply_sends_nothing(void **state)
 {
 	char key[32], request[128];
@@ -302,6 +328,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(answers_come_in_one_numbered_message),
 	cmocka_unit_test(truncated_set_does_not_wait),
 	cmocka_unit_test(datagram_may_hold_several_requests),
+	cmocka_unit_test(burst_of_datagrams_is_answered_in_order),
 	cmocka_unit_test(noreply_sends_nothing),
 	cmocka_unit_test(message_with_too_many_requests_is_dropped_whole),
 	cmocka_unit_test(peer_that_sleeps_costs_datagrams_but_nothing_else),
