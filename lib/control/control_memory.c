@@ -8,7 +8,8 @@
 #define RSS_US           (100 * 1000)       // resident set and used_memory, together
 #define PROCESS_US       (1000 * 1000)      // the allocator's own figures
 #define PRIVATE_DIRTY_US (10 * 1000 * 1000) // the kernel walks every page for it
-#define WORKERS_SHOWN    8                  // in one reply of 16 KB
+#define HELP_ROUNDS      2
+#define WORKERS_SHOWN    8 // in one reply of 16 KB
 
 // ---- samples -----------------------------------------------------------------------------------
 static void rss_sample(struct control *c)
@@ -41,6 +42,18 @@ static void text_publish(struct control *c)
 	worker_memory_text_set(c->group, text, control_metrics_stat(&m, text, sizeof(text)));
 }
 
+// Pages that workers ask for ahead of need are made present here. Bounded, because a tick
+// has other things to do.
+static void pages_help(struct control *c)
+{
+	for (unsigned round = 0; round < HELP_ROUNDS; round++) {
+		for (unsigned i = 0; i < c->workers; i++) {
+			if (c->domain[i] != NULL)
+				mem_domain_help(c->domain[i]);
+		}
+	}
+}
+
 void control_memory_tick(struct control *c)
 {
 	struct control_memory *m = &c->memory;
@@ -50,6 +63,7 @@ void control_memory_tick(struct control *c)
 		m->evicted_before = evicted;
 		m->evicting_us = now_us;
 	}
+	pages_help(c);
 	if (now_us - m->process_us >= PROCESS_US) {
 		control_memory_refresh(c);
 		text_publish(c);
@@ -365,13 +379,14 @@ int control_memory_command(struct control *c, const char *params, struct rte_tel
 		return 0;
 	}
 	private_dirty_sample(c);
-	control_memory_metrics(c, &m);
-	control_metrics_reply(&m, d);
+	// Workers first: a reader that flattens the reply ends up with the server's figures.
 	for (unsigned i = 0; i < c->workers && i < WORKERS_SHOWN; i++) {
 		if (worker_add(c, i, d) < 0)
 			return -1;
 	}
 	if (c->workers > WORKERS_SHOWN)
 		rte_tel_data_add_dict_string(d, "more", "/lcached/memory,N for the other workers");
+	control_memory_metrics(c, &m);
+	control_metrics_reply(&m, d);
 	return 0;
 }

@@ -62,7 +62,7 @@ struct mem_options {
 	// HUGE, GIVEN: the region's size, rounded up to 2 MiB. PAGES: address space; 0 for four
 	// times the machine's memory.
 	uint64_t region_bytes;
-	uint64_t ahead_bytes;     // kept touched and clean ahead of need; 0 for 4 MiB
+	uint64_t ahead_bytes; // kept touched and clean ahead of need; 0: 4 MiB, or 16 in hugepages
 	int64_t dirty_decay_ms;   // free pages go back after that; 0: 10,000; -1: never
 	uint64_t (*now_ns)(void); // times the page source's calls; NULL: they are not timed
 	struct mem_device device; // copied
@@ -152,6 +152,10 @@ enum mem_slice { MEM_SLICE_DONE, MEM_SLICE_MORE };
 // Makes pages ready ahead of need: maps and touches the next 64 KiB (one 2 MiB page where pages are
 // large), or clears used ones. For idle turns. A few nanoseconds when there is nothing to do.
 enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us);
+// Control core, while the domain is open: makes the 2 MiB present that the owner's upkeep asked for,
+// which takes a fraction of a millisecond. From the first call on the owner leaves that to its caller.
+// True when it did something.
+bool mem_domain_help(struct mem_domain *d);
 // Gives memory back that has been free for dirty_decay_ms: moves at most about 512 KiB of freed
 // extents from jemalloc to the page source and returns at most 64 kernel pages or one 2 MiB page to
 // the system. For every turn. A few nanoseconds when there is nothing to do.

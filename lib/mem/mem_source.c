@@ -93,6 +93,21 @@ static int pages_populate(struct mem_source *s, char *addr, size_t bytes)
 	return 0;
 }
 
+bool mem_source_help(struct mem_source *s)
+{
+	uint64_t asked = __atomic_load_n(&s->asked, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&s->helped, true, __ATOMIC_RELAXED);
+	if (asked == 0)
+		return false;
+	if (pages_populate(s, source_addr(s, asked - 1, 0), SOURCE_CHUNK) == 0)
+		__atomic_store_n(&s->made, asked, __ATOMIC_RELEASE);
+	else
+		__atomic_store_n(&s->made, asked | SOURCE_REFUSED, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->asked, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
 static int large_touch(struct mem_source *s, size_t chunk)
 {
 	struct source_chunk *c = &s->chunk[chunk];

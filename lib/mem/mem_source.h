@@ -22,12 +22,15 @@
 #include "base/base.h"
 #include "mem/mem.h"
 
-#define SOURCE_PAGE        ((size_t)4096)
-#define SOURCE_CHUNK       ((size_t)2 << 20)
-#define SOURCE_PAGES       512 // of a chunk
-#define SOURCE_WORDS       (SOURCE_PAGES / 64)
-#define SOURCE_AHEAD_BYTES ((uint64_t)4 << 20)
-#define SOURCE_DECAY_MS    10000
+#define SOURCE_PAGE             ((size_t)4096)
+#define SOURCE_CHUNK            ((size_t)2 << 20)
+#define SOURCE_PAGES            512 // of a chunk
+#define SOURCE_WORDS            (SOURCE_PAGES / 64)
+#define SOURCE_AHEAD_BYTES      ((uint64_t)4 << 20)
+#define SOURCE_AHEAD_HUGE_BYTES ((uint64_t)16 << 20)
+#define SOURCE_AHEAD_PART       16 // of a small region
+
+#define SOURCE_REFUSED          ((uint64_t)1 << 63)
 
 // 2 MiB of the range. used and stale are disjoint parts of held.
 struct source_chunk {
@@ -62,6 +65,12 @@ struct mem_source {
 	uint64_t now_us;        // of the last upkeep
 	uint64_t map_retry_us;  // after a page that the system refused
 
+	// A chunk that another thread makes present: its number + 1, or 0. The owner sets `asked`, the
+	// helper moves it to `made`, with SOURCE_REFUSED where the system has no memory, and the owner
+	// takes it from there.
+	uint64_t asked, made;
+	bool helped; // atomic: there is a helper
+
 	uint64_t (*now_ns)(void);
 	struct base_hist call_ns;
 	struct mem_device device;
@@ -87,6 +96,9 @@ void mem_source_decommit(struct mem_source *s, void *addr, size_t bytes);
 enum mem_slice mem_source_ready(struct mem_source *s, uint64_t now_us);
 enum mem_slice mem_source_return(
 	struct mem_source *s, uint64_t now_us, uint64_t decay_us, bool all);
+
+// On another thread: makes the page present that the owner asked for. True when it did.
+bool mem_source_help(struct mem_source *s);
 
 void mem_source_stats_read(const struct mem_source *s, struct mem_domain_stats *out);
 

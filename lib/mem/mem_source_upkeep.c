@@ -68,6 +68,45 @@ static enum mem_slice stale_clear(struct mem_source *s)
 	return MEM_SLICE_MORE;
 }
 
+// A chunk was made present. Large pages are touched by the owner too, at no cost since they are there,
+// because a device may have to be told.
+static bool made_enter(struct mem_source *s, uint64_t made)
+{
+	struct source_chunk *c = &s->chunk[(made & ~SOURCE_REFUSED) - 1];
+
+	if (made & SOURCE_REFUSED)
+		return false;
+	if (s->large)
+		return touch_step(s, made - 1);
+	mem_source_leave(s, c);
+	memset(c->held, 0xff, sizeof(c->held));
+	c->changed_us = s->now_us;
+	mem_source_enter(s, c);
+	return true;
+}
+
+// Zeroing 2 MiB takes the kernel up to a fraction of a millisecond, which is not the owner's to spend.
+static enum mem_slice chunk_ask(struct mem_source *s, size_t chunk)
+{
+	uint64_t made = __atomic_load_n(&s->made, __ATOMIC_ACQUIRE);
+
+	if (made != 0) {
+		__atomic_store_n(&s->made, 0, __ATOMIC_RELAXED);
+		if (made_enter(s, made))
+			return MEM_SLICE_MORE;
+		s->map_retry_us = s->now_us + RETRY_US;
+	} else if (__atomic_load_n(&s->asked, __ATOMIC_RELAXED) == 0) {
+		__atomic_store_n(&s->asked, chunk + 1, __ATOMIC_RELEASE);
+	}
+	return MEM_SLICE_DONE;
+}
+
+static bool is_asked_for(const struct mem_source *s, size_t chunk)
+{
+	return __atomic_load_n(&s->asked, __ATOMIC_RELAXED) == chunk + 1 ||
+		__atomic_load_n(&s->made, __ATOMIC_RELAXED) == chunk + 1;
+}
+
 static enum mem_slice absent_touch(struct mem_source *s)
 {
 	size_t looked = 0, end = s->writable / SOURCE_CHUNK;
@@ -81,6 +120,8 @@ static enum mem_slice absent_touch(struct mem_source *s)
 	}
 	if (s->low == end)
 		return mem_source_open_more(s) ? MEM_SLICE_MORE : MEM_SLICE_DONE;
+	if (__atomic_load_n(&s->helped, __ATOMIC_RELAXED))
+		return chunk_ask(s, s->low);
 	if (touch_step(s, s->low))
 		return MEM_SLICE_MORE;
 	s->map_retry_us = s->now_us + RETRY_US;
@@ -150,6 +191,8 @@ static size_t chunk_return(struct mem_source *s, size_t chunk)
 	struct source_chunk *c = &s->chunk[chunk];
 	size_t n;
 
+	if (is_asked_for(s, chunk))
+		return 0;
 	mem_source_leave(s, c);
 	n = s->large ? large_return(s, chunk) : small_return(s, chunk);
 	mem_source_enter(s, c);

@@ -16,6 +16,11 @@ enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us)
 	return d->source == NULL ? MEM_SLICE_DONE : mem_source_ready(d->source, now_us);
 }
 
+bool mem_domain_help(struct mem_domain *d)
+{
+	return d->source != NULL && mem_source_help(d->source);
+}
+
 static bool purge_all_wanted(const struct mem_domain *d)
 {
 	return __atomic_load_n(&d->purge_all, __ATOMIC_RELAXED);

@@ -35,6 +35,7 @@ static struct mem_domain *domain_open(enum mem_source_kind kind, uint64_t region
 					 .numa_node = -1,
 					 .source = kind,
 					 .region_bytes = region_bytes,
+					 .ahead_bytes = 4 * MIB,
 					 .dirty_decay_ms = 1,
 					 .now_ns = clock_ns}),
 		0);

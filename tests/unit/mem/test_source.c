@@ -249,6 +249,58 @@ static void hugepages_are_mapped_whole_and_given_back_whole(void **state)
 	assert_int_equal(huge_free(), before);
 }
 
+static void with_a_helper_the_owner_only_asks_for_hugepages(void **state)
+{
+	struct mem_source *s;
+	char *p;
+
+	if (huge_free() < 16)
+		skip();
+	s = source_open((struct mem_options){
+		.source = MEM_SOURCE_HUGE, .region_bytes = 16 * MIB, .ahead_bytes = 2 * MIB});
+	assert_non_null(s);
+	assert_false(mem_source_help(s)); // nothing asked for yet
+	p = mem_source_take(s, NULL, 2 * MIB, SOURCE_PAGE);
+	assert_int_equal(mem_source_commit(s, p, 2 * MIB), 0);
+	assert_int_equal(mem_source_ready(s, 1), MEM_SLICE_DONE);
+	assert_int_equal(stats_of(s).held_bytes, 2 * MIB);
+	assert_true(mem_source_help(s));
+	assert_false(mem_source_help(s));
+	assert_int_equal(mem_source_ready(s, 1), MEM_SLICE_MORE);
+	assert_int_equal(stats_of(s).ready_bytes, 2 * MIB);
+	assert_int_equal(mem_source_ready(s, 1), MEM_SLICE_DONE);
+	p = mem_source_take(s, NULL, 2 * MIB, SOURCE_PAGE);
+	assert_int_equal(mem_source_commit(s, p, 2 * MIB), 0);
+	assert_int_equal(stats_of(s).late_commits, 0);
+	mem_source_close(s);
+}
+
+static void with_a_helper_kernel_pages_come_by_chunks(void **state)
+{
+	struct mem_source *s = pages_open();
+	char *p = mem_source_take(s, NULL, 32 * MIB, SOURCE_PAGE);
+	uint64_t held;
+
+	assert_false(mem_source_help(s));
+	assert_int_equal(mem_source_commit(s, p, 4 * MIB), 0);
+	held = stats_of(s).held_bytes;
+	assert_int_equal(mem_source_ready(s, 1), MEM_SLICE_DONE);
+	assert_int_equal(stats_of(s).held_bytes, held);
+	// what the owner takes meanwhile and what the helper makes may be the same pages
+	assert_int_equal(mem_source_commit(s, p + 4 * MIB, 64 << 10), 0);
+	p[4 * MIB] = 77;
+	assert_true(mem_source_help(s));
+	assert_int_equal(mem_source_ready(s, 1), MEM_SLICE_MORE);
+	assert_int_equal(p[4 * MIB], 77);
+	assert_int_equal(stats_of(s).held_bytes, 6 * MIB);
+	assert_int_equal(resident_pages(s->base, s->bytes) * SOURCE_PAGE, 6 * MIB);
+	mem_source_decommit(s, p + 4 * MIB, 64 << 10);
+	while (mem_source_return(s, 2, 0, true) == MEM_SLICE_MORE)
+		;
+	assert_int_equal(resident_pages(s->base, s->bytes) * SOURCE_PAGE, 4 * MIB);
+	mem_source_close(s);
+}
+
 static void a_device_that_refuses_a_page_fails_the_commit_cleanly(void **state)
 {
 	struct device dev = {0};
@@ -329,6 +381,8 @@ int main(void)
 		cmocka_unit_test(free_pages_go_back_after_the_decay_time_and_not_before),
 		cmocka_unit_test(upkeep_with_nothing_to_do_is_done_at_once),
 		cmocka_unit_test(hugepages_are_mapped_whole_and_given_back_whole),
+		cmocka_unit_test(with_a_helper_the_owner_only_asks_for_hugepages),
+		cmocka_unit_test(with_a_helper_kernel_pages_come_by_chunks),
 		cmocka_unit_test(a_device_that_refuses_a_page_fails_the_commit_cleanly),
 		cmocka_unit_test(more_hugepages_than_there_are_is_refused),
 		cmocka_unit_test(memory_handed_over_is_cleared_before_use_and_kept_to_the_end),
