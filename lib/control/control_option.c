@@ -32,6 +32,18 @@ static const struct control_option options[] = {
 		"MINUTES", "after which the LFU counter loses one; 0: never"},
 	{"active-expire-effort", 0, CONTROL_OPTION_NUMBER, true, AT(expire_effort), 1, 10, "1", "N",
 		"how much of a turn goes into items that are due"},
+	{"lazyfree-lazy-eviction", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_eviction), 0, 0, "yes",
+		"YES|NO", "large items that are evicted are freed by and by"},
+	{"lazyfree-lazy-expire", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_expire), 0, 0, "yes",
+		"YES|NO", "... that expire"},
+	{"lazyfree-lazy-server-del", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_server_del), 0, 0,
+		"yes", "YES|NO", "... that are replaced"},
+	{"lazyfree-lazy-user-del", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_user_del), 0, 0, "yes",
+		"YES|NO", "... that are deleted"},
+	{"lazyfree-lazy-user-flush", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_user_flush), 0, 0,
+		"yes", "YES|NO", "a flush frees by and by; no: before it is answered"},
+	{"lazyfree-idle-threshold", 0, CONTROL_OPTION_NUMBER, true, AT(lazy_idle_percent), 0, 100,
+		"50", "PERCENT", "of empty polls, from which on all that waits is freed"},
 	{"maxmemory-clients", 0, CONTROL_OPTION_SHARE, true, AT(clients_max), 0, GIB << 10, "0",
 		"BYTES|N%",
 		"of all clients' buffers, or a part of maxmemory; the largest client is "
@@ -364,6 +376,12 @@ struct store_settings control_store_settings(const struct control_config *cfg)
 		.samples = (uint8_t)cfg->samples,
 		.tenacity = (uint8_t)cfg->tenacity,
 		.expire_effort = (uint8_t)cfg->expire_effort,
+		.lazyfree = (uint8_t)((cfg->lazy_eviction ? STORE_LAZY_EVICTION : 0) |
+			(cfg->lazy_expire ? STORE_LAZY_EXPIRE : 0) |
+			(cfg->lazy_server_del ? STORE_LAZY_SERVER_DEL : 0) |
+			(cfg->lazy_user_del ? STORE_LAZY_USER_DEL : 0) |
+			(cfg->lazy_user_flush ? STORE_LAZY_USER_FLUSH : 0)),
+		.lazyfree_idle_percent = (uint8_t)cfg->lazy_idle_percent,
 		.lfu_decay_min = (uint16_t)cfg->lfu_decay_min,
 		.lfu_log_factor = (uint32_t)cfg->lfu_log_factor,
 	};

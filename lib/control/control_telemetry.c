@@ -66,13 +66,23 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"cmd_set", n->exec.cmd_set},
 			{"evicted_keys", n->store.evicted},
 			{"expired_keys", n->store.expired},
+			{"expired_keys_active", n->store.expired_active},
+			{"lazyfreed_objects", n->store.lazyfreed_objects},
+			{"lazyfree_pending_objects", n->store.lazyfree_pending_objects},
+			{"lazyfree_pending_bytes", n->store.lazyfree_pending_bytes},
+			{"lazyfreed_eviction", n->store.lazyfreed_eviction},
+			{"lazyfreed_expire", n->store.lazyfreed_expire},
+			{"lazyfreed_server_del", n->store.lazyfreed_server_del},
+			{"lazyfreed_user_del", n->store.lazyfreed_user_del},
+			{"lazyfreed_user_flush", n->store.lazyfreed_user_flush},
+			{"lazyfreed_release", n->store.lazyfreed_release},
 			{"udp_requests", n->udp_requests},
 			{"udp_malformed", n->udp_malformed},
 			{"udp_dropped", n->udp_dropped},
 			{"protocol_errors", n->protocol_errors},
 			{"parse_stalls", n->stalls},
 		},
-		20);
+		30);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)

@@ -72,7 +72,10 @@ void exec_link(struct exec *ex, const struct proto_request *r, uint64_t hash,
 {
 	bool explicit_cas = r->meta && exec_has(r, 'E');
 
-	store_commit(ex->store, item, hash, explicit_cas ? r->cas_set : 0);
+	if (item->bits & STORE_ITEM_LINKED) // changed in place
+		store_value_changed(ex->store, item, explicit_cas ? r->cas_set : 0);
+	else
+		store_commit(ex->store, item, hash, explicit_cas ? r->cas_set : 0);
 	base_assert(item->bits & STORE_ITEM_LINKED);
 	exec_describe(ex, item, out);
 }

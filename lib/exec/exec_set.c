@@ -48,6 +48,24 @@ void exec_reserve(struct exec *ex, const struct proto_request *r, uint64_t hash,
 	}
 }
 
+// Joined within the old item, when nobody reads it and its memory has room. The item stays linked.
+static bool exec_join_in_place(
+	struct exec *ex, bool append, struct store_item *old, struct store_item *add)
+{
+	uint32_t had = old->value_bytes;
+	char *value = store_item_value(old);
+
+	if (!store_value_resize(ex->store, old, (uint64_t)had + add->value_bytes))
+		return false;
+	if (append) {
+		memcpy(value + had, store_item_value(add), add->value_bytes);
+	} else {
+		memmove(value + add->value_bytes, value, had);
+		memcpy(value, store_item_value(add), add->value_bytes);
+	}
+	return true;
+}
+
 // The new value joined to the old one, in an item of its own with the old one's flags and deadline.
 // NULL: too large, or no memory. `old` and `add` stay as they are.
 static struct store_item *exec_join(
@@ -111,7 +129,10 @@ static enum proto_status exec_decide_present(struct exec *ex, const struct proto
 		return PROTO_OK;
 	if (r->meta && exec_has(r, 'C') && r->cas_compare != 0 && r->cas_compare != old->cas)
 		return PROTO_EXISTS;
-	joined = exec_join(ex, r->mode == PROTO_MODE_APPEND, old, *item, hash);
+	if (exec_join_in_place(ex, r->mode == PROTO_MODE_APPEND, old, *item))
+		joined = old;
+	else
+		joined = exec_join(ex, r->mode == PROTO_MODE_APPEND, old, *item, hash);
 	if (!joined)
 		return PROTO_NOT_STORED;
 	store_abort(ex->store, *item);

@@ -58,6 +58,8 @@ void store_close(struct store *s)
 	while (s->dead)
 		store_dead_reclaim(s, UINT32_MAX);
 	base_assert(s->n.pinned_bytes == 0);
+	while (store_lazy_reclaim(s))
+		;
 	base_assert(s->due.items == 0);
 	store_due_close(s, &s->due);
 	store_fifo_close(s, &s->small);
@@ -93,16 +95,26 @@ const struct store_counters *store_counters_get(const struct store *s)
 	return &s->n;
 }
 
-bool store_step(struct store *s, unsigned items_max)
+// Redis' slow cycle takes 25 % of the time at effort 1 and 43 % at 10; here it is items of a step.
+// True: there is more that is due.
+static bool expire_share(struct store *s, unsigned *budget)
 {
-	unsigned budget = store_dead_reclaim(s, items_max);
+	unsigned share = *budget * (23 + 2u * s->set.expire_effort) / 100 + 1;
 	uint64_t expired = s->n.expired;
-	bool over, swept, loaded = false, wide = false;
+	unsigned left = store_expire_step(s, share);
 
-	if (budget > 0)
-		budget = store_expire_step(s, budget);
 	s->n.expired_active += s->n.expired - expired;
 	s->n.deadlines = s->due.items;
+	*budget -= (unsigned)base_min_u64(share - left, *budget);
+	return left == 0;
+}
+
+bool store_step(struct store *s, unsigned items_max)
+{
+	unsigned budget = store_dead_reclaim(s, store_lazy_step(s, items_max));
+	bool due = expire_share(s, &budget);
+	bool over, swept, loaded = false, wide = false;
+
 	if (budget > 0)
 		wide = store_shrink(s, budget / STORE_SLOTS + 1);
 	over = store_room_step(s, &budget);
@@ -110,5 +122,5 @@ bool store_step(struct store *s, unsigned items_max)
 	s->grow_wait = 0;
 	if (budget > 0)
 		loaded = store_grow(s, budget / STORE_SLOTS + 1);
-	return s->dead || wide || over || swept || loaded || budget == 0;
+	return s->dead || s->lazy_head || due || wide || over || swept || loaded;
 }

@@ -103,6 +103,17 @@ enum store_policy {
 	STORE_POLICIES,
 };
 
+// Whose large items wait in a queue to be freed, a few a step; else they are freed at once.
+enum store_lazy {
+	STORE_LAZY_EVICTION = 0x01,
+	STORE_LAZY_EXPIRE = 0x02,
+	STORE_LAZY_SERVER_DEL = 0x04, // replaced by another value
+	STORE_LAZY_USER_DEL = 0x08,
+	STORE_LAZY_USER_FLUSH = 0x10, // not set: a flush frees all before it returns
+	STORE_LAZY_RELEASE = 0x20,    // the last reader's: always
+};
+#define STORE_LAZY_ALL 0x3f
+
 // What may be changed while the shard serves; Redis' names and defaults. No padding: compared whole.
 struct store_settings {
 	uint8_t policy;  // enum store_policy (maxmemory-policy): allkeys-lru
@@ -110,8 +121,10 @@ struct store_settings {
 	// How much the reserves of a turn evict beyond what they need themselves
 	// (maxmemory-eviction-tenacity), 0..100: 10
 	uint8_t tenacity;
-	uint8_t expire_effort;   // active-expire-effort, 1..10: 1
-	uint16_t reserved;       // 0
+	uint8_t expire_effort; // active-expire-effort, 1..10: 1
+	uint8_t lazyfree;      // of enum store_lazy (lazyfree-lazy-...): all of them
+	// From this share of empty polls on the queue is drained (lazyfree-idle-threshold), 0..100: 50
+	uint8_t lazyfree_idle_percent;
 	uint16_t lfu_decay_min;  // lfu-decay-time; 0: counters never decay: 1
 	uint32_t lfu_log_factor; // lfu-log-factor: 10
 };
@@ -149,6 +162,10 @@ struct store_counters {
 	uint64_t deadlines;        // items of the deadline index
 	uint64_t deadlines_missed; // not in it for want of memory: found when they are read
 	uint64_t expired_active;   // expired by store_step
+	uint64_t lazyfree_pending_objects, lazyfree_pending_bytes, lazyfreed_objects;
+	// what came into the queue, by enum store_lazy
+	uint64_t lazyfreed_eviction, lazyfreed_expire, lazyfreed_server_del;
+	uint64_t lazyfreed_user_del, lazyfreed_user_flush, lazyfreed_release;
 	// S3-FIFO: linked items of the small queue, new keys that were remembered, bytes of the queue
 	// and of what is remembered, and times that there was no room for more of them
 	uint64_t small_items, small_bytes, ghost_hits, side_bytes, side_deferred;
@@ -211,6 +228,16 @@ void store_flush(struct store *s, uint64_t at_s);
 // `items_max` bounds the items looked at (a bucket is finished once begun). True when there is more
 // to do and it can be done.
 bool store_step(struct store *s, unsigned items_max);
+
+// Whether the worker's turn found nothing to do; once a turn.
+void store_idle_note(struct store *s, bool idle);
+
+// In place on a linked item that no reader holds: the value's length changes within the memory that
+// the item has, and the caller writes what is new. False: it does not fit, or somebody reads it.
+bool store_value_resize(struct store *s, struct store_item *it, uint64_t value_bytes);
+// After its value was changed in place: counts and marks as a commit of a new item would. `cas` as
+// there.
+void store_value_changed(struct store *s, struct store_item *it, uint64_t cas);
 
 // Redis' defaults, with allkeys-lru.
 struct store_settings store_settings_default(void);

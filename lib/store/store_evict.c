@@ -93,7 +93,7 @@ void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash)
 	s->n.evicted++;
 	s->n.evicted_unfetched += !(it->bits & STORE_ITEM_FETCHED);
 	store_slot_clear(s, slot, hash);
-	store_item_leave(s, it);
+	store_item_leave(s, it, STORE_LAZY_EVICTION);
 }
 
 // A candidate that has gone, is held, was used since it was sampled, or lost its deadline is passed

@@ -15,7 +15,7 @@ static unsigned chain_drop(struct store *s, const struct store_line *bucket)
 		met++;
 		store_line_prefetch(&copy);
 		for (unsigned i = 0; i < STORE_SLOTS && copy.slot[i]; i++, met++)
-			store_item_drop(s, store_slot_item(copy.slot[i]));
+			store_item_drop(s, store_slot_item(copy.slot[i]), STORE_LAZY_USER_FLUSH);
 		if (line != bucket)
 			store_line_free(s, (struct store_line *)(uintptr_t)line);
 		line = copy.next;
@@ -105,6 +105,8 @@ static void flush_now(struct store *s)
 	s->headroom_bytes = 0;
 	s->pool_count = 0;
 	store_dead_reclaim(s, STORE_FLUSH_LINES);
+	while (s->dead && !(s->set.lazyfree & STORE_LAZY_USER_FLUSH))
+		store_dead_reclaim(s, UINT32_MAX);
 	return;
 
 free_generation:

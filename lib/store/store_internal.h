@@ -91,7 +91,9 @@ struct store {
 	uint64_t excess_left; // of this turn
 	struct store_fifo small;
 	struct store_ghost ghost;
-	double cold; // of evicted items, smoothed: ticks of age, or LFU's rank
+	struct lazy_entry *lazy_head, *lazy_tail;
+	uint32_t idle; // share of empty turns, of 2^16
+	double cold;   // of evicted items, smoothed: ticks of age, or LFU's rank
 	uint8_t pool_count;
 	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
 	struct base_rng rng;
@@ -211,9 +213,9 @@ bool store_shrink(struct store *s, unsigned merges_max);
 
 // ---- items (store_item.c) ----
 // Takes the store's reference from an item that is in no index any more.
-void store_item_drop(struct store *s, struct store_item *it);
+void store_item_drop(struct store *s, struct store_item *it, enum store_lazy mode);
 // The same for one that was in the live index: also counts it off.
-void store_item_leave(struct store *s, struct store_item *it);
+void store_item_leave(struct store *s, struct store_item *it, enum store_lazy mode);
 // The same for one whose deadline has passed.
 void store_item_expire(struct store *s, struct store_item *it);
 
@@ -267,6 +269,14 @@ bool store_s3fifo_evict(struct store *s);
 // Whether a new key goes into the small queue, and is in it now; else it is of the main queue.
 bool store_s3fifo_enter(
 	struct store *s, const struct store_item *it, uint64_t hash, uint32_t stamp);
+
+// ---- lazy free (store_lazy.c) ----
+// Frees an item without references, now or later.
+void store_lazy_free(struct store *s, struct store_item *it, enum store_lazy mode);
+// Frees the oldest of the queue. False: it is empty.
+bool store_lazy_reclaim(struct store *s);
+// A step of the queue, of at most `budget` items; returns what is left of the budget.
+unsigned store_lazy_step(struct store *s, unsigned budget);
 
 // ---- active expiry (store_expire.c) ----
 // Expires what is due, looking at about `budget` items; returns what is left of the budget.

@@ -7,30 +7,30 @@
 
 // ---- leaving -----------------------------------------------------------------------------------
 
-void store_item_drop(struct store *s, struct store_item *it)
+void store_item_drop(struct store *s, struct store_item *it, enum store_lazy mode)
 {
 	base_assert((it->bits & STORE_ITEM_LINKED) && it->refs > 0);
 	it->bits &= (uint16_t)~STORE_ITEM_LINKED;
 	if (--it->refs == 0)
-		mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
+		store_lazy_free(s, it, mode);
 	else
 		s->n.pinned_bytes += store_item_usable(s, it);
 }
 
-void store_item_leave(struct store *s, struct store_item *it)
+void store_item_leave(struct store *s, struct store_item *it, enum store_lazy mode)
 {
 	base_assert(s->n.items > 0);
 	s->n.items--;
 	s->n.item_bytes -= store_item_usable(s, it);
 	store_small_leave(s, it);
-	store_item_drop(s, it);
+	store_item_drop(s, it, mode);
 }
 
 void store_item_expire(struct store *s, struct store_item *it)
 {
 	s->n.expired++;
 	s->n.expired_unfetched += !(it->bits & STORE_ITEM_FETCHED);
-	store_item_leave(s, it);
+	store_item_leave(s, it, STORE_LAZY_EXPIRE);
 }
 
 void store_delete(struct store *s, struct store_item *it, uint64_t hash)
@@ -39,7 +39,7 @@ void store_delete(struct store *s, struct store_item *it, uint64_t hash)
 
 	base_assert(slot);
 	store_slot_clear(s, slot, hash);
-	store_item_leave(s, it);
+	store_item_leave(s, it, STORE_LAZY_USER_DEL);
 }
 
 // ---- finding -----------------------------------------------------------------------------------
@@ -115,12 +115,33 @@ void store_unref(struct store *s, struct store_item *it)
 	usable = store_item_usable(s, it);
 	base_assert(!(it->bits & STORE_ITEM_LINKED) && s->n.pinned_bytes >= usable);
 	s->n.pinned_bytes -= usable;
-	mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
+	store_lazy_free(s, it, STORE_LAZY_RELEASE);
 }
 
 bool store_writable(const struct store_item *it)
 {
 	return (it->bits & STORE_ITEM_LINKED) && it->refs == 1;
+}
+
+bool store_value_resize(struct store *s, struct store_item *it, uint64_t value_bytes)
+{
+	uint64_t bytes = store_item_bytes(it) - it->value_bytes + value_bytes;
+
+	if (!store_writable(it) || bytes > s->item_bytes_max || value_bytes > UINT32_MAX ||
+		mem_usable(s->mem, bytes) != store_item_usable(s, it))
+		return false;
+	it->value_bytes = (uint32_t)value_bytes;
+	return true;
+}
+
+void store_value_changed(struct store *s, struct store_item *it, uint64_t cas)
+{
+	base_assert(store_writable(it));
+	store_touch_access(s, it);
+	it->bits &= (uint16_t) ~(
+		STORE_ITEM_FETCHED | STORE_ITEM_STALE | STORE_ITEM_WON | STORE_ITEM_BASE64);
+	it->cas = cas ? cas : store_cas_next(s);
+	s->n.items_total++;
 }
 
 void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s)
@@ -215,7 +236,7 @@ void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_
 		store_access_begin(s, it, old, hash);
 		*slot = store_slot_make(it, hash);
 		store_due_leave(s, old, hash);
-		store_item_leave(s, old);
+		store_item_leave(s, old, STORE_LAZY_SERVER_DEL);
 	} else {
 		store_access_begin(s, it, NULL, hash);
 		store_link(s, it, hash);

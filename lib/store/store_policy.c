@@ -65,6 +65,8 @@ struct store_settings store_settings_default(void)
 		.samples = 5,
 		.tenacity = 10,
 		.expire_effort = 1,
+		.lazyfree = STORE_LAZY_ALL,
+		.lazyfree_idle_percent = 50,
 		.lfu_log_factor = 10,
 		.lfu_decay_min = 1,
 	};
@@ -92,7 +94,8 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 {
 	if (set->policy >= STORE_POLICIES || set->samples == 0 ||
 		set->samples > STORE_SAMPLES_MAX || set->tenacity > TENACITY_MOST ||
-		set->expire_effort == 0 || set->expire_effort > EFFORT_MOST)
+		set->expire_effort == 0 || set->expire_effort > EFFORT_MOST ||
+		set->lazyfree > STORE_LAZY_ALL || set->lazyfree_idle_percent > 100)
 		return -EINVAL;
 	if (s->traits != &traits[set->policy]) {
 		s->pool_count = 0;
@@ -101,6 +104,7 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 		s->clock.sweep_now = s->traits && s->traits->field != traits[set->policy].field;
 	}
 	s->set = *set;
+	s->set.lazyfree |= STORE_LAZY_RELEASE;
 	s->traits = &traits[set->policy];
 	s->excess_max = tenacity_evictions(set->tenacity);
 	return 0;

@@ -16,6 +16,8 @@ static bool room_step(struct store *s)
 {
 	uint64_t before = store_charged_bytes(s);
 
+	if (store_lazy_reclaim(s))
+		return true;
 	if (s->dead) {
 		store_dead_reclaim(s, DEAD_BUDGET);
 		if (store_charged_bytes(s) < before)

@@ -312,6 +312,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 		n += worker_conn_stalled_turn(w);
 	worker_timers(w);
 	worker_clients_turn(w);
+	store_idle_note(w->store, n == 0);
 	if (store_step(w->store, WORKER_UPKEEP_ITEMS))
 		n++;
 	n += worker_memory_turn(w);
