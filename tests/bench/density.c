@@ -2,19 +2,18 @@
 // How many items fit into so much resident memory: lib/store in a bound domain, as a worker has it,
 // without the network.
 //
-//	bench_density VALUE_BYTES|mixed RSS_BYTES
+//	bench_density VALUE_BYTES|etc|zippydb RSS_BYTES
 //
 // Keys of 20 B. Fills until the process has grown by RSS_BYTES since the empty store; one JSON
 // object.
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sizes.h"
 #include "store/store.h"
 
 #define KEY_BYTES    20
-#define VALUE_MAX    100000u
 #define LOOK_BYTES   (UINT64_C(1) << 19) // of keys and values between two looks at the resident size
 #define TURN_SETS    16
 #define UPKEEP_ITEMS 32
@@ -27,18 +26,6 @@ static uint64_t rss_bytes(void)
 	base_assert(f && fscanf(f, "%*s %llu", &pages) == 1);
 	fclose(f);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-// The sizes of values in Facebook's ETC pool: generalized Pareto, cut at VALUE_MAX (B. Atikoglu et
-// al., "Workload analysis of a large-scale key-value store", SIGMETRICS 2012). The i-th of a
-// sequence that fills (0, 1) evenly.
-static uint32_t mixed_bytes(uint32_t i)
-{
-	const double scale = 214.476, shape = 0.348238;
-	double u = ((double)(i * UINT32_C(2654435761)) + 0.5) / 4294967296.0;
-	double bytes = scale / shape * (pow(1 - u, -shape) - 1);
-
-	return bytes < 1 ? 1 : bytes > VALUE_MAX ? VALUE_MAX : (uint32_t)bytes;
 }
 
 static bool item_set(struct store *s, uint64_t number, uint32_t value_bytes)
@@ -57,21 +44,24 @@ static bool item_set(struct store *s, uint64_t number, uint32_t value_bytes)
 	return true;
 }
 
-static void fill(struct store *s, const char *value, uint64_t until_bytes)
+static void fill(struct store *s, struct mem_domain *mem, const char *value, uint64_t until_bytes)
 {
-	bool mixed = !strcmp(value, "mixed");
+	const struct sizes *sizes = !strcmp(value, sizes_etc.name) ? &sizes_etc
+		: !strcmp(value, sizes_zippydb.name)               ? &sizes_zippydb
+								   : NULL;
 	uint32_t bytes = (uint32_t)strtoul(value, NULL, 10);
 	struct base_now now = {.mono_us = 1000000, .wall_s = 1600000000};
 	uint64_t since = 0;
 
 	for (uint64_t i = 0;; i++) {
-		if (mixed)
-			bytes = mixed_bytes((uint32_t)i);
+		if (sizes)
+			bytes = sizes_of(sizes, (uint32_t)i);
 		base_assert(item_set(s, i, bytes));
 		if (i % TURN_SETS == 0) {
 			now.mono_us += TURN_SETS;
 			store_turn(s, now);
 			store_step(s, UPKEEP_ITEMS);
+			mem_domain_upkeep(mem, now.mono_us);
 		}
 		since += bytes + KEY_BYTES;
 		if (since < LOOK_BYTES)
@@ -84,7 +74,7 @@ static void fill(struct store *s, const char *value, uint64_t until_bytes)
 
 int main(int argc, char **argv)
 {
-	struct mem_options mo = {.name = "bench", .numa_node = -1};
+	struct mem_options mo = {.name = "bench", .numa_node = -1, .source = MEM_SOURCE_PAGES};
 	struct store_options so = {
 		.seed = 1, .item_bytes_max = 1 << 20, .policy = STORE_NOEVICTION, .samples = 5};
 	const struct store_counters *n;
@@ -92,13 +82,13 @@ int main(int argc, char **argv)
 	uint64_t start_bytes;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: bench_density VALUE_BYTES|mixed RSS_BYTES\n");
+		fprintf(stderr, "usage: bench_density VALUE_BYTES|etc|zippydb RSS_BYTES\n");
 		return 2;
 	}
 	base_assert(mem_domain_open(&so.mem, &mo) == 0 && mem_domain_bind(so.mem) == 0);
 	base_assert(store_open(&s, &so) == 0);
 	start_bytes = rss_bytes();
-	fill(s, argv[1], start_bytes + strtoull(argv[2], NULL, 10));
+	fill(s, so.mem, argv[1], start_bytes + strtoull(argv[2], NULL, 10));
 	n = store_counters_get(s);
 	printf("{\"items\": %llu, \"rss_bytes\": %llu, \"item_bytes\": %llu, "
 	       "\"index_bytes\": %llu, \"allocator\": \"%s\"}\n",

@@ -4,24 +4,25 @@
 //	bench_hit_ratio MODE SOURCE REQUESTS_MAX VALUE_BYTES REQUESTS_PER_S PERCENT...
 //
 // PERCENT is of the trace's distinct keys. In mode "objects" the limit is what the shards hold when
-// that many keys are in; in mode "bytes" it is that share of all values' bytes, in whole MiB; mode
+// that many keys are in; in mode "bytes" it is that share of all values' bytes, in whole MiB (VALUE_BYTES 0: each key has a size of its own); mode
 // "plot" is "objects" for one shard of each policy. The references get as many objects as the
 // shards held in the mean. One JSON object a line.
 //
 //	bench_hit_ratio dump SOURCE REQUESTS_MAX
 //
 // writes the trace's keys, 32 bits each, as numbers in the order of their first appearance.
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "sim.h"
+#include "sizes.h"
 #include "store/store.h"
 
 #define SHARDS_MAX    4
 #define TURN_REQUESTS 16
 #define UPKEEP_ITEMS  32
 #define OBJECT_BYTES  500 // of a value in mode "objects": small beside which index growth is not
+#define MIXED_MEAN    325 // of sizes_etc
 #define MIB           (UINT64_C(1) << 20)
 #define START_US      1000000u
 
@@ -48,8 +49,8 @@ static const struct contestant contestants[] = {
 	{"allkeys-lfu", 10, 1, IN(OBJECTS)},
 	{"allkeys-s3fifo", 5, 1, ALL},
 	{"allkeys-s3fifo", 5, 4, IN(OBJECTS) | IN(BYTES)},
-	{"allkeys-tinylfu", 5, 1, ALL},
-	{"allkeys-tinylfu", 5, 4, IN(OBJECTS) | IN(BYTES)},
+	{"allkeys-s3fifo-size", 5, 1, IN(OBJECTS) | IN(BYTES)},
+	{"allkeys-s3fifo-size", 5, 4, IN(OBJECTS) | IN(BYTES)},
 };
 
 struct rig {
@@ -59,7 +60,7 @@ struct rig {
 	double percent, requests_per_s;
 	uint64_t limit_bytes; // mode "bytes"
 	uint32_t capacity;    // mode "objects"
-	uint32_t value_bytes;
+	uint32_t value_bytes; // 0: a size for each key
 	struct mem_domain *mem[SHARDS_MAX];
 	struct store *store[SHARDS_MAX];
 	uint64_t hits, refused;
@@ -147,13 +148,14 @@ static void rig_turn(struct rig *r, uint64_t request)
 	}
 }
 
-static void rig_miss(struct rig *r, struct store *s, const struct store_key *key)
+static void rig_miss(struct rig *r, struct store *s, const struct store_key *key, uint32_t number)
 {
+	uint32_t value_bytes = r->value_bytes ? r->value_bytes : sizes_of(&sizes_etc, number);
 	struct store_item *it;
 
 	if (r->mode != BYTES && !r->full && rig_items(r) == r->capacity)
 		rig_limit_here(r);
-	if (store_reserve(s, key, 0, 0, r->value_bytes, &it) == STORE_OK)
+	if (store_reserve(s, key, 0, 0, value_bytes, &it) == STORE_OK)
 		store_commit(s, it, key->hash, 0);
 	else
 		r->refused++;
@@ -176,7 +178,7 @@ static void rig_request(struct rig *r, uint32_t number)
 		r->hits++;
 		store_touch_access(s, it);
 	} else {
-		rig_miss(r, s, &key);
+		rig_miss(r, s, &key, number);
 	}
 }
 
@@ -226,7 +228,10 @@ static void percent_run(
 			.requests_per_s = rate,
 			.capacity = (uint32_t)objects,
 			.value_bytes = mode == BYTES ? value_bytes : OBJECT_BYTES,
-			.limit_bytes = (uint64_t)ceil(objects * value_bytes / (double)MIB) * MIB,
+			.limit_bytes =
+				(uint64_t)ceil(objects * (value_bytes ? value_bytes : MIXED_MEAN) /
+					(double)MIB) *
+				MIB,
 		};
 
 		if ((contestants[i].modes & IN(mode)) && store_policy_of(r.who->policy) >= 0)

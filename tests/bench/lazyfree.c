@@ -70,6 +70,7 @@ static bool act_do(struct rig *r, enum act act)
 {
 	struct store_item *it;
 	uint64_t hash;
+	bool more = false;
 
 	switch (act) {
 	case ACT_DELETE:
@@ -88,7 +89,12 @@ static bool act_do(struct rig *r, enum act act)
 	store_turn(r->s, r->now);
 	item_set(r, UINT64_C(1) << 40, SMALL_BYTES);
 	base_assert(item_find(r, UINT64_C(1) << 40, &hash));
-	return store_step(r->s, UPKEEP_ITEMS);
+	if (store_step(r->s, UPKEEP_ITEMS))
+		more = true;
+	// as worker_memory_turn does
+	if (mem_purge_slice(r->mem, r->now.mono_us) == MEM_SLICE_MORE)
+		return true;
+	return mem_domain_upkeep(r->mem, r->now.mono_us) == MEM_SLICE_MORE || more;
 }
 
 static bool act_time(struct rig *r, enum act act)
@@ -137,7 +143,7 @@ static void quiet_turns(struct rig *r)
 
 int main(int argc, char **argv)
 {
-	struct mem_options mo = {.name = "bench", .numa_node = -1};
+	struct mem_options mo = {.name = "bench", .numa_node = -1, .source = MEM_SOURCE_PAGES};
 	struct store_options so = {
 		.seed = 1, .item_bytes_max = 1 << 30, .policy = STORE_NOEVICTION, .samples = 5};
 	struct rig r = {.now = {.mono_us = 1000000, .wall_s = 1600000000}};
