@@ -145,6 +145,7 @@ def speed_run(args, scratch):
 FROM_MB, TO_MB = 4096, 1024
 SHRINK_S, SHRINK_LATENCY_MOST = 10.0, 2.0
 QUIET_S, WAIT_S, POLL_S = 4.0, 30.0, 0.02
+DECAY_S = 12.0  # free pages are kept for ten seconds
 SHRINK_VALUE_BYTES, SHRINK_KEYS = 1000, 4500000
 
 
@@ -207,12 +208,12 @@ def shrink_lcbench(side, args, scratch):
             out["seconds"] = cut_watch(cut, used_bytes, goal_bytes)
             generator.send_signal(signal.SIGUSR1)
             out["used_after_mib"], out["rss_after_mib"] = used_bytes() >> 20, rss_mib(process.pid)
-            time.sleep(3)
+            time.sleep(DECAY_S)
             out["rss_later_mib"] = rss_mib(process.pid)
             generator.send_signal(signal.SIGUSR1)
 
         telemetry = None
-        seconds = QUIET_S + (12 if side == "lcached" else WAIT_S) + 6
+        seconds = QUIET_S + (12 if side == "lcached" else WAIT_S) + DECAY_S + 3
         result = servers.generator(load, seconds, 1, where, process, meanwhile)
     if len(result["segments"]) < 3:
         raise Trouble(f"{side}: the cut took longer than lcbench ran")
@@ -274,7 +275,7 @@ def shrink_redis(args, scratch):
         thread.join()
         out["used_after_mib"] = peer.info("used_memory") >> 20
         out["rss_after_mib"] = rss_mib(peer.process.pid)
-        time.sleep(3)
+        time.sleep(DECAY_S)
         out["rss_later_mib"] = rss_mib(peer.process.pid)
     out.update(quiet_us=quantile(quiet, 0.999), cut_us=quantile(during, 0.999))
     out["cut_max_us"] = during[-1]
@@ -285,7 +286,7 @@ def shrink_print(side, out):
     took = "not in 30 s" if out["seconds"] is None else f"{out['seconds']:8.2f} s"
     print(
         f"  {side:<10} used {out['used_before_mib']:5} to {out['used_after_mib']:5} MiB in {took:>11}, "
-        f"RSS {out['rss_before_mib']:5} to {out['rss_after_mib']:5} (3 s later {out['rss_later_mib']:5}) "
+        f"RSS {out['rss_before_mib']:5} to {out['rss_after_mib']:5} ({DECAY_S:.0f} s later {out['rss_later_mib']:5}) "
         f"MiB; gets' p99.9 {out['quiet_us']:8.1f} us before, {out['cut_us']:8.1f} us meanwhile "
         f"({out['cut_us'] / out['quiet_us']:.2f} times), longest {out['cut_max_us']:10.1f} us"
     )

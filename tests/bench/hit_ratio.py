@@ -228,7 +228,7 @@ def point_run(trace, point, scratch, bars):
     theirs = list(peer_rows(trace, point, limit_bytes, scratch))
     bytes_table(case, limit_bytes, ours, theirs)
     single = [("lcached " + r["policy"], r["hit"]) for r in ours if r["shards"] == 1 and r["samples"] == 5]
-    group = f"{trace.name} {point.percent:g} %" + ("" if point.value_bytes else ", sizes")
+    group = f"{trace.name} {point.percent:g} %" + ("" if point.value_bytes else "\\nmixed sizes")
     bars.append((group, single + [(r["policy"], r["hit"]) for r in theirs]))
     return targets + list(bytes_rows(case, ours, theirs))
 

@@ -17,7 +17,8 @@
 #define SMALL_BYTES   32
 #define UPKEEP_ITEMS  32
 #define TURNS_MAX     50000000u
-#define SETTLED_TURNS 1000 // turns to go on for when nothing is left to free
+#define SETTLED_TURNS 1000    // turns to go on for when nothing is left to free
+#define QUIET_TURNS   2000000 // with nothing to free, for comparison
 
 struct rig {
 	struct mem_domain *mem;
@@ -122,7 +123,7 @@ static void measure(struct rig *r, const char *name, enum act act, uint64_t coun
 	r->start_ns = clock_ns(CLOCK_MONOTONIC);
 	act_time(r, act);
 	act_ns = r->cpu_ns.max;
-	while (idle < SETTLED_TURNS && r->turns < TURNS_MAX)
+	while (idle < (count ? SETTLED_TURNS : QUIET_TURNS) && r->turns < TURNS_MAX)
 		idle = act_time(r, ACT_TURN) ? 0 : idle + 1;
 	printf("{\"case\": \"%s\", \"count\": %llu, \"freed_bytes\": %llu, \"turns\": %llu, "
 	       "\"seconds\": %.3f, \"act_us\": %.2f, \"max_us\": %.2f, \"p999_us\": %.2f, "

@@ -31,9 +31,9 @@ def curves(where, name, title, x_label, lines):
     script += f'set title "{title}"\nset xlabel "{x_label}"\nset ylabel "hit ratio"\n'
     ticks = sorted({x for line in lines.values() for x, _ in line})
     script += "set logscale x\nset xtics (" + ", ".join(f'"{x:g}" {x}' for x in ticks) + ")\n"
-    script += "set grid\nset key outside right\nplot " + ", ".join(
-        f'$d{i} with linespoints lw 2 pt 7 ps 0.5 lc "{COLOURS[i % len(COLOURS)]}" '
-        f'{"" if n.startswith("lcached") else "dt 2 "}title "{n}"'
+    script += "set grid\nset key below\nplot " + ", ".join(
+        f'$d{i} with linespoints {"lw 2" if n.startswith("lcached") else "lw 1"} pt {5 + 2 * (i % 3)} '
+        f'ps 0.5 lc "{COLOURS[i % len(COLOURS)]}" title "{n}"'
         for i, n in enumerate(names)
     )
     gnuplot(where, name, script + "\n")
@@ -46,7 +46,7 @@ def bars(where, name, title, groups, y_label="hit ratio"):
     script = block("d", rows)
     script += f'set title "{title}"\nset ylabel "{y_label}"\nset yrange [0:]\nset grid y\n'
     script += "set style data histograms\nset style histogram clustered gap 1.5\n"
-    script += "set style fill solid 0.9\nset boxwidth 0.9\nset key outside right\nplot " + ", ".join(
+    script += "set style fill solid 0.9\nset boxwidth 0.9\nset key below\nplot " + ", ".join(
         f'$d using {i + 2}{":xtic(1)" if i == 0 else ""} lc "{COLOURS[i % len(COLOURS)]}" title "{n}"'
         for i, n in enumerate(names)
     )
