@@ -48,11 +48,11 @@ class Trace:
 FULL = (
     Trace("OLTP", "OLTP.lis.zst", ALL, (Point(1, 8000), Point(5, 4000)), (0.5, 1, 2, 5, 10, 20)),
     Trace("P3", "P3.lis.zst", ALL, (Point(5, 1000),), (1, 2, 5, 10, 20, 40)),
-    Trace("Zipf 0.99", "zipf:1000000:4000000:0.99:1", ALL, (Point(10, 500), Point(10, 0)), (1, 2, 5, 10, 20)),
+    Trace("Zipf", "zipf:1000000:4000000:0.99:1", ALL, (Point(10, 500), Point(10, 0)), (1, 2, 5, 10, 20)),
 )
 QUICK = (
     Trace("OLTP", "OLTP.lis.zst", 300000, (Point(5, 4000),)),
-    Trace("Zipf 0.99", "zipf:100000:1000000:0.99:1", ALL, (Point(10, 2000),)),
+    Trace("Zipf", "zipf:100000:1000000:0.99:1", ALL, (Point(10, 2000),)),
 )
 
 # What must hold of objects counted: policy, samples, shards, what it is held against, least difference
@@ -228,7 +228,7 @@ def point_run(trace, point, scratch, bars):
     theirs = list(peer_rows(trace, point, limit_bytes, scratch))
     bytes_table(case, limit_bytes, ours, theirs)
     single = [("lcached " + r["policy"], r["hit"]) for r in ours if r["shards"] == 1 and r["samples"] == 5]
-    group = f"{trace.name} {point.percent:g} %" + ("" if point.value_bytes else "\\nmixed sizes")
+    group = f"{trace.name} {point.percent:g} %" + ("" if point.value_bytes else ", sizes")
     bars.append((group, single + [(r["policy"], r["hit"]) for r in theirs]))
     return targets + list(bytes_rows(case, ours, theirs))
 
