@@ -48,4 +48,7 @@ COUNTED = [case for case in CASES if case.counted and case.expect is None and no
 def test_counters(servers, run_id, number):
     prefix = run_id + b"%04d." % (number + 5000)
     want, got = (raw_lib.stats_change(addr, COUNTED[number], prefix) for addr in servers)
+    # What is due goes by itself, too; then a get misses without having met it.
+    if "get_expired" not in got:
+        want.pop("get_expired", None)
     assert got == want
