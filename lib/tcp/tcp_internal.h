@@ -111,6 +111,7 @@ struct tcp_ooo {
 	uint32_t bytes;
 	uint16_t mbufs;
 	uint8_t blocks;
+	uint8_t untold; // the first so many blocks: changed since the last ACK
 	struct tcp_range sack[TCP_SACK_BLOCKS]; // most recently changed first (RFC 2018 section 4)
 };
 
@@ -177,6 +178,7 @@ struct tcp_conn {
 	uint8_t retries;
 	uint8_t keep_probes;
 	uint32_t srtt_us, rttvar_us, rto_us;
+	uint32_t rtt_min_us; // of all samples
 	struct net_path path;
 	// line 4: loss recovery, windows
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
@@ -395,6 +397,8 @@ struct rte_mbuf *tcp_mbuf_slice(struct rte_mbuf *m, uint32_t off, uint32_t len);
 unsigned tcp_mbuf_count(const struct rte_mbuf *m);
 
 // ---- tcp_ooo.c ---------------------------------------------------------------------------------
+// A segment told of the first `blocks` SACK blocks.
+void tcp_ooo_told(struct tcp_conn *c, unsigned blocks);
 void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 void tcp_ooo_drain(struct tcp *tcp, struct tcp_conn *c); // moves what is in order now
 void tcp_ooo_free(struct tcp *tcp, struct tcp_conn *c);
