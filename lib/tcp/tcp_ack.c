@@ -60,10 +60,12 @@ static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, stru
 		a->fin |= !!(s->flags & TCP_M_FIN);
 		tcp_meta_unmark(c, s);
 		c->sent_head = s->next;
+		c->sent_segs--;
 		rte_pktmbuf_free(m);
 	}
 	if (c->sent_head == NULL)
 		c->sent_tail = NULL;
+	base_assert((c->sent_head == NULL) == (c->sent_segs == 0));
 	c->snd_una = ack;
 }
 

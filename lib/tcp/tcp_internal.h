@@ -183,7 +183,7 @@ struct tcp_conn {
 	// line 4: loss recovery, windows
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
-	uint32_t sacked_segs;
+	uint32_t sacked_segs, sent_segs;
 	uint32_t recover;             // snd_nxt when recovery began
 	uint32_t delivered_us;        // when the latest-sent segment known to have arrived was sent
 	uint32_t cut_us;              // when the congestion window was last cut for a loss
@@ -246,6 +246,7 @@ struct tcp {
 	uint32_t conns, half_open, tw_count, tw_max;
 	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
 	uint32_t queue_segs_min;  // so many segments it may hold in any case
+	uint32_t sent_max;        // segments that may be in flight: what an acknowledgement walks
 	uint32_t rx_mbufs_max;    // a connection, in order; out of order only what that leaves
 	uint32_t port_next;
 	uint8_t rcv_wscale;
@@ -385,6 +386,7 @@ void tcp_rtt_init(struct tcp *tcp, struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint32_t rtt_us);
 uint32_t tcp_rto_us(const struct tcp_conn *c); // with backoff
 #define TCP_RTO_INIT_US 1000000u
+#define TCP_RTO_SYN_US  3000000u // once a SYN was lost
 #define TCP_RTO_MAX_US  60000000u
 
 // ---- tcp_rcv.c ---------------------------------------------------------------------------------
