@@ -129,6 +129,7 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 			{"tcp_retransmits", n->retransmits},
 			{"tcp_fast_retransmits", n->fast_retransmits},
 			{"tcp_rto_fires", n->rto_fires},
+			{"tcp_loss_probes", n->loss_probes},
 			{"tcp_out_of_order", n->out_of_order},
 			{"tcp_duplicates", n->duplicates},
 			{"tcp_bad_header", n->bad_header},

@@ -10,6 +10,7 @@
 #define EPHEMERAL_FIRST 32768u
 #define EPHEMERAL_PORTS 28232u // to 60,999
 #define TW_MIN          1024u
+#define SENT_MIN        512u // segments in flight; small replies share segments beyond
 #define TW_MAX          65536u
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
@@ -97,6 +98,7 @@ int tcp_open(struct tcp **out, const struct tcp_options *opt)
 	while (tcp->opt.rcv_buf_bytes >> tcp->rcv_wscale > UINT16_MAX && tcp->rcv_wscale < 14)
 		tcp->rcv_wscale++;
 	tcp->rx_mbufs_max = RTE_MIN(tcp->opt.rcv_buf_bytes / 512 + 16, (uint32_t)UINT16_MAX);
+	tcp->sent_max = RTE_MAX(tcp->opt.snd_buf_bytes / 512, SENT_MIN);
 	tcp->tw_max = RTE_MIN(RTE_MAX(tcp->opt.conns_max, TW_MIN), TW_MAX);
 	nodes = (uint64_t)tcp->opt.conns_max + tcp->opt.syn_max + tcp->tw_max;
 	ret = tcp_table_open(tcp, (uint32_t)base_min_u64(nodes, UINT32_MAX / 2));

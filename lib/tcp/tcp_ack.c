@@ -60,17 +60,20 @@ static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, stru
 		a->fin |= !!(s->flags & TCP_M_FIN);
 		tcp_meta_unmark(c, s);
 		c->sent_head = s->next;
+		c->sent_segs--;
 		rte_pktmbuf_free(m);
 	}
 	if (c->sent_head == NULL)
 		c->sent_tail = NULL;
+	base_assert((c->sent_head == NULL) == (c->sent_segs == 0));
 	c->snd_una = ack;
 }
 
 // What was sent twice gives no sample by itself (Karn), but with timestamps (RFC 7323 section 4.1).
 // The echo is the first copy's when only the acknowledgement of that was lost, and would take the
-// timeout for a round trip: an answer about one round trip after the second copy is taken for an
-// answer to that, and an earlier one tells nothing.
+// timeout for a round trip: an answer that may be one to the second copy is taken for that. Before
+// the first sample nobody can tell: then the timeout stays as far backed off as it is (RFC 6298
+// section 5).
 static void rtt_take_again(
 	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, uint32_t again_us)
 {
@@ -81,8 +84,12 @@ static void rtt_take_again(
 	if (!(c->flags & TCP_F_TS) || !(s->opts & TCP_O_TS) || s->tsecr == 0 ||
 		ms >= TCP_RTO_MAX_US / 1000)
 		return;
-	if (since_us >= c->srtt_us / 2 && since_us <= likely_us)
-		tcp_rtt_sample(tcp, c, RTE_MIN(since_us, ms * 1000 + 1000));
+	if (ms * 1000 <= since_us + 1000)
+		tcp_rtt_sample(tcp, c, since_us); // the second copy's echo
+	else if (c->srtt_us == 0)
+		c->rto_us = tcp_rto_us(c);
+	else if (since_us >= c->rtt_min_us / 2 && since_us <= likely_us)
+		tcp_rtt_sample(tcp, c, since_us);
 	else if (since_us > likely_us || ms <= likely_us / 1000)
 		tcp_rtt_sample(tcp, c, ms * 1000 + 500);
 }

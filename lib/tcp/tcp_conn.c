@@ -103,6 +103,8 @@ bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
 	tcp_timer_stop(c, TCP_T_RTX);
 	if (c->srtt_us == 0 && !(c->flags & TCP_F_SYN_LOST))
 		tcp_rtt_sample(tcp, c, (uint32_t)tcp->now_us - c->last_tx_us);
+	if (c->srtt_us == 0)
+		c->rto_us = TCP_RTO_SYN_US; // RFC 6298 section 5.7
 	tcp->cc->init(c);
 	if (tcp->opt.keepalive_us)
 		tcp_timer_arm(tcp, c, TCP_T_KEEP, tcp_keep_delay_us(tcp, c));

@@ -56,7 +56,7 @@ static void options_agree(struct tcp *tcp, struct tcp_conn *c, const struct tcp_
 static void peer_syn_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	options_agree(tcp, c, s);
-	c->node.rcv_nxt = s->seq + 1;
+	c->node.rcv_nxt = c->last_ack_sent = s->seq + 1;
 	c->rcv_adv = c->node.rcv_nxt + RTE_MIN(tcp->opt.rcv_buf_bytes, (uint32_t)UINT16_MAX);
 	c->snd_wnd = c->snd_wnd_max = s->wnd; // never scaled in a SYN
 	c->snd_wl1 = s->seq;

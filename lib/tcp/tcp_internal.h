@@ -111,6 +111,7 @@ struct tcp_ooo {
 	uint32_t bytes;
 	uint16_t mbufs;
 	uint8_t blocks;
+	uint8_t untold; // the first so many blocks: changed since the last ACK
 	struct tcp_range sack[TCP_SACK_BLOCKS]; // most recently changed first (RFC 2018 section 4)
 };
 
@@ -177,11 +178,12 @@ struct tcp_conn {
 	uint8_t retries;
 	uint8_t keep_probes;
 	uint32_t srtt_us, rttvar_us, rto_us;
+	uint32_t rtt_min_us; // of all samples
 	struct net_path path;
 	// line 4: loss recovery, windows
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
-	uint32_t sacked_segs;
+	uint32_t sacked_segs, sent_segs;
 	uint32_t recover;             // snd_nxt when recovery began
 	uint32_t delivered_us;        // when the latest-sent segment known to have arrived was sent
 	uint32_t cut_us;              // when the congestion window was last cut for a loss
@@ -245,6 +247,7 @@ struct tcp {
 	uint32_t mbufs_free;      // caches aside
 	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
 	uint32_t queue_segs_min;  // so many segments it may hold in any case
+	uint32_t sent_max;        // segments that may be in flight: what an acknowledgement walks
 	uint32_t rx_mbufs_max;    // a connection, in order; out of order only what that leaves
 	uint32_t port_next;
 	uint8_t rcv_wscale;
@@ -384,6 +387,7 @@ void tcp_rtt_init(struct tcp *tcp, struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint32_t rtt_us);
 uint32_t tcp_rto_us(const struct tcp_conn *c); // with backoff
 #define TCP_RTO_INIT_US 1000000u
+#define TCP_RTO_SYN_US  3000000u // once a SYN was lost
 #define TCP_RTO_MAX_US  60000000u
 
 // ---- tcp_rcv.c ---------------------------------------------------------------------------------
@@ -396,6 +400,8 @@ struct rte_mbuf *tcp_mbuf_slice(struct rte_mbuf *m, uint32_t off, uint32_t len);
 unsigned tcp_mbuf_count(const struct rte_mbuf *m);
 
 // ---- tcp_ooo.c ---------------------------------------------------------------------------------
+// A segment told of the first `blocks` SACK blocks.
+void tcp_ooo_told(struct tcp_conn *c, unsigned blocks);
 void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 void tcp_ooo_drain(struct tcp *tcp, struct tcp_conn *c); // moves what is in order now
 void tcp_ooo_free(struct tcp *tcp, struct tcp_conn *c);

@@ -64,37 +64,69 @@ void tcp_ooo_prune(struct tcp *tcp)
 	}
 }
 
+static bool block_touches(const struct tcp_range *b, uint32_t start, uint32_t end)
+{
+	return !seq_lt(end, b->start) && !seq_lt(b->end, start);
+}
+
 // The block of the latest segment comes first, merged with those it touches; the others keep their
 // order, so that a lost ACK's news is repeated (RFC 2018 section 4).
 static void sack_add(struct tcp_ooo *o, uint32_t start, uint32_t end)
 {
 	struct tcp_range block[TCP_SACK_BLOCKS + 1];
-	unsigned n = 1;
+	unsigned n = 1, untold = o->untold + 1u;
 
 	for (unsigned i = 0; i < o->blocks; i++) {
 		struct tcp_range *b = &o->sack[i];
 
-		if (seq_lt(end, b->start) || seq_lt(b->end, start)) {
+		if (!block_touches(b, start, end)) {
 			block[n++] = *b;
 			continue;
 		}
+		untold -= i < o->untold;
 		start = seq_lt(b->start, start) ? b->start : start;
 		end = seq_max(b->end, end);
 	}
 	block[0] = (struct tcp_range){start, end};
 	o->blocks = (uint8_t)RTE_MIN(n, (unsigned)TCP_SACK_BLOCKS);
+	o->untold = (uint8_t)RTE_MIN(untold, (unsigned)o->blocks);
 	memcpy(o->sack, block, o->blocks * sizeof(block[0]));
+}
+
+void tcp_ooo_told(struct tcp_conn *c, unsigned blocks)
+{
+	if (c->ooo != NULL && blocks >= c->ooo->untold)
+		c->ooo->untold = 0;
+}
+
+// A burst with more holes than an ACK has blocks for is told of by several: what the sender never
+// hears of it would send again. Before [start, end) pushes an untold block out.
+static void sack_tell(struct tcp *tcp, struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	const struct tcp_ooo *o = c->ooo;
+	unsigned carried = c->flags & TCP_F_TS ? TCP_SACK_BLOCKS - 1 : TCP_SACK_BLOCKS;
+
+	if (!(c->flags & TCP_F_SACK) || o->untold < carried)
+		return;
+	for (unsigned i = 0; i < o->untold; i++) {
+		if (block_touches(&o->sack[i], start, end))
+			return;
+	}
+	tcp_xmit_ack(tcp, c);
 }
 
 static void sack_trim(struct tcp_ooo *o, uint32_t rcv_nxt)
 {
-	unsigned n = 0;
+	unsigned n = 0, untold = 0;
 
 	for (unsigned i = 0; i < o->blocks; i++) {
-		if (seq_lt(rcv_nxt, o->sack[i].start))
-			o->sack[n++] = o->sack[i];
+		if (!seq_lt(rcv_nxt, o->sack[i].start))
+			continue;
+		untold += i < o->untold;
+		o->sack[n++] = o->sack[i];
 	}
 	o->blocks = (uint8_t)n;
+	o->untold = (uint8_t)untold;
 }
 
 // The last element that starts at or before seq; NULL: none does.
@@ -189,6 +221,7 @@ void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	prev = ooo_before(tcp, o, start);
 	if (prev != NULL)
 		start = seq_max(start, meta_end(tcp_meta(tcp, prev)));
+	sack_tell(tcp, c, s->seq, end);
 	sack_add(o, s->seq, end);
 	if (seq_lt(start, end))
 		end = ooo_swallow(tcp, o, prev, end);

@@ -71,6 +71,8 @@ static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m
 	*s = (struct tcp_meta){.seq = c->snd_nxt, .len = (uint16_t)m->pkt_len};
 	if (c->unsent_bytes == 0 && fin_due(c))
 		fin_mark(c, s);
+	if (c->sent_head == NULL)
+		c->delivered_us = (uint32_t)tcp->now_us; // all before has arrived
 	tcp_sent_append(tcp, c, m);
 	c->snd_nxt += meta_space(s);
 	tcp_xmit_first(tcp, c, m);
@@ -90,7 +92,7 @@ static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
 		uint32_t want = segment_size(tcp, c, override), pipe = tcp_pipe(c);
 		struct rte_mbuf *m;
 
-		if (want == 0 && c->unsent_bytes)
+		if ((want == 0 && c->unsent_bytes) || c->sent_segs >= tcp->sent_max)
 			return SENT_WINDOW;
 		if (pipe && pipe + want > c->cwnd)
 			return SENT_CWND;

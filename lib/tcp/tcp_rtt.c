@@ -20,8 +20,12 @@ void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint32_t rtt_us)
 	if (rtt_us > TCP_RTO_MAX_US)
 		return; // a clock that jumped or an echo of nonsense
 	if (c->srtt_us == 0) {
-		c->srtt_us = rtt_us;
+		c->srtt_us = c->rtt_min_us = rtt_us;
 		c->rttvar_us = rtt_us / 2;
+	} else if (rtt_us < c->srtt_us / 4) {
+		// What was measured before held waits for lost acknowledgements: forgotten by half.
+		c->rttvar_us = RTE_MAX(c->rttvar_us / 2, rtt_us / 2);
+		c->srtt_us = (c->srtt_us + rtt_us) / 2;
 	} else {
 		uint32_t err = rtt_us > c->srtt_us ? rtt_us - c->srtt_us : c->srtt_us - rtt_us;
 
@@ -30,6 +34,7 @@ void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint32_t rtt_us)
 		if (c->srtt_us == 0)
 			c->srtt_us = 1;
 	}
+	c->rtt_min_us = RTE_MIN(c->rtt_min_us, rtt_us);
 	var4 = RTE_MAX(CLOCK_US, 4 * c->rttvar_us);
 	c->rto_us = RTE_MIN(RTE_MAX(c->srtt_us + var4, tcp->opt.rto_min_us), TCP_RTO_MAX_US);
 }

@@ -48,43 +48,58 @@ void tcp_delivered_note(const struct tcp *tcp, struct tcp_conn *c, const struct 
 		c->delivered_us = s->sent_us;
 }
 
-static uint32_t block_mark(struct tcp *tcp, struct tcp_conn *c, const struct tcp_range *b)
+// Below the acknowledgement it is a report of a duplicate (RFC 2883).
+static bool block_counts(
+	const struct tcp_conn *c, const struct tcp_seg *s, const struct tcp_range *b)
 {
-	uint32_t fresh = 0;
-
-	for (struct rte_mbuf *m = c->sent_head; m != NULL; m = tcp_meta(tcp, m)->next) {
-		struct tcp_meta *s = tcp_meta(tcp, m);
-
-		if (!seq_lt(s->seq, b->end))
-			break;
-		if ((s->flags & TCP_M_SACKED) || seq_lt(s->seq, b->start) ||
-			seq_lt(b->end, s->seq + meta_space(s)))
-			continue;
-		tcp_delivered_note(tcp, c, s);
-		tcp_meta_unmark(c, s);
-		s->flags |= TCP_M_SACKED;
-		c->sacked_bytes += meta_space(s);
-		c->sacked_segs++;
-		fresh += meta_space(s);
-	}
-	return fresh;
+	return seq_lt(b->start, b->end) && seq_lt(s->ack, b->end) && seq_le(c->snd_una, b->start) &&
+		seq_le(b->end, c->snd_nxt);
 }
 
+static bool blocks_cover(const struct tcp_range *b, unsigned blocks, uint32_t start, uint32_t end)
+{
+	for (unsigned i = 0; i < blocks; i++) {
+		if (seq_le(b[i].start, start) && seq_le(end, b[i].end))
+			return true;
+	}
+	return false;
+}
+
+static void sacked_mark(struct tcp *tcp, struct tcp_conn *c, struct tcp_meta *s)
+{
+	tcp_delivered_note(tcp, c, s);
+	tcp_meta_unmark(c, s);
+	s->flags |= TCP_M_SACKED;
+	c->sacked_bytes += meta_space(s);
+	c->sacked_segs++;
+}
+
+// One walk of at most tcp.sent_max segments for all blocks.
 uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	uint32_t fresh = 0;
+	uint32_t before = c->sacked_bytes, top = c->snd_una;
+	struct tcp_range block[TCP_SACK_BLOCKS];
+	unsigned n = 0;
 
+	tcp->n.sack_blocks_in += s->sacks;
 	for (unsigned i = 0; i < s->sacks; i++) {
-		const struct tcp_range *b = &s->sack[i];
-
-		tcp->n.sack_blocks_in++;
-		// Below the acknowledgement it is a report of a duplicate (RFC 2883).
-		if (!seq_lt(b->start, b->end) || seq_le(b->end, s->ack) ||
-			seq_lt(b->start, c->snd_una) || seq_lt(c->snd_nxt, b->end))
+		if (!block_counts(c, s, &s->sack[i]))
 			continue;
-		fresh += block_mark(tcp, c, b);
+		block[n++] = s->sack[i];
+		top = seq_max(top, s->sack[i].end);
 	}
-	return fresh;
+	if (n == 0)
+		return 0;
+	for (struct rte_mbuf *m = c->sent_head; m != NULL; m = tcp_meta(tcp, m)->next) {
+		struct tcp_meta *t = tcp_meta(tcp, m);
+
+		if (!seq_lt(t->seq, top))
+			break;
+		if (!(t->flags & TCP_M_SACKED) &&
+			blocks_cover(block, n, t->seq, t->seq + meta_space(t)))
+			sacked_mark(tcp, c, t);
+	}
+	return c->sacked_bytes - before;
 }
 
 // A retransmission is lost, too, when what was sent a quarter of a round trip later has arrived.

@@ -176,6 +176,7 @@ void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 	else
 		tcp_meta(tcp, c->sent_tail)->next = m;
 	c->sent_tail = m;
+	c->sent_segs++;
 }
 
 void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c)
@@ -187,4 +188,5 @@ void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c)
 		rte_pktmbuf_free(m);
 	}
 	c->sent_head = c->sent_tail = NULL;
+	c->sent_segs = 0;
 }

@@ -44,7 +44,7 @@ static uint32_t ts_now(const struct tcp *tcp, const struct tcp_conn *c)
 
 // SACK blocks ride where they do not make the segment longer than a full one.
 static uint32_t options_write(
-	const struct tcp *tcp, const struct tcp_conn *c, uint8_t *opts, uint32_t len)
+	const struct tcp *tcp, struct tcp_conn *c, uint8_t *opts, uint32_t len)
 {
 	uint32_t n = 0, room, blocks;
 
@@ -54,7 +54,17 @@ static uint32_t options_write(
 		return n;
 	room = len == 0 ? 40 - n : RTE_MIN(40 - n, (uint32_t)c->mss - RTE_MIN(len, c->mss));
 	blocks = room < 12 ? 0 : (room - 4) / 8;
+	tcp_ooo_told(c, blocks);
 	return n + tcp_options_sack(opts + n, c->ooo, blocks);
+}
+
+// An ACK is still owed when this segment did not tell of new holes: it had no room for the blocks, or
+// carries data, which a peer without SACK does not take for a duplicate (RFC 5681 section 2).
+static bool ack_settled(const struct tcp_conn *c, uint32_t len)
+{
+	if (c->ooo == NULL || !(c->flags & TCP_F_ACK_NOW))
+		return true;
+	return c->flags & TCP_F_SACK ? c->ooo->untold == 0 : len == 0;
 }
 
 // Every segment of a synchronized connection. Whatever it is, it acknowledges.
@@ -71,8 +81,10 @@ static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, ui
 	memcpy(th + 1, opts, opts_len);
 	checksum_ask(m, th, &c->node.key);
 	c->last_ack_sent = c->node.rcv_nxt;
-	c->flags &= ~TCP_F_ACK_NOW;
-	c->dup_owed = 0;
+	if (ack_settled(c, len)) {
+		c->flags &= ~TCP_F_ACK_NOW;
+		c->dup_owed = 0;
+	}
 	tcp_timer_stop(c, TCP_T_DELACK);
 	tcp->n.tx_bytes += len;
 	out(tcp, m, &c->path);

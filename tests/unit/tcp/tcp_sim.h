@@ -80,7 +80,7 @@ struct sim {
 	struct sim_host host[2];
 	struct sim_frame *frame;
 	unsigned frames;
-	unsigned lost, delivered;
+	unsigned lost, lost_data, delivered;
 	void *user;
 };
 
@@ -108,6 +108,13 @@ static inline struct rte_mempool *sim_pool(const char *what, unsigned i, unsigne
 	return p;
 }
 
+static inline bool sim_has_data(const struct rte_mbuf *m)
+{
+	const struct rte_tcp_hdr *th = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, 34);
+
+	return m->pkt_len > 34u + (th->data_off >> 4) * 4 || (th->tcp_flags & RTE_TCP_FIN_FLAG);
+}
+
 static inline void sim_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 {
 	struct sim_host *h = arg;
@@ -119,6 +126,7 @@ static inline void sim_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 		if (base_rng_below(&sim->rng, 1000000) < sim->opt.loss * 1e6 ||
 			(sim->opt.drop && sim->opt.drop(sim, m[i], to))) {
 			sim->lost++;
+			sim->lost_data += sim_has_data(m[i]);
 			copies = 0;
 		} else if (base_rng_below(&sim->rng, 1000000) < sim->opt.dup * 1e6) {
 			copies = 2;

@@ -48,6 +48,65 @@ static void test_a_hole_is_told_by_sack_blocks_latest_first(void **state)
 }
 
 // Every way that segments can overlap, against a plain byte map.
+// RFC 2018 section 4: what no ACK tells of is sent again. A burst is read before any ACK leaves.
+static void holes_of_a_burst_are_all_told(bool ts)
+{
+	enum { HOLES = 11 };
+	struct one *o = one_open();
+	bool told[HOLES] = {false};
+
+	o->tsval = ts ? 9 : 0;
+	one_establish(o);
+	for (unsigned i = 0; i < HOLES; i++) {
+		one_in_at(o, (int32_t)(100 + i * 100), ACK, "ten bytes", 10);
+		one_in_at(o, (int32_t)(110 + i * 100), ACK, "ten bytes", 10);
+	}
+	one_turn(o);
+	assert_int_equal(o->outs - o->seen, ts ? 4 : 3);
+	for (; o->seen < o->outs; o->seen++) {
+		const struct tcp_seg *s = &o->out[o->seen % OUTS];
+
+		for (unsigned k = 0; k < s->sacks; k++) {
+			unsigned i = (s->sack[k].start - o->seq - 100) / 100;
+
+			assert_int_equal(s->sack[k].end - s->sack[k].start, 20);
+			assert_true(i < HOLES);
+			told[i] = true;
+		}
+	}
+	for (unsigned i = 0; i < HOLES; i++)
+		assert_true(told[i]);
+	one_close(o);
+}
+
+static void test_holes_of_a_burst_are_all_told(void **state)
+{
+	holes_of_a_burst_are_all_told(false);
+	holes_of_a_burst_are_all_told(true);
+}
+
+// RFC 5681 section 4.2: a full segment has no room for the news of a hole, and is no duplicate ACK.
+static void test_data_does_not_replace_the_news_of_a_hole(void **state)
+{
+	static const uint32_t offer[] = {TCP_F_SACK, 0};
+
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(offer); i++) {
+		struct one *o = one_open();
+
+		o->tcp->offer = offer[i];
+		one_establish(o);
+		one_in_at(o, 100, ACK, "ten bytes", 10);
+		one_send(o, 1460);
+		one_expect(o, ACK, ISS + 1, IRS + 1, 1460);
+		one_expect(o, ACK, ISS + 1461, IRS + 1, 0);
+		assert_int_equal(o->out[(o->seen - 1) % OUTS].sacks, offer[i] != 0);
+		one_send(o, 100);
+		one_expect(o, ACK, ISS + 1461, IRS + 1, 100);
+		one_expect_silence(o);
+		one_close(o);
+	}
+}
+
 static void test_overlapping_segments_give_the_right_bytes(void **state)
 {
 	for (unsigned seed = 0; seed < 40; seed++) {
@@ -413,6 +472,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_hole_is_told_by_sack_blocks_latest_first),
+		cmocka_unit_test(test_holes_of_a_burst_are_all_told),
+		cmocka_unit_test(test_data_does_not_replace_the_news_of_a_hole),
 		cmocka_unit_test(test_overlapping_segments_give_the_right_bytes),
 		cmocka_unit_test(test_a_reply_carries_the_ack),
 		cmocka_unit_test(test_a_lone_segment_is_acknowledged_late_two_full_ones_at_once),

@@ -500,6 +500,95 @@ static void test_a_needless_timeout_stretches_the_next(void **state)
 	one_close(o);
 }
 
+// Before any sample nobody can tell which copy is answered (RFC 6298 section 5: the backoff stays).
+static void test_a_doubtful_first_sample_is_not_taken(void **state)
+{
+	struct one *o = one_open();
+	uint32_t ts;
+
+	o->tsval = 7;
+	o->seq = IRS;
+	one_in(o, SYN, NULL, 0);
+	one_out(o);
+	one_wait_us(o, 1100000); // the SYN-ACK was sent twice, too
+	one_out(o);
+	o->seq = IRS + 1;
+	o->ack = ISS + 1;
+	one_in(o, ACK, NULL, 0);
+	one_expect_event(o, TCP_EV_ACCEPTED);
+	ts = send_stamped(o);
+	one_wait_us(o, 3100000);
+	one_out(o);
+	one_wait_us(o, 1000);
+	ack_echo(o, o->ack + 100, ts);
+	assert_int_equal(o->c->srtt_us, 0);
+	assert_int_equal(o->c->rto_us, 6000000);
+	ts = send_stamped(o);
+	one_wait_us(o, 1000);
+	ack_echo(o, o->ack + 100, ts);
+	assert_in_range(o->c->srtt_us, 900, 1100);
+	one_close(o);
+}
+
+// The one second that a lost acknowledgement took is forgotten soon.
+static void test_a_wrong_sample_does_not_last(void **state)
+{
+	struct one *o = one_with_rtt_10_ms();
+
+	tcp_rtt_init(o->tcp, o->c);
+	tcp_rtt_sample(o->tcp, o->c, 1000000);
+	for (unsigned i = 0; i < 8; i++)
+		tcp_rtt_sample(o->tcp, o->c, 1000);
+	assert_int_equal(tcp_rto_us(o->c), 200000);
+	one_close(o);
+}
+
+// RFC 6298 section 5.7: data after a lost SYN waits for three seconds.
+static void test_a_lost_syn_stretches_the_first_timeout(void **state)
+{
+	struct one *o = one_open();
+
+	o->seq = IRS;
+	one_in(o, SYN, NULL, 0);
+	one_out(o);
+	one_wait_us(o, 1100000);
+	one_expect(o, SYN | ACK, ISS, IRS + 1, 0);
+	o->seq = IRS + 1;
+	o->ack = ISS + 1;
+	one_in(o, ACK, NULL, 0);
+	one_expect_event(o, TCP_EV_ACCEPTED);
+	one_send(o, 100);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	one_wait_us(o, 2900000);
+	one_expect_silence(o);
+	one_wait_us(o, 200000);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	one_close(o);
+}
+
+// What an acknowledgement walks is bounded, however small the replies are.
+static void test_the_segments_in_flight_are_bounded(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	o->c->cwnd = 1 << 20;
+	for (unsigned i = 0; i < 2000; i++) {
+		one_send(o, 10);
+		one_turn(o);
+	}
+	assert_int_equal(o->outs - o->seen, 512);
+	o->seen = o->outs;
+	ack_to(o, ISS + 1 + 10);
+	one_expect(o, ACK, ISS + 1 + 5120, IRS + 1, 1460); // the small ones share segments
+	one_expect_silence(o);
+	ack_to(o, ISS + 1 + 5120 + 1460);
+	for (uint32_t at = 6580; at < 20000; at += 1460)
+		one_expect(o, ACK, ISS + 1 + at, IRS + 1, RTE_MIN(20000 - at, 1460u));
+	one_expect_silence(o);
+	one_close(o);
+}
+
 static struct one *one_with_ten_out(void)
 {
 	struct one *o = one_with_rtt_10_ms();
@@ -635,6 +724,10 @@ int main(void)
 		cmocka_unit_test(test_a_lost_retransmission_is_sent_again),
 		cmocka_unit_test(test_a_lost_acknowledgement_does_not_stretch_the_timeout),
 		cmocka_unit_test(test_a_needless_timeout_stretches_the_next),
+		cmocka_unit_test(test_a_doubtful_first_sample_is_not_taken),
+		cmocka_unit_test(test_a_wrong_sample_does_not_last),
+		cmocka_unit_test(test_a_lost_syn_stretches_the_first_timeout),
+		cmocka_unit_test(test_the_segments_in_flight_are_bounded),
 		cmocka_unit_test(test_a_silent_flight_is_probed_with_its_last_segment),
 		cmocka_unit_test(test_a_probe_that_repairs_a_loss_cuts_the_window),
 		cmocka_unit_test(test_the_report_of_a_probe_brings_the_lost_tail_back),
