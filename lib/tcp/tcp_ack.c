@@ -166,6 +166,8 @@ static void recovery_advance(struct tcp *tcp, struct tcp_conn *c, const struct a
 	c->dup_acks = 0;
 	if (c->recovery != TCP_R_OPEN && !seq_lt(c->snd_una, c->recover))
 		recovery_leave(c);
+	if (c->recovery == TCP_R_OPEN && seq_lt(c->recover, c->snd_una))
+		c->recover = c->snd_una - 1; // or it lies ahead 2 GiB later
 	if (!sack && c->recovery != TCP_R_FAST)
 		c->sacked_bytes = 0;
 	if (c->recovery != TCP_R_FAST) {

@@ -198,6 +198,20 @@ static bool fin_input(struct tcp *tcp, struct tcp_conn *c)
 	}
 }
 
+// The first one counts, and none that received data follows: else its place would never come.
+static void fin_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	const struct tcp_meta *last = c->ooo ? tcp_meta(tcp, c->ooo->tail) : NULL;
+	uint32_t at = s->seq + s->len;
+
+	base_assert(c->ooo == NULL || c->ooo->tail != NULL);
+	base_assert(seq_le(c->node.rcv_nxt, at));
+	if ((c->flags & TCP_F_FIN_SEEN) || (last && seq_lt(at, last->seq + last->len)))
+		return;
+	c->fin_seq = at;
+	c->flags |= TCP_F_FIN_SEEN;
+}
+
 bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
 	uint32_t sent = seg_space(s);
@@ -209,10 +223,8 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		return true;
 	}
 	text_trim(c, s);
-	if (s->flags & RTE_TCP_FIN_FLAG) {
-		c->fin_seq = s->seq + s->len;
-		c->flags |= TCP_F_FIN_SEEN;
-	}
+	if (s->flags & RTE_TCP_FIN_FLAG)
+		fin_note(tcp, c, s);
 	if (s->len && s->seq == c->node.rcv_nxt)
 		text_in_order(tcp, c, s);
 	else if (s->len)

@@ -95,7 +95,8 @@ static void sack_add(struct tcp_ooo *o, uint32_t start, uint32_t end)
 
 void tcp_ooo_told(struct tcp_conn *c, unsigned blocks)
 {
-	if (c->ooo != NULL && blocks >= c->ooo->untold)
+	// The fourth of them, untold for want of an mbuf, is not waited for.
+	if (c->ooo != NULL && (blocks >= c->ooo->untold || blocks >= TCP_SACK_BLOCKS - 1))
 		c->ooo->untold = 0;
 }
 

@@ -468,6 +468,34 @@ static void test_a_fin_out_of_order_waits(void **state)
 	one_close(o);
 }
 
+// RFC 9293 3.10.7.4: nothing follows a FIN. A second one elsewhere does not move it.
+static void test_the_first_fin_counts(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_in_at(o, 100, FIN | ACK, NULL, 0);
+	one_in_at(o, 50, ACK, "0123456789", 10);
+	one_in_at(o, 40, FIN | ACK, NULL, 0);
+	one_turn(o);
+	one_in_data(o, 50);
+	one_in_at(o, 10, ACK, "0123456789012345678901234567890123456789", 40);
+	one_expect_event(o, TCP_EV_FIN);
+	assert_int_equal(tcp_rx_bytes(o->c), 100);
+	one_close(o);
+	o = one_open();
+	one_establish(o);
+	one_in_at(o, 50, ACK, "0123456789", 10);
+	one_in_at(o, 40, FIN | ACK, NULL, 0); // below data that is here
+	one_in_data(o, 50);
+	one_turn(o);
+	assert_int_equal(tcp_rx_bytes(o->c), 60);
+	o->seq += 10;
+	one_in(o, FIN | ACK, NULL, 0);
+	one_expect_event(o, TCP_EV_FIN);
+	one_close(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +519,7 @@ int main(void)
 			test_the_echoed_timestamp_is_that_of_the_segment_that_was_acknowledged),
 		cmocka_unit_test(test_an_ack_from_the_right_edge_of_a_full_window_counts),
 		cmocka_unit_test(test_a_fin_out_of_order_waits),
+		cmocka_unit_test(test_the_first_fin_counts),
 	};
 
 	return cmocka_run_group_tests(tests, sim_eal, NULL);

@@ -180,6 +180,34 @@ static void test_three_duplicates_bring_it_back_without_sack(void **state)
 	one_close(o);
 }
 
+// RFC 6582 section 3.2 step 1 compares with where the last recovery ended, modulo 2^32.
+static void test_fast_retransmit_works_after_2_gib_without_a_loss(void **state)
+{
+	struct one *o = one_open_with((struct tcp_options){.snd_buf_bytes = 8 << 20});
+	uint32_t step = 5000 * 1460u, sent = 0;
+
+	o->tcp->offer = TCP_F_WSCALE;
+	one_establish(o);
+	o->c->snd_wnd = o->c->snd_wnd_max = 8 << 20;
+	while (sent < 0x80000000u + step) { // as if it had been sent
+		o->c->snd_nxt += step;
+		sent += step;
+		ack_to(o, ISS + 1 + sent);
+		o->c->snd_wnd = o->c->snd_wnd_max = 8 << 20;
+		one_expect_silence(o);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		one_send(o, 1460);
+	one_turn(o);
+	o->seen = o->outs;
+	o->wnd = 65534;
+	for (unsigned i = 0; i < 4; i++) // the first updates the window
+		one_in(o, ACK, NULL, 0);
+	one_expect(o, ACK, ISS + 1 + sent, IRS + 1, 1460);
+	assert_int_equal(o->tcp->n.fast_retransmits, 1);
+	one_close(o);
+}
+
 static void test_limited_transmit_sends_new_data_on_the_first_duplicates(void **state)
 {
 	struct one *o = one_open();
@@ -710,6 +738,7 @@ int main(void)
 		cmocka_unit_test(test_three_sacked_segments_bring_the_lost_one_back),
 		cmocka_unit_test(test_two_holes_are_sent_in_one_recovery),
 		cmocka_unit_test(test_three_duplicates_bring_it_back_without_sack),
+		cmocka_unit_test(test_fast_retransmit_works_after_2_gib_without_a_loss),
 		cmocka_unit_test(test_limited_transmit_sends_new_data_on_the_first_duplicates),
 		cmocka_unit_test(test_a_peer_that_takes_sack_back_gets_everything),
 		cmocka_unit_test(test_the_window_grows_only_where_it_limits),

@@ -38,7 +38,7 @@ static void report(const struct sim *sim)
 static void transfer(struct sim_options o, struct sim_app client, struct sim_app server)
 {
 	struct sim *sim = sim_open(&o);
-	uint64_t limit = sim->now_us + 60 * 1000000;
+	uint64_t limit = sim->now_us + 600ull * 1000000;
 
 	client.fin_after = true;
 	server.fin_after = server.fin_on_fin = true;
