@@ -104,7 +104,9 @@ static void flush_now(struct store *s)
 	s->n.overflow_buckets = 0;
 	s->headroom_bytes = 0;
 	s->pool_count = 0;
-	store_dead_reclaim(s, STORE_FLUSH_LINES);
+	// Flushes that follow each other faster than slices of upkeep must not queue up indexes.
+	if (g->next)
+		store_dead_reclaim(s, STORE_FLUSH_LINES);
 	while (s->dead && !(s->set.lazyfree & STORE_LAZY_USER_FLUSH))
 		store_dead_reclaim(s, UINT32_MAX);
 	return;
