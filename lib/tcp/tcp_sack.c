@@ -102,13 +102,15 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_se
 	return c->sacked_bytes - before;
 }
 
-// A retransmission is lost, too, when what was sent a quarter of a round trip later has arrived.
-// So is everything else once that was a loss probe.
+// A retransmission is lost, too, when what was sent a quarter of a round trip later has arrived
+// (RFC 8985's rule). So is everything else in recovery, or once that was a loss probe: with a whole
+// flight gone there is nothing above that could be reported.
 static bool lost_by_time(const struct tcp *tcp, const struct tcp_conn *c, const struct tcp_meta *s)
 {
 	uint32_t now_us = (uint32_t)tcp->now_us;
 
-	return ((s->flags & TCP_M_RETRANS) || (c->flags & TCP_F_PROBED)) &&
+	return ((s->flags & TCP_M_RETRANS) || (c->flags & TCP_F_PROBED) ||
+		       c->recovery == TCP_R_FAST) &&
 		now_us - s->sent_us > now_us - c->delivered_us + c->srtt_us / 4;
 }
 
@@ -116,9 +118,10 @@ static bool lost_by_time(const struct tcp *tcp, const struct tcp_conn *c, const 
 bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t above = c->sacked_segs;
-	bool again = false;
+	bool again = false, in_time_order = c->recovery == TCP_R_FAST;
 
-	for (struct rte_mbuf *m = c->sent_head; m != NULL && (above || c->retrans_bytes);
+	for (struct rte_mbuf *m = c->sent_head;
+		m != NULL && (above || c->retrans_bytes || in_time_order);
 		m = tcp_meta(tcp, m)->next) {
 		struct tcp_meta *s = tcp_meta(tcp, m);
 
@@ -133,6 +136,8 @@ bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
 		} else if (!(s->flags & TCP_M_LOST) &&
 			(above >= DUP_THRESH || lost_by_time(tcp, c, s))) {
 			mark_lost(c, s);
+		} else if (!(s->flags & TCP_M_LOST)) {
+			in_time_order = false; // what follows was sent later still
 		}
 	}
 	return again;
