@@ -67,6 +67,7 @@ static void site_open(struct site *s, enum store_policy policy)
 		.conns_max = 16,
 		.limit_bytes = ROOM_BYTES / 2,
 		.item_bytes_max = LARGE_MAX,
+		.lends = true,
 	});
 	assert_int_equal(mem_domain_open(&s->mem, &mo), 0);
 	control_config_init(&s->cfg);

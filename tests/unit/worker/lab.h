@@ -61,6 +61,7 @@ struct lab_options {             // 0: the default behind it
 	uint16_t mtu;            // 1,500
 	uint64_t limit_bytes;    // 64 MiB in all
 	uint64_t item_bytes_max; // 2 MiB
+	bool lends;              // the test answers loans; else each is refused
 	unsigned piece_max;      // the most that one TCP segment of a client holds: its MSS
 };
 
@@ -453,6 +454,8 @@ static void lab_turn(void)
 			lab->paused[i]--;
 		else
 			worker_turn(lab->w[i], lab->now, &work);
+		if (!lab->opt.lends)
+			lab->w[i]->orders.loan_seq = lab->w[i]->loan.seq;
 	}
 	if (!lab->host_paused)
 		host_turn();
