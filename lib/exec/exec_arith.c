@@ -63,10 +63,15 @@ static struct store_item *exec_arith_replace(
 static struct store_item *exec_arith_write(
 	struct exec *ex, struct store_item *it, uint64_t hash, const char *text, uint32_t len)
 {
-	if (!store_writable(it) ||
-		(len > it->value_bytes && !store_value_resize(ex->store, it, len)))
+	bool grown = len > it->value_bytes;
+
+	if (!store_writable(it) || (grown && !store_value_resize(ex->store, it, len)))
 		return exec_arith_replace(ex, it, hash, text, len);
 	memcpy(store_item_value(it), text, len);
+	if (grown) { // memcached makes a new item of it, neither stale nor fetched
+		store_value_changed(ex->store, it, 0);
+		return it;
+	}
 	memset(store_item_value(it) + len, ' ', it->value_bytes - len); // memcached keeps the width
 	it->cas = store_cas_next(ex->store);
 	exec_bump(ex, it);
