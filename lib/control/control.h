@@ -21,6 +21,7 @@
 
 struct control_config { // fields are set by the option table alone
 	uint64_t maxmemory_bytes;
+	uint64_t maxmemory_percent; // that these bytes are; 0: they were given
 	uint64_t item_bytes_max;
 	uint64_t tcp_port, udp_port;
 	uint64_t workers;

@@ -146,12 +146,12 @@ int control_config_args(
 		snprintf(err, err_len, "port and udp-port are both 0: nothing to serve");
 		return -EINVAL;
 	}
-	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2 / cfg->workers) {
-		snprintf(err, err_len,
-			"item-size-max: %llu is more than half of a worker's part of maxmemory "
-			"(%llu)",
+	if (control_maxmemory_resolve(cfg, err, err_len) < 0)
+		return -EINVAL;
+	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2) {
+		snprintf(err, err_len, "item-size-max: %llu is more than half of maxmemory (%llu)",
 			(unsigned long long)cfg->item_bytes_max,
-			(unsigned long long)(cfg->maxmemory_bytes / cfg->workers));
+			(unsigned long long)cfg->maxmemory_bytes);
 		return -EINVAL;
 	}
 	return 0;

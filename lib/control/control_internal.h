@@ -10,6 +10,7 @@ enum control_option_type {
 	CONTROL_OPTION_BYTES,      // with Redis' units
 	CONTROL_OPTION_ITEM_BYTES, // with memcached's
 	CONTROL_OPTION_MEGABYTES,  // -m: a plain number of MiB, written to a bytes field
+	CONTROL_OPTION_MAXMEMORY,  // bytes with Redis' units, a percentage, or 0
 	CONTROL_OPTION_SHARE,      // bytes with Redis' units, or CONTROL_PERCENT and a percentage
 	CONTROL_OPTION_NUMBER,
 	CONTROL_OPTION_DECAY, // milliseconds, or -1
@@ -88,6 +89,8 @@ struct control {
 	unsigned probe_worker;
 };
 
+// Makes bytes of a percentage. 0 or -EINVAL with the reason in err.
+int control_maxmemory_resolve(struct control_config *cfg, char *err, size_t err_len);
 // maxmemory-clients in bytes; 0: no limit.
 uint64_t control_clients_bytes(const struct control_config *cfg);
 #define CONTROL_AGAIN 1

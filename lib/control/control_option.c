@@ -7,12 +7,16 @@
 
 #include "control/control_internal.h"
 
-#define AT(field) ((uint16_t)offsetof(struct control_config, field))
-#define GIB       (UINT64_C(1) << 30)
+#define AT(field)         ((uint16_t)offsetof(struct control_config, field))
+#define MAXMEMORY_PERCENT 75 // of 0
+#define GIB               (UINT64_C(1) << 30)
 
 static const struct control_option options[] = {
-	{"maxmemory", 0, CONTROL_OPTION_BYTES, true, AT(maxmemory_bytes), 1 << 20, GIB << 10,
-		"64mb", "BYTES", "used_memory is held below this; k kb m mb g gb"},
+	{"maxmemory", 0, CONTROL_OPTION_MAXMEMORY, true, AT(maxmemory_bytes), 1 << 20, GIB << 10,
+		"64mb", "BYTES|N%",
+		"used_memory is held below this; k kb m mb g gb, or a part of memory-region, else "
+		"of "
+		"the machine; 0: 75%"},
 	{NULL, 'm', CONTROL_OPTION_MEGABYTES, false, AT(maxmemory_bytes), 1, 1 << 20, NULL, "MB",
 		"the same in megabytes"},
 	{"maxmemory-policy", 0, CONTROL_OPTION_POLICY, true, AT(policy), 0, 0, "allkeys-lru",
@@ -144,11 +148,11 @@ static int item_bytes_parse(const char *value, uint64_t *bytes)
 static int number_set(struct control_config *cfg, const struct control_option *o, const char *value,
 	char *err, size_t err_len)
 {
-	bool size = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE ||
-		o->type == CONTROL_OPTION_ITEM_BYTES;
+	bool bytes = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE ||
+		o->type == CONTROL_OPTION_MAXMEMORY;
+	bool size = bytes || o->type == CONTROL_OPTION_ITEM_BYTES;
 	uint64_t v;
-	int rc = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE
-		? base_bytes_parse(value, &v)
+	int rc = bytes                                 ? base_bytes_parse(value, &v)
 		: o->type == CONTROL_OPTION_ITEM_BYTES ? item_bytes_parse(value, &v)
 						       : base_u64_parse(value, strlen(value), &v);
 
@@ -163,7 +167,47 @@ static int number_set(struct control_config *cfg, const struct control_option *o
 		return -EINVAL;
 	}
 	*option_u64(cfg, o) = o->type == CONTROL_OPTION_MEGABYTES ? v << 20 : v;
+	if (o->offset == AT(maxmemory_bytes))
+		cfg->maxmemory_percent = 0;
 	return 0;
+}
+
+// A percentage is of the hugepage region if there is one, else of what the machine or its control
+// group has.
+int control_maxmemory_resolve(struct control_config *cfg, char *err, size_t err_len)
+{
+	uint64_t whole = cfg->region_bytes;
+	struct mem_machine m;
+
+	if (cfg->maxmemory_percent == 0)
+		return 0;
+	if (whole == 0) {
+		if (mem_machine_read(&m, "") < 0) {
+			snprintf(err, err_len, "the machine's memory is unknown: give bytes");
+			return -EINVAL;
+		}
+		whole = base_min_u64(m.total_bytes, m.cgroup_limit_bytes);
+	}
+	cfg->maxmemory_bytes = whole / 100 * cfg->maxmemory_percent;
+	return 0;
+}
+
+static int maxmemory_set(struct control_config *cfg, const struct control_option *o,
+	const char *value, char *err, size_t err_len)
+{
+	size_t n = strlen(value);
+	uint64_t percent = MAXMEMORY_PERCENT;
+
+	if (strcmp(value, "0") != 0) {
+		if (n == 0 || value[n - 1] != '%')
+			return number_set(cfg, o, value, err, err_len);
+		if (base_u64_parse(value, n - 1, &percent) < 0 || percent < 1 || percent > 100) {
+			snprintf(err, err_len, "'%s' is not a percentage from 1%% to 100%%", value);
+			return -EINVAL;
+		}
+	}
+	cfg->maxmemory_percent = percent;
+	return control_maxmemory_resolve(cfg, err, err_len);
 }
 
 // Bytes, or N%.
@@ -275,6 +319,8 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 	case CONTROL_OPTION_MEGABYTES:
 	case CONTROL_OPTION_NUMBER:
 		return number_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_MAXMEMORY:
+		return maxmemory_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_SHARE:
 		return share_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_DECAY:

@@ -45,6 +45,26 @@ static void defaults_are_memcached_s(void **state)
 	assert_int_equal(eal, 1);
 }
 
+static void maxmemory_may_be_a_part(void **state)
+{
+	struct control_config cfg;
+	uint64_t half;
+	char err[256];
+	int eal;
+
+	assert_int_equal(args(&cfg, "--maxmemory 50%", &eal, err, sizeof(err)), 0);
+	half = cfg.maxmemory_bytes;
+	assert_true(half > 64 << 20);
+	assert_int_equal(args(&cfg, "--maxmemory 0", &eal, err, sizeof(err)), 0); // 75 %
+	assert_true(cfg.maxmemory_bytes > half && cfg.maxmemory_bytes < 2 * half);
+	assert_int_equal(args(&cfg, "--maxmemory 0 -m 100", &eal, err, sizeof(err)), 0);
+	assert_int_equal(cfg.maxmemory_bytes, 100 << 20);
+	assert_int_equal(args(&cfg, "--maxmemory 50% --memory-region 1gb", &eal, err, sizeof(err)),
+		0); // of the region, wherever it stands
+	assert_true(cfg.maxmemory_bytes <= 512 << 20 && cfg.maxmemory_bytes > 511 << 20);
+	assert_int_equal(args(&cfg, "-m 100 -t 3 -I 40m", &eal, err, sizeof(err)), 0);
+}
+
 static void short_and_long_options_are_read(void **state)
 {
 	struct control_config cfg;
@@ -89,6 +109,9 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"-m 0", "-m: 0 is out of range"},
 		{"-I 1", "-I: 1 is out of range: 1024"},
 		{"-I 2g", "-I: 2g is out of range: 1024"},
+		{"--maxmemory 0%", "'0%' is not a percentage from 1% to 100%"},
+		{"--maxmemory 101%", "'101%' is not a percentage"},
+		{"--maxmemory-clients 5x%", "'5x%' is not a percentage"},
 		{"--maxmemory 12parsecs", "'12parsecs' is not a size"},
 		{"--maxmemory-policy lru", "'lru' is not one of noeviction, allkeys-lru, "},
 		{"--maxmemory-policy Volatile-ttl", "'Volatile-ttl' is not one of"},
@@ -198,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_memcached_s),
+		cmocka_unit_test(maxmemory_may_be_a_part),
 		cmocka_unit_test(short_and_long_options_are_read),
 		cmocka_unit_test(bad_values_say_what_is_wrong),
 		cmocka_unit_test(command_line_wins_over_the_file),
