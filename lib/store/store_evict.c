@@ -2,7 +2,8 @@
 // Eviction by sampling: a pool of the best candidates, as Redis has it.
 #include "store/store_internal.h"
 
-#define EVICT_TRIES 16 // rounds of sampling for one eviction
+#define EVICT_TRIES  16  // rounds of sampling for one eviction
+#define WALK_BUCKETS 256 // looked at when they all failed
 
 // ---- the pool -----------------------------------------------------------------------------------
 
@@ -112,6 +113,13 @@ static bool candidate_evict(struct store *s, const struct store_candidate *c)
 	return true;
 }
 
+// The best that is left is the next victim, likely.
+static void pool_prefetch(const struct store *s)
+{
+	if (s->pool_count > 0)
+		__builtin_prefetch(store_index_chain(&s->live, s->pool[s->pool_count - 1].hash));
+}
+
 bool store_random_evict(struct store *s)
 {
 	struct store_item *it;
@@ -130,6 +138,31 @@ bool store_random_evict(struct store *s)
 	return true;
 }
 
+// Nearly all are held by readers, so that samples meet nobody else: bucket after bucket, then.
+static bool walk_evict(struct store *s)
+{
+	if (s->traits->is_volatile && s->due.items == 0)
+		return false;
+	for (unsigned n = 0; n < WALK_BUCKETS && n < s->live.buckets; n++) {
+		struct store_line *line;
+
+		s->walk_bucket = (s->walk_bucket + 1) % s->live.buckets;
+		line = store_index_bucket(&s->live, s->walk_bucket);
+		for (; line; line = line->next) {
+			for (unsigned i = 0; i < STORE_SLOTS && line->slot[i]; i++) {
+				struct store_item *it = store_slot_item(line->slot[i]);
+
+				if (it->refs > 1 ||
+					(s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE)))
+					continue;
+				store_slot_evict(s, &line->slot[i], store_item_hash(it));
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 bool store_evict_one(struct store *s)
 {
 	if (s->traits->queues)
@@ -143,8 +176,10 @@ bool store_evict_one(struct store *s)
 		if (store_pool_fill(s))
 			return true;
 		while (s->pool_count > 0)
-			if (candidate_evict(s, &s->pool[--s->pool_count]))
+			if (candidate_evict(s, &s->pool[--s->pool_count])) {
+				pool_prefetch(s);
 				return true;
+			}
 	}
-	return false;
+	return s->n.items > 0 && walk_evict(s);
 }

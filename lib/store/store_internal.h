@@ -7,6 +7,7 @@
 #include "store/store_index.h"
 
 #define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
+#define STORE_DRAW            2   // buckets of a round of samples
 #define STORE_POOL_MAX        16  // Redis' EVPOOL_SIZE
 #define STORE_SPLITS_COMMIT   2   // splits that one commit may do
 #define STORE_FLUSH_LINES     128 // lines that a flush reclaims by itself
@@ -96,6 +97,8 @@ struct store {
 	double cold;   // of evicted items, smoothed: ticks of age, or LFU's rank
 	uint8_t pool_count;
 	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
+	uint32_t walk_bucket;                        // where the last walk for a victim ended
+	uint64_t drawn[2][STORE_DRAW];               // hashes for the next rounds of samples
 	struct base_rng rng;
 	struct store_counters n;
 };

@@ -2,9 +2,8 @@
 // Items at random, of all or of those with a deadline.
 #include "store/store_internal.h"
 
-#define PROBES_FIRST 2  // buckets looked at for one round of samples, fetched together,
-#define PROBES_BATCH 16 // and then so many at a time,
-#define PROBES_MIN   18 // up to this, or more where the index has emptied
+#define PROBES_BATCH 16 // buckets looked at together when a draw has too few items
+#define PROBES_MIN   16 // up to this, or more where the index has emptied
 #define CHAIN_ITEMS  (STORE_CHAIN_LINES_MAX * 4 * STORE_SLOTS) // merges join chains
 
 // Takes up to `want` items of a chain, going round from a random one.
@@ -28,6 +27,24 @@ static unsigned chain_sample(
 	return n;
 }
 
+// Two rounds are under way before the one that is due: the items of the next are being fetched, and
+// the buckets of the one behind it. Eviction waits for memory once, if at all.
+static void rounds_advance(struct store *s, unsigned want)
+{
+	struct store_item *item[STORE_SAMPLES_MAX];
+	unsigned n = 0;
+
+	memcpy(s->drawn[0], s->drawn[1], sizeof(s->drawn[0]));
+	for (unsigned i = 0; i < STORE_DRAW; i++) {
+		uint64_t r = s->drawn[0][i];
+
+		n += chain_sample(
+			store_index_chain(&s->live, r), (uint32_t)(r >> 32), item + n, want - n);
+		s->drawn[1][i] = base_rng_next(&s->rng);
+		__builtin_prefetch(store_index_chain(&s->live, s->drawn[1][i]));
+	}
+}
+
 // Random hashes rather than random buckets: a bucket that is not split yet holds twice as many
 // items, and is met twice as often. Never onward from one bucket to the next: that takes what
 // stands behind gaps, and leaves clusters that are hardly ever met.
@@ -35,20 +52,29 @@ static unsigned all_sample(struct store *s, struct store_item **out, unsigned wa
 {
 	const struct store_line *line[PROBES_BATCH];
 	uint32_t random[PROBES_BATCH];
-	uint64_t probes = PROBES_MIN, done = 0;
-	unsigned n = 0, batch = PROBES_FIRST;
+	uint64_t probes = PROBES_MIN;
+	unsigned n = 0;
 
+	for (unsigned i = 0; i < STORE_DRAW && n < want; i++) {
+		uint64_t r = s->drawn[0][i];
+
+		n += chain_sample(
+			store_index_chain(&s->live, r), (uint32_t)(r >> 32), out + n, want - n);
+	}
+	rounds_advance(s, want);
+	if (base_likely(n == want))
+		return n;
 	if (s->n.items < s->n.buckets)
 		probes += s->n.buckets / s->n.items * 2 * want;
-	for (; done < probes && n < want; done += batch, batch = PROBES_BATCH) {
-		for (unsigned i = 0; i < batch; i++) {
+	for (uint64_t done = 0; done < probes && n < want; done += PROBES_BATCH) {
+		for (unsigned i = 0; i < PROBES_BATCH; i++) {
 			uint64_t r = base_rng_next(&s->rng);
 
 			line[i] = store_index_chain(&s->live, r);
 			random[i] = (uint32_t)(r >> 32);
 			__builtin_prefetch(line[i]);
 		}
-		for (unsigned i = 0; i < batch && n < want; i++)
+		for (unsigned i = 0; i < PROBES_BATCH && n < want; i++)
 			n += chain_sample(line[i], random[i], out + n, want - n);
 	}
 	return n;
