@@ -77,9 +77,8 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 		.pool = d->queue->pool,
 		.tx = &d->tx,
 		.mac = d->port.mac,
-		.ip = cfg->ip,
-		.prefix_len = cfg->prefix_len,
-		.gateway = cfg->gateway,
+		.own = {{base_ip4(cfg->ip), cfg->prefix_len}},
+		.owns = 1,
 		.vlan = cfg->vlan,
 		.mtu = d->port.mtu,
 		.tx_offloads = d->port.tx_offloads,
@@ -100,11 +99,17 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 		.syn_max = 4096,
 		.cc = "newreno",
 	};
-	int rc = net_open(&d->net, &net);
+	int rc;
 
-	for (unsigned i = 0; !rc && i < cfg->routes; i++)
-		rc = net_route_add(
-			d->net, cfg->route[i].prefix, cfg->route[i].len, cfg->route[i].via);
+	if (cfg->gateway != 0)
+		net.gateway[NET_IP4] = base_ip4(cfg->gateway);
+	rc = net_open(&d->net, &net);
+	for (unsigned i = 0; !rc && i < cfg->routes; i++) {
+		const struct port_route *r = &cfg->route[i];
+		const struct base_ip prefix = base_ip4(r->prefix), via = base_ip4(r->via);
+
+		rc = net_route_add(d->net, &prefix, r->len, &via);
+	}
 	if (rc || o->udp)
 		return rc;
 	tcp.net = d->net;
@@ -133,7 +138,8 @@ static int run(struct dpdk *d)
 	int rc = 0;
 
 	net_announce(d->net, dpdk_now_us(d));
-	d->path.dst_ip = b->o->server;
+	if (!net_path_open(d->net, &b->o->server, &d->path))
+		return -EAFNOSUPPORT;
 	if (d->tcp)
 		rc = dpdk_tcp_connect(d);
 	if (rc)

@@ -138,8 +138,8 @@ int dpdk_tcp_connect(struct dpdk *d)
 		while (next < b->clients && d->connecting < CONNECTING_MAX) {
 			struct bench_client *c = &b->client[next];
 
-			c->conn =
-				tcp_connect(d->tcp, b->o->server, b->o->port, 0, 0, dpdk_now_us(d));
+			c->conn = tcp_connect(d->tcp, &b->o->server, b->o->port, TCP_LOCAL_ANY, 0,
+				dpdk_now_us(d));
 			if (c->conn == NULL)
 				return -ENOBUFS;
 			tcp_user_set(c->conn, c);

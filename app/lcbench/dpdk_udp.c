@@ -42,7 +42,7 @@ void dpdk_udp_input(struct dpdk *d, struct rte_mbuf *m, const struct net_packet 
 	const char *data;
 	struct bench_client *c;
 
-	if (pkt->src_ip != d->b->o->server || pkt->src_port != d->b->o->port)
+	if (!base_ip_same(&pkt->src, &d->b->o->server) || pkt->src_port != d->b->o->port)
 		return;
 	data = rte_pktmbuf_read(m, pkt->data_off, pkt->data_len, together);
 	c = bench_udp_feed(d->b, (unsigned)pkt->dst_port - DPDK_UDP_PORT, data, pkt->data_len);

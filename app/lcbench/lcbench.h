@@ -36,7 +36,7 @@ struct bench_options {
 	bool sockets;        // the kernel's stack; else our own over `driver`
 	const char *driver;  // name or file
 	const char *address; // ours, A.B.C.D/LEN
-	rte_be32_t server;
+	struct base_ip server;
 	uint16_t port;
 	bool udp;
 	bool set;      // what is measured: sets, or gets

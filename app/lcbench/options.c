@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The command line: one table of options.
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -88,7 +87,7 @@ static int value_set(const struct option_row *row, void *field, const char *valu
 		*(double *)field = real;
 		return 0;
 	case ADDRESS:
-		return inet_pton(AF_INET, value, field) == 1 ? 0 : -EINVAL;
+		return base_ip_parse(value, field);
 	default: // CHOICE
 		bar = strchr(row->help, '|');
 		*(bool *)field = !strcmp(value, bar + 1);
@@ -128,7 +127,7 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 {
 	*o = (struct bench_options){.driver = "vhost-user",
 		.address = "198.18.211.1/24",
-		.server = RTE_BE32(UINT32_C(0xc612d302)), // 198.18.211.2
+		.server = base_ip4(RTE_BE32(UINT32_C(0xc612d302))), // 198.18.211.2
 		.port = 11211,
 		.sets = UINT_MAX,
 		.connections = 50,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is printed: progress on stderr, the result on stdout and as JSON.
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -50,14 +49,15 @@ static void json_write(const struct bench *b, FILE *f, double rate)
 {
 	const struct bench_options *o = b->o;
 	double measured_ns = (double)b->measured_ns;
-	char server[INET_ADDRSTRLEN];
+	bool ip4 = base_ip_is4(&o->server);
+	char server[BASE_IP_TEXT];
 
-	inet_ntop(AF_INET, &o->server, server, sizeof(server));
+	base_ip_format(&o->server, server);
 	fprintf(f,
 		"{\"transport\": \"%s\", \"proto\": \"%s\", \"mode\": \"%s\", \"server\": "
-		"\"%s:%u\",\n",
+		"\"%s%s%s:%u\",\n",
 		o->sockets ? "sockets" : "dpdk", o->udp ? "udp" : "tcp", o->set ? "set" : "get",
-		server, o->port);
+		ip4 ? "" : "[", server, ip4 ? "" : "]", o->port);
 	fprintf(f,
 		" \"connections\": %u, \"pipeline\": %u, \"keys\": %u, \"key_bytes\": %u, "
 		"\"value_bytes\": %u,\n",

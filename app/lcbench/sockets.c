@@ -13,22 +13,32 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static int server_connect(int fd, const struct bench_options *o)
+{
+	rte_be16_t port = rte_cpu_to_be_16(o->port);
+	struct sockaddr_in to4 = {.sin_family = AF_INET,
+		.sin_port = port,
+		.sin_addr.s_addr = base_ip_as4(&o->server)};
+	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = port};
+
+	if (base_ip_is4(&o->server))
+		return connect(fd, (struct sockaddr *)&to4, sizeof(to4));
+	memcpy(&to6.sin6_addr, &o->server, sizeof(to6.sin6_addr));
+	return connect(fd, (struct sockaddr *)&to6, sizeof(to6));
+}
+
 int sockets_connect(struct sockets *s, int type, uint32_t tag)
 {
-	struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = rte_cpu_to_be_16(s->b->o->port),
-		.sin_addr.s_addr = s->b->o->server,
-	};
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = tag};
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int family = base_ip_is4(&s->b->o->server) ? AF_INET : AF_INET6;
+	int fd = socket(family, type | SOCK_CLOEXEC, 0);
 	int one = 1, rc;
 
 	if (fd < 0)
 		return -errno;
 	if (type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
+	if (server_connect(fd, s->b->o) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
 		epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event)) {
 		rc = -errno;
 		close(fd);

@@ -147,6 +147,66 @@ size_t base_u64_format(char *buf, uint64_t v);
 // NULL at their end. For error messages.
 const char *base_name_nearest(const char *word, const char *(*name)(unsigned i));
 
+// ---- internet addresses ------------------------------------------------------------------------
+// Of either family, in network byte order: IPv6, or IPv4 as ::ffff:A.B.C.D (RFC 4291 section
+// 2.5.5.2). All zero: none.
+struct base_ip {
+	union {
+		uint8_t b[16];
+		uint32_t w32[4];
+		uint64_t w64[2];
+	};
+};
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BASE_IP4_MARK UINT32_C(0xffff0000)
+#else
+#define BASE_IP4_MARK UINT32_C(0x0000ffff)
+#endif
+
+static inline struct base_ip base_ip4(uint32_t be)
+{
+	return (struct base_ip){.w32 = {0, 0, BASE_IP4_MARK, be}};
+}
+
+static inline bool base_ip_is4(const struct base_ip *ip)
+{
+	return ip->w64[0] == 0 && ip->w32[2] == BASE_IP4_MARK;
+}
+
+static inline uint32_t base_ip_as4(const struct base_ip *ip)
+{
+	return ip->w32[3];
+}
+
+static inline bool base_ip_same(const struct base_ip *a, const struct base_ip *b)
+{
+	return ((a->w64[0] ^ b->w64[0]) | (a->w64[1] ^ b->w64[1])) == 0;
+}
+
+static inline bool base_ip_none(const struct base_ip *ip)
+{
+	return (ip->w64[0] | ip->w64[1]) == 0;
+}
+
+// Whether a and b agree where the mask has ones.
+static inline bool base_ip_masked_same(
+	const struct base_ip *a, const struct base_ip *b, const struct base_ip *mask)
+{
+	return (((a->w64[0] ^ b->w64[0]) & mask->w64[0]) |
+		       ((a->w64[1] ^ b->w64[1]) & mask->w64[1])) == 0;
+}
+
+// The mask of a prefix of `len` bits (0 to 32, or to 128) of ip's family. An IPv4 mask has the 96
+// bits before it, too: only IPv4 addresses match.
+struct base_ip base_ip_mask(const struct base_ip *ip, unsigned len);
+// Whole strings: "10.0.0.1", "fd00::1" (zone names and mapped addresses are refused). 0 or -EINVAL.
+int base_ip_parse(const char *text, struct base_ip *ip);
+int base_ip_prefix_parse(const char *text, struct base_ip *ip, uint8_t *len); // ADDR/LEN
+#define BASE_IP_TEXT 46
+// Writes ip and a terminator into buf (BASE_IP_TEXT bytes); returns buf. IPv6 as RFC 5952.
+const char *base_ip_format(const struct base_ip *ip, char *buf);
+
 // ---- log --------------------------------------------------------------------------------------
 // To stderr, one line a call (cut at 1,023 bytes), prefixed with the level. Never called on the
 // data path.

@@ -11,12 +11,38 @@
 // Ethernet and tag, the longest IPv4 header and the longest TCP header: what must be contiguous.
 #define HEADERS_MAX (NET_L2_MAX + 60 + 60)
 
+static bool own_valid(const struct net_own *own)
+{
+	return base_ip_is4(&own->ip) && base_ip_as4(&own->ip) != 0 && own->prefix_len <= 32;
+}
+
 static bool options_valid(const struct net_options *opt)
 {
-	return opt->mem && opt->pool && opt->tx && opt->tx->flush && opt->ip != 0 &&
-		opt->prefix_len <= 32 && opt->vlan < RTE_ETHER_MAX_VLAN_ID + 1 &&
-		opt->mtu >= MTU_MIN && opt->mtu <= MTU_MAX &&
-		rte_is_valid_assigned_ether_addr(&opt->mac);
+	if (opt->owns == 0 || opt->owns > NET_OWN_MAX)
+		return false;
+	for (unsigned i = 0; i < opt->owns; i++) {
+		if (!own_valid(&opt->own[i]))
+			return false;
+	}
+	return opt->mem && opt->pool && opt->tx && opt->tx->flush &&
+		opt->vlan < RTE_ETHER_MAX_VLAN_ID + 1 && opt->mtu >= MTU_MIN &&
+		opt->mtu <= MTU_MAX && rte_is_valid_assigned_ether_addr(&opt->mac);
+}
+
+static void own_init(struct net *net)
+{
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		const struct net_own *own = &net->opt.own[i];
+
+		net->mask[i] = base_ip_mask(&own->ip, own->prefix_len);
+		if (!base_ip_is4(&own->ip))
+			continue;
+		net->own4[i] = base_ip_as4(&own->ip);
+		// /31 and /32 have no broadcast address (RFC 3021)
+		net->broadcast[i] = own->prefix_len <= 30
+			? net->own4[i] | ~base_ip_as4(&net->mask[i])
+			: NET_LIMITED_BROADCAST;
+	}
 }
 
 static void l2_init(struct net *net)
@@ -49,9 +75,8 @@ int net_open(struct net **out, const struct net_options *opt)
 	net->opt = *opt;
 	net->tx_offloads = opt->tx_offloads;
 	net->rx_offloads = opt->rx_offloads;
-	net->mask = opt->prefix_len ? rte_cpu_to_be_32(UINT32_MAX << (32 - opt->prefix_len)) : 0;
-	// /31 and /32 have no broadcast address (RFC 3021)
-	net->broadcast = opt->prefix_len <= 30 ? (opt->ip | ~net->mask) : NET_LIMITED_BROADCAST;
+	own_init(net);
+	net_routes_init(net);
 	net->ip_id = (uint16_t)opt->seed;
 	net->icmp_credit_us = NET_ICMP_BURST * NET_ICMP_GAP_US;
 	net->announce_due_us = UINT64_MAX;
@@ -77,7 +102,6 @@ void net_close(struct net *net)
 {
 	net_neigh_fini(net);
 	rte_ip_frag_table_destroy(net->frags);
-	rte_lpm_free(net->lpm);
 	mem_free(net->opt.mem, MEM_OTHER, net, sizeof(*net));
 }
 
@@ -148,9 +172,9 @@ drop:
 }
 
 void net_neigh_learn(
-	struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, uint64_t now_us)
+	struct net *net, struct base_ip ip, const struct rte_ether_addr *mac, uint64_t now_us)
 {
-	net_neigh_update(net, ip, mac, true, now_us);
+	net_neigh_update(net, &ip, mac, true, now_us);
 }
 
 uint64_t net_timers(struct net *net, uint64_t now_us)
@@ -158,21 +182,49 @@ uint64_t net_timers(struct net *net, uint64_t now_us)
 	uint64_t due_us = net_neigh_timers(net, now_us);
 
 	if (base_unlikely(now_us >= net->announce_due_us)) {
-		net_arp_request(net, net->opt.ip, NULL);
+		net_arp_announce(net);
 		net->announce_due_us = UINT64_MAX;
 	}
 	due_us = base_min_u64(due_us, net_frag_timers(net, now_us));
 	return base_min_u64(due_us, net->announce_due_us);
 }
 
-uint16_t net_mtu(const struct net *net)
+void net_announce(struct net *net, uint64_t now_us)
 {
-	return (uint16_t)(net->opt.mtu - sizeof(struct rte_ipv4_hdr));
+	net_arp_announce(net);
+	net->announce_due_us = now_us + NET_ANNOUNCE_GAP_US;
 }
 
-rte_be32_t net_ip(const struct net *net)
+uint16_t net_mtu(const struct net *net, const struct base_ip *dst)
 {
-	return net->opt.ip;
+	return (uint16_t)(net->opt.mtu -
+		(base_ip_is4(dst) ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)));
+}
+
+const struct base_ip *net_ip(const struct net *net, unsigned local)
+{
+	base_assert(local < net->opt.owns);
+	return &net->opt.own[local].ip;
+}
+
+// On whose prefix it lies, else the first of its family.
+unsigned net_local_for(const struct net *net, const struct base_ip *dst)
+{
+	unsigned local = net_on_link(net, dst);
+
+	for (unsigned i = 0; local == NET_OWN_MAX && i < net->opt.owns; i++) {
+		if (net_family(&net->opt.own[i].ip) == net_family(dst))
+			local = i;
+	}
+	return local;
+}
+
+bool net_path_open(const struct net *net, const struct base_ip *dst, struct net_path *path)
+{
+	unsigned local = net_local_for(net, dst);
+
+	*path = (struct net_path){.dst = *dst, .local = (uint8_t)local};
+	return local < NET_OWN_MAX;
 }
 
 uint64_t net_tx_offloads(const struct net *net)

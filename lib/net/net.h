@@ -41,27 +41,41 @@ static inline void net_tx_flush(struct net_tx *tx)
 	tx->count = 0;
 }
 
+enum net_family { NET_IP4, NET_IP6, NET_FAMILIES };
+
+static inline enum net_family net_family(const struct base_ip *ip)
+{
+	return base_ip_is4(ip) ? NET_IP4 : NET_IP6;
+}
+
+struct net_own { // an address of ours
+	struct base_ip ip;
+	uint8_t prefix_len; // of its on-link prefix, 0..32 or 0..128
+};
+// The place in the list of own addresses stands for an address where one of ours is meant.
+#define NET_OWN_MAX 64
+
 struct net_options {
 	struct mem_domain *mem;   // borrowed
 	struct rte_mempool *pool; // mbufs for replies; borrowed
 	struct net_tx *tx;        // borrowed
 	struct rte_ether_addr mac;
-	rte_be32_t ip;        // own address
-	uint8_t prefix_len;   // of the on-link prefix, 0..32
-	rte_be32_t gateway;   // 0: none
-	uint16_t vlan;        // 0: untagged
-	uint16_t mtu;         // IP bytes, 576..9216
+	struct net_own own[NET_OWN_MAX]; // own addresses, one at least
+	unsigned owns;
+	struct base_ip gateway[NET_FAMILIES]; // default gateways; none: zero
+	uint16_t vlan;                        // 0: untagged
+	uint16_t mtu;                         // IP bytes, 576..9216
 	uint64_t tx_offloads; // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS that hold
 	uint64_t rx_offloads; // RTE_ETH_RX_OFFLOAD_*_CKSUM that hold: their mbuf flags count
 	int socket_id;
 	uint64_t seed;
 };
 
-// Static routes beyond the default gateway, longest prefix first (at most NET_ROUTES_MAX; the first
-// one makes an rte_lpm of 64 MiB). `via` must be on the on-link prefix. 0, -EINVAL, -ENOSPC,
-// -ENOMEM.
+// Static routes beyond the default gateways, the longest prefix first. `via` must be on an on-link
+// prefix of the same family. 0, -EINVAL or -ENOSPC.
 #define NET_ROUTES_MAX 64
-int net_route_add(struct net *net, rte_be32_t prefix, uint8_t len, rte_be32_t via);
+int net_route_add(
+	struct net *net, const struct base_ip *prefix, uint8_t len, const struct base_ip *via);
 
 struct net_counters { // writer: the worker
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
@@ -79,19 +93,18 @@ struct net_counters { // writer: the worker
 
 // One received UDP datagram or TCP segment. Host byte order but for addresses.
 struct net_packet {
-	rte_be32_t src_ip, dst_ip;
+	struct base_ip src;          // one host's address; NET_NEIGH: the neighbour's
+	uint8_t local;               // our address that it was sent to, or that answers
+	bool group;                  // it was sent to a broadcast address
 	uint16_t src_port, dst_port; // UDP only
 	uint16_t l3_off;             // offset of the IP header in the mbuf
 	uint16_t l4_off;             // offset of the UDP or TCP header in the mbuf
 	uint16_t l4_len;             // bytes from there on; the mbuf ends there (padding removed)
 	uint16_t data_off, data_len; // UDP only: the payload
 	uint8_t ecn;                 // of the IP header
-	struct rte_ether_addr src_mac;
-	bool l4_checked;  // checksum known to be good
+	bool l4_checked;             // checksum known to be good
 	bool reassembled; // from fragments; the frame is whole, and good to go in elsewhere
-	// NET_NEIGH
-	rte_be32_t neigh_ip;
-	struct rte_ether_addr neigh_mac;
+	struct rte_ether_addr src_mac;
 };
 
 enum net_verdict {
@@ -100,48 +113,59 @@ enum net_verdict {
 	NET_TCP,  // m is the caller's; IP is good; l4_len may be anything, but the first
 	// min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
 	// verify (net_l4_checksum() == 0)
-	NET_NEIGH, // m is gone; a neighbour was learned: pass it on to the other workers
+	NET_NEIGH, // m is gone; a neighbour was learned (src, src_mac): pass it on to the other workers
 };
 
 int net_open(struct net **net, const struct net_options *opt); // 0 or -errno
 void net_close(struct net *net);
 
 // Takes the frame *m (which may be a chain). For NET_UDP and NET_TCP *m is the packet, which need
-// not be the mbuf that came in: fragments are put together, split headers too. pkt->src_ip of
-// NET_UDP and NET_TCP is one host's address.
+// not be the mbuf that came in: fragments are put together, split headers too.
 enum net_verdict net_input(
 	struct net *net, struct rte_mbuf **m, uint64_t now_us, struct net_packet *pkt);
 // Announces our address (gratuitous ARP, RFC 5227 section 3). At start.
 void net_announce(struct net *net, uint64_t now_us);
 // A neighbour that another worker has learned.
 void net_neigh_learn(
-	struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, uint64_t now_us);
+	struct net *net, struct base_ip ip, const struct rte_ether_addr *mac, uint64_t now_us);
 // Ages neighbours, sends ARP retries, drops stale fragments. Returns the next deadline in us, to
 // sleep by; what is sent or received meanwhile may bring it nearer, so call this every turn (two
 // comparisons).
 uint64_t net_timers(struct net *net, uint64_t now_us);
 
-// A way to a peer, kept by a connection: the finished Ethernet header, renewed when neighbours
-// change. Zero it before the first use.
-struct net_path {
-	rte_be32_t dst_ip;
-	uint32_t generation; // of the neighbour table when it was resolved; 0: never
-	uint8_t l2_len;      // 14 or 18
-	uint8_t l2[18];
+// The next hop to a peer, kept by whoever sends there again: looked up anew when neighbours change.
+// Zero it before the first use.
+struct net_hop {
+	uint32_t generation; // of the neighbour table when it was looked up; 0: never
+	uint16_t neigh;      // place in it
 };
 
-// Puts IPv4 and Ethernet before the L4 bytes at the head of m (headroom needed: NET_HEADROOM, in
-// the first mbuf) and queues the frame; waits for ARP in a bounded queue if need be. Takes m. The
-// source is net_ip(), the destination path->dst_ip, the length m->pkt_len. A TCP segment always has
-// RTE_MBUF_F_TX_TCP_CKSUM in ol_flags and the pseudo-header sum (net_pseudo_sum) in its checksum
-// field: net sums the rest where the device cannot, so it must be able to write that field.
-// ol_flags holds nothing else but RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len;
-// l4_len is not needed. Others may hold references to m, if they leave data_off, data_len, pkt_len,
-// ol_flags and the headroom of the first mbuf alone until theirs is the only one. Frames over the
-// MTU are fragmented.
-#define NET_HEADROOM (18 + 20)
-void net_ip_output(struct net *net, struct rte_mbuf *m, struct net_path *path, uint8_t proto,
-	uint8_t tos, uint64_t now_us);
+struct net_to { // where a packet goes, and as what
+	const struct base_ip *dst;
+	struct net_hop *hop;
+	uint8_t local; // our address
+	uint8_t proto, tos;
+};
+
+// Puts the IP and Ethernet headers before the L4 bytes at the head of m (headroom needed:
+// NET_HEADROOM, in the first mbuf) and queues the frame; waits for the neighbour in a bounded queue
+// if need be. Takes m. The length is m->pkt_len. A TCP segment always has RTE_MBUF_F_TX_TCP_CKSUM in
+// ol_flags and the pseudo-header sum (net_pseudo_sum) in its checksum field: net sums the rest where
+// the device cannot, so it must be able to write that field. ol_flags holds nothing else but
+// RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len; l4_len is not needed. Others may
+// hold references to m, if they leave data_off, data_len, pkt_len, ol_flags and the headroom of the
+// first mbuf alone until theirs is the only one. Frames over the MTU are fragmented.
+#define NET_HEADROOM (18 + 40)
+void net_ip_output(struct net *net, struct rte_mbuf *m, const struct net_to *to, uint64_t now_us);
+
+struct net_path { // a peer, and the way there
+	struct base_ip dst;
+	struct net_hop hop;
+	uint8_t local;
+};
+
+// A path to dst from the own address that suits it; false: there is none of its family.
+bool net_path_open(const struct net *net, const struct base_ip *dst, struct net_path *path);
 
 // Sends m (payload only, headroom for NET_HEADROOM + 8) as a UDP datagram from `src_port` of ours.
 // Fragments when it does not fit the MTU. Takes m.
@@ -155,25 +179,31 @@ void net_udp_reply(
 void net_icmp_unreachable(
 	struct net *net, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
 
-// The pseudo header's sum, folded and not inverted, as a checksum field holds it before offload.
+// The pseudo header's sum of either family, folded and not inverted, as a checksum field holds it
+// before offload. The 96 bits before a mapped IPv4 address sum up to nothing.
 static inline uint16_t net_pseudo_sum(
-	rte_be32_t src, rte_be32_t dst, uint8_t proto, uint32_t l4_len)
+	const struct base_ip *src, const struct base_ip *dst, uint8_t proto, uint32_t l4_len)
 {
-	uint32_t sum = (src & 0xffff) + (src >> 16) + (dst & 0xffff) + (dst >> 16) +
-		rte_cpu_to_be_16(proto) + rte_cpu_to_be_16((uint16_t)l4_len);
+	uint64_t sum = rte_cpu_to_be_16(proto) + (uint64_t)rte_cpu_to_be_16((uint16_t)l4_len);
 
+	for (int i = 0; i < 4; i++)
+		sum += (uint64_t)src->w32[i] + dst->w32[i];
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
 // The checksum over the pseudo header and the L4 bytes of a chain from l4_off to its end, as it
 // goes into the (zeroed) field. Over a received segment with its field in place: 0 when good.
-uint16_t net_l4_checksum(
-	const struct rte_mbuf *m, uint32_t l4_off, rte_be32_t src, rte_be32_t dst, uint8_t proto);
+uint16_t net_l4_checksum(const struct rte_mbuf *m, uint32_t l4_off, const struct base_ip *src,
+	const struct base_ip *dst, uint8_t proto);
 
-// IP payload bytes that fit the MTU (options.mtu - 20), our address, and the transmit offloads that
-// hold.
-uint16_t net_mtu(const struct net *net);
-rte_be32_t net_ip(const struct net *net);
+// IP payload bytes of a packet to dst that fit the link's MTU.
+uint16_t net_mtu(const struct net *net, const struct base_ip *dst);
+// Our address, and the one that suits a destination; NET_OWN_MAX: none of its family.
+const struct base_ip *net_ip(const struct net *net, unsigned local);
+unsigned net_local_for(const struct net *net, const struct base_ip *dst);
+// The transmit offloads that hold.
 uint64_t net_tx_offloads(const struct net *net);
 const struct net_counters *net_counters_get(const struct net *net);

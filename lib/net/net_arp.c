@@ -4,8 +4,9 @@
 
 static const struct rte_ether_addr everybody = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
-static void arp_send(struct net *net, uint16_t opcode, const struct rte_ether_addr *to,
-	const struct rte_ether_addr *target_mac, rte_be32_t target_ip)
+static void arp_send(struct net *net, uint16_t opcode, unsigned local,
+	const struct rte_ether_addr *to, const struct rte_ether_addr *target_mac,
+	rte_be32_t target_ip)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(net->opt.pool);
 	struct rte_arp_hdr *arp;
@@ -25,24 +26,27 @@ static void arp_send(struct net *net, uint16_t opcode, const struct rte_ether_ad
 	arp->arp_plen = sizeof(rte_be32_t);
 	arp->arp_opcode = rte_cpu_to_be_16(opcode);
 	arp->arp_data.arp_sha = net->opt.mac;
-	arp->arp_data.arp_sip = net->opt.ip;
+	arp->arp_data.arp_sip = net->own4[local];
 	arp->arp_data.arp_tha = *target_mac;
 	arp->arp_data.arp_tip = target_ip;
 	net->n.arp_tx++;
 	net_frame_output(net, m);
 }
 
-void net_arp_request(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac)
+void net_arp_request(
+	struct net *net, unsigned local, rte_be32_t ip, const struct rte_ether_addr *mac)
 {
 	static const struct rte_ether_addr unknown = {{0}};
 
-	arp_send(net, RTE_ARP_OP_REQUEST, mac ? mac : &everybody, &unknown, ip);
+	arp_send(net, RTE_ARP_OP_REQUEST, local, mac ? mac : &everybody, &unknown, ip);
 }
 
-void net_announce(struct net *net, uint64_t now_us)
+void net_arp_announce(struct net *net)
 {
-	net_arp_request(net, net->opt.ip, NULL);
-	net->announce_due_us = now_us + NET_ANNOUNCE_GAP_US;
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (net->own4[i] != 0)
+			net_arp_request(net, i, net->own4[i], NULL);
+	}
 }
 
 static bool arp_valid(const struct rte_arp_hdr *arp)
@@ -57,13 +61,21 @@ static bool arp_valid(const struct rte_arp_hdr *arp)
 }
 
 // Somebody else claims our address: claim it back, but not in a shouting match (RFC 5227 2.4 b).
-static void conflict_handle(struct net *net, uint64_t now_us)
+static void conflict_handle(struct net *net, unsigned local, uint64_t now_us)
 {
 	net->n.arp_conflicts++;
 	if (now_us < net->defend_after_us)
 		return;
 	net->defend_after_us = now_us + NET_DEFEND_US;
-	net_arp_request(net, net->opt.ip, NULL);
+	net_arp_request(net, local, net->own4[local], NULL);
+}
+
+// Whether a stranger may say that it has `ip`.
+static bool sender_valid(const struct net *net, const struct base_ip *ip)
+{
+	unsigned local = net_on_link(net, ip);
+
+	return local < NET_OWN_MAX && base_ip_as4(ip) != net->broadcast[local];
 }
 
 // Returns whether the neighbours changed.
@@ -71,26 +83,27 @@ static bool arp_handle(
 	struct net *net, const struct rte_arp_hdr *arp, uint64_t now_us, struct net_packet *pkt)
 {
 	const struct rte_arp_ipv4 *d = &arp->arp_data;
-	bool for_us = d->arp_tip == net->opt.ip;
+	unsigned target = net_own4_find(net, d->arp_tip), claimed = net_own4_find(net, d->arp_sip);
 	bool learned = false;
 
-	if (d->arp_sip == net->opt.ip) {
+	if (claimed < NET_OWN_MAX) {
 		if (!rte_is_same_ether_addr(&d->arp_sha, &net->opt.mac))
-			conflict_handle(net, now_us);
+			conflict_handle(net, claimed, now_us);
 		return false;
 	}
 	// a sender of 0 probes whether the address is free: answered, not learned (RFC 5227 2.1.1)
 	if (d->arp_sip != 0) {
-		if (!net_on_link(net, d->arp_sip) || d->arp_sip == net->broadcast) {
+		pkt->src = base_ip4(d->arp_sip);
+		pkt->src_mac = d->arp_sha;
+		if (!sender_valid(net, &pkt->src)) {
 			net->n.bad_arp++;
 			return false;
 		}
-		learned = net_neigh_update(net, d->arp_sip, &d->arp_sha, for_us, now_us);
-		pkt->neigh_ip = d->arp_sip;
-		pkt->neigh_mac = d->arp_sha;
+		learned =
+			net_neigh_update(net, &pkt->src, &d->arp_sha, target < NET_OWN_MAX, now_us);
 	}
-	if (for_us && arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REQUEST))
-		arp_send(net, RTE_ARP_OP_REPLY, &d->arp_sha, &d->arp_sha, d->arp_sip);
+	if (target < NET_OWN_MAX && arp->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REQUEST))
+		arp_send(net, RTE_ARP_OP_REPLY, target, &d->arp_sha, &d->arp_sha, d->arp_sip);
 	return learned;
 }
 

@@ -71,8 +71,8 @@ uint16_t net_sum(const struct rte_mbuf *m, uint32_t off)
 	return fold16(sum);
 }
 
-uint16_t net_l4_checksum(
-	const struct rte_mbuf *m, uint32_t l4_off, rte_be32_t src, rte_be32_t dst, uint8_t proto)
+uint16_t net_l4_checksum(const struct rte_mbuf *m, uint32_t l4_off, const struct base_ip *src,
+	const struct base_ip *dst, uint8_t proto)
 {
 	uint32_t len = m->pkt_len - l4_off;
 

@@ -44,7 +44,6 @@ enum net_verdict net_icmp_input(
 {
 	const struct rte_icmp_hdr *icmp =
 		rte_pktmbuf_mtod_offset(m, const struct rte_icmp_hdr *, pkt->l4_off);
-	struct net_path path;
 
 	net->n.icmp_rx++;
 	if (pkt->l4_len < sizeof(*icmp) || net_sum(m, pkt->l4_off) != UINT16_MAX) {
@@ -53,16 +52,14 @@ enum net_verdict net_icmp_input(
 		return NET_DONE;
 	}
 	// RFC 1122 3.2.2.6: an echo to a broadcast may be left unanswered
-	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
-		pkt->dst_ip != net->opt.ip) {
+	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 || pkt->group) {
 		rte_pktmbuf_free(m);
 		return NET_DONE;
 	}
 	m = echo_turn(net, m, pkt->l4_off);
 	if (m != NULL) {
 		net->n.icmp_tx++;
-		net_path_reverse(net, pkt, &path);
-		net_ip_output(net, m, &path, IPPROTO_ICMP, 0, now_us);
+		net_reply_output(net, m, pkt, IPPROTO_ICMP, now_us);
 	}
 	return NET_DONE;
 }
@@ -90,10 +87,9 @@ void net_icmp_unreachable(
 		(uint16_t)(pkt->l4_off - pkt->l3_off + RTE_MIN(pkt->l4_len, (uint16_t)ICMP_QUOTE));
 	struct icmp_error *error;
 	struct rte_mbuf *answer;
-	struct net_path path;
 
 	// RFC 1122 3.2.2: no errors about broadcasts
-	if (pkt->dst_ip != net->opt.ip || !error_allowed(net, now_us))
+	if (pkt->group || !error_allowed(net, now_us))
 		return;
 	base_assert(pkt->l3_off + quote <= m->data_len);
 	answer = rte_pktmbuf_alloc(net->opt.pool);
@@ -107,6 +103,5 @@ void net_icmp_unreachable(
 	memcpy(error + 1, rte_pktmbuf_mtod_offset(m, const uint8_t *, pkt->l3_off), quote);
 	error->checksum = (uint16_t)~net_sum(answer, 0);
 	net->n.icmp_tx++;
-	net_path_reverse(net, pkt, &path);
-	net_ip_output(net, answer, &path, IPPROTO_ICMP, 0, now_us);
+	net_reply_output(net, answer, pkt, IPPROTO_ICMP, now_us);
 }

@@ -6,7 +6,6 @@
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_ip_frag.h>
-#include <rte_lpm.h>
 #include <rte_udp.h>
 
 #include "net/net.h"
@@ -42,7 +41,7 @@ enum net_neigh_state {
 };
 
 struct net_neigh {
-	rte_be32_t ip;
+	struct base_ip ip;
 	struct rte_ether_addr mac;
 	uint8_t state; // enum net_neigh_state
 	uint8_t tries;
@@ -68,47 +67,71 @@ struct net_neigh_table {
 	struct net_wait wait[NET_WAIT_MAX];
 };
 
+struct net_route {
+	struct base_ip prefix, mask;
+	struct base_ip via; // none: on-link
+};
+
 struct net {
 	struct net_options opt;
-	rte_be32_t mask, broadcast; // of the on-link prefix
+	rte_be32_t own4[NET_OWN_MAX];      // own addresses once more; IPv6 ones: 0
+	rte_be32_t broadcast[NET_OWN_MAX]; // of their prefixes; 0: it has none
+	struct base_ip mask[NET_OWN_MAX];
 	uint64_t tx_offloads, rx_offloads;
 	uint8_t l2_len;         // 14 or 18
-	uint8_t l2[NET_L2_MAX]; // our Ethernet header for IPv4, its destination unset
+	uint8_t l2[NET_L2_MAX]; // our Ethernet header, destination and type unset
 	uint16_t ip_id;
 	struct net_counters n;
 	uint64_t icmp_credit_us, icmp_last_us; // token bucket, in microseconds
 	uint64_t announce_due_us;              // UINT64_MAX: none
 	uint64_t defend_after_us;
-	struct rte_lpm *lpm;            // NULL until there is a static route
-	rte_be32_t via[NET_ROUTES_MAX]; // next hops; an lpm entry holds index + 1, 0: on-link
-	unsigned routes;
+	struct net_route route[NET_OWN_MAX + NET_ROUTES_MAX + NET_FAMILIES]; // longest prefix first
+	unsigned routes, routes_static;
 	struct rte_ip_frag_tbl *frags;
 	uint64_t frag_due_us, frag_last_us; // UINT64_MAX: table empty
 	struct rte_ip_frag_death_row death;
 	struct net_neigh_table neigh;
 };
 
+static inline uint16_t net_ether_type(const struct base_ip *ip)
+{
+	return base_ip_is4(ip) ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6;
+}
+
 // ---- net_neigh.c
 void net_neigh_init(struct net *net);
 // Gives back every waiting packet.
 void net_neigh_fini(struct net *net);
-// Makes `path` good and returns true, or queues m (which starts with its IP header) until `hop`
+// Makes `hop` good and returns true, or queues m (which starts with its IP header) until `ip`
 // answers, or drops it; false: m is gone.
-bool net_neigh_resolve(struct net *net, rte_be32_t hop, struct net_path *path, struct rte_mbuf *m,
-	uint64_t now_us);
-// What an ARP packet said. `create`: also when the address is new. True when the table has it now.
-bool net_neigh_update(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, bool create,
-	uint64_t now_us);
+bool net_neigh_resolve(struct net *net, const struct base_ip *ip, struct net_hop *hop,
+	struct rte_mbuf *m, uint64_t now_us);
+// What a neighbour said. `create`: also when the address is new. True when the table has it now.
+bool net_neigh_update(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
+	bool create, uint64_t now_us);
 uint64_t net_neigh_timers(struct net *net, uint64_t now_us);
 
 // ---- net_arp.c
 // m's ARP packet starts at `off`. Takes m.
 enum net_verdict net_arp_input(
 	struct net *net, struct rte_mbuf *m, uint16_t off, uint64_t now_us, struct net_packet *pkt);
-// Asks who has `ip`: of everybody, or of `mac` alone (unicast poll).
-void net_arp_request(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac);
+// Asks who has `ip`, in the name of our address `local`: of everybody, or of `mac` alone (unicast
+// poll).
+void net_arp_request(
+	struct net *net, unsigned local, rte_be32_t ip, const struct rte_ether_addr *mac);
+// Says that our IPv4 addresses are ours.
+void net_arp_announce(struct net *net);
 
 // ---- net_ipv4.c
+// Our address `ip`; NET_OWN_MAX: it is none, or 0.
+static inline unsigned net_own4_find(const struct net *net, rte_be32_t ip)
+{
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (net->own4[i] == ip && ip != 0)
+			return i;
+	}
+	return NET_OWN_MAX;
+}
 // The packet's IP header starts at `off`. `group`: came by link-layer broadcast.
 enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
 	uint64_t now_us, struct net_packet *pkt);
@@ -130,20 +153,22 @@ enum net_verdict net_icmp_input(
 enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_packet *pkt);
 
 // ---- net_route.c
-// The neighbour that packets for `dst` go to; 0: none.
-rte_be32_t net_route_lookup(const struct net *net, rte_be32_t dst);
-static inline bool net_on_link(const struct net *net, rte_be32_t ip)
-{
-	return ((ip ^ net->opt.ip) & net->mask) == 0;
-}
+// On-link prefixes and default gateways of the options.
+void net_routes_init(struct net *net);
+// The neighbour that packets for `dst` go to; NULL: none. May be dst itself.
+const struct base_ip *net_route_lookup(const struct net *net, const struct base_ip *dst);
+// Our address on whose prefix `ip` lies; NET_OWN_MAX: none.
+unsigned net_on_link(const struct net *net, const struct base_ip *ip);
 
 // ---- net_output.c
 // Queues a finished frame; copies or drops what the device cannot send. Takes m.
 void net_frame_output(struct net *net, struct rte_mbuf *m);
-// Puts path's Ethernet header before m and queues it.
-void net_path_output(struct net *net, struct rte_mbuf *m, const struct net_path *path);
-// A path back to where pkt came from: ready at once when that is on-link.
-void net_path_reverse(const struct net *net, const struct net_packet *pkt, struct net_path *path);
+// Puts the Ethernet header of an IPv4 or IPv6 packet to `mac` before m and queues it.
+void net_packet_output(
+	struct net *net, struct rte_mbuf *m, const struct rte_ether_addr *mac, uint16_t ether_type);
+// Back to where pkt came from: without a look-up when that is on-link. As net_ip_output.
+void net_reply_output(struct net *net, struct rte_mbuf *m, const struct net_packet *pkt,
+	uint8_t proto, uint64_t now_us);
 // The Ethernet header towards `mac`, l2_len bytes.
 void net_l2_write(
 	const struct net *net, uint8_t *l2, const struct rte_ether_addr *mac, uint16_t ether_type);

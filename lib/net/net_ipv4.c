@@ -18,18 +18,28 @@ static bool header_sum_good(const struct net *net, const struct rte_mbuf *m,
 	return rte_raw_cksum(ip, ihl) == UINT16_MAX;
 }
 
+// The address of ours on whose prefix `ip` is the broadcast address; NET_OWN_MAX: none.
+static unsigned broadcast_find(const struct net *net, rte_be32_t ip)
+{
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (net->own4[i] != 0 && (ip == net->broadcast[i] || ip == NET_LIMITED_BROADCAST))
+			return i;
+	}
+	return NET_OWN_MAX;
+}
+
 // RFC 1122 3.2.1.3: a source must be one host's address.
 static bool source_valid(const struct net *net, rte_be32_t ip)
 {
 	uint32_t host = rte_be_to_cpu_32(ip);
 
-	return (host >> 24) != 0 && (host >> 24) != 127 && host < NET_MULTICAST_FIRST &&
-		ip != net->opt.ip && ip != net->broadcast;
-}
-
-static bool is_broadcast(const struct net *net, rte_be32_t ip)
-{
-	return ip == net->broadcast || ip == NET_LIMITED_BROADCAST;
+	if ((host >> 24) == 0 || (host >> 24) == 127 || host >= NET_MULTICAST_FIRST)
+		return false;
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (ip == net->own4[i] || ip == net->broadcast[i])
+			return false;
+	}
+	return true;
 }
 
 // Checks the header and cuts off padding. Returns the header's length, or 0 with the reason
@@ -84,7 +94,7 @@ static enum net_verdict datagram_input(struct net *net, struct rte_mbuf **packet
 		return NET_DONE;
 	switch (proto) {
 	case IPPROTO_TCP:
-		if (pkt->dst_ip != net->opt.ip) // RFC 9293 3.10.7: broadcasts are not for TCP
+		if (pkt->group) // RFC 9293 3.10.7: broadcasts are not for TCP
 			return drop(m, &net->n.not_ours);
 		return NET_TCP;
 	case IPPROTO_UDP:
@@ -102,6 +112,7 @@ enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint1
 	struct rte_mbuf *m = *packet;
 	const struct rte_ipv4_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, off);
+	unsigned local;
 	uint16_t ihl;
 	uint8_t proto;
 
@@ -112,13 +123,20 @@ enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint1
 		rte_pktmbuf_free(m);
 		return NET_DONE;
 	}
-	// RFC 1122 3.3.6: what came by link-layer broadcast must be addressed to one
-	if (ip->dst_addr != net->opt.ip ? !is_broadcast(net, ip->dst_addr) : group)
+	local = net_own4_find(net, ip->dst_addr);
+	if (base_unlikely(local == NET_OWN_MAX)) {
+		local = broadcast_find(net, ip->dst_addr);
+		if (local == NET_OWN_MAX)
+			return drop(m, &net->n.not_ours);
+		pkt->group = true;
+	} else if (base_unlikely(group)) {
+		// RFC 1122 3.3.6: what came by link-layer broadcast must be addressed to one
 		return drop(m, &net->n.not_ours);
+	}
 	if (!source_valid(net, ip->src_addr))
 		return drop(m, &net->n.bad_source);
-	pkt->src_ip = ip->src_addr;
-	pkt->dst_ip = ip->dst_addr;
+	pkt->src = base_ip4(ip->src_addr);
+	pkt->local = (uint8_t)local;
 	pkt->ecn = ip->type_of_service & 3;
 	pkt->l3_off = off;
 	proto = ip->next_proto_id;

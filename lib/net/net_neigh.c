@@ -2,15 +2,15 @@
 // The neighbour table: addresses resolved by ARP, and the packets that wait for them.
 #include "net/net_internal.h"
 
-static uint16_t *bucket_of(struct net_neigh_table *t, rte_be32_t ip)
+static uint16_t *bucket_of(struct net_neigh_table *t, const struct base_ip *ip)
 {
-	return &t->bucket[base_siphash(t->key, &ip, sizeof(ip)) % NET_NEIGH_BUCKETS];
+	return &t->bucket[base_siphash(t->key, ip, sizeof(*ip)) % NET_NEIGH_BUCKETS];
 }
 
-static struct net_neigh *entry_find(struct net_neigh_table *t, rte_be32_t ip)
+static struct net_neigh *entry_find(struct net_neigh_table *t, const struct base_ip *ip)
 {
 	for (uint16_t i = *bucket_of(t, ip); i != NET_NONE; i = t->entry[i].next) {
-		if (t->entry[i].ip == ip)
+		if (base_ip_same(&t->entry[i].ip, ip))
 			return &t->entry[i];
 	}
 	return NULL;
@@ -73,7 +73,7 @@ static void wait_push(struct net *net, struct net_neigh *e, struct rte_mbuf *m)
 static void entry_free(struct net *net, struct net_neigh *e)
 {
 	struct net_neigh_table *t = &net->neigh;
-	uint16_t *link = bucket_of(t, e->ip);
+	uint16_t *link = bucket_of(t, &e->ip);
 	uint16_t index = (uint16_t)(e - t->entry);
 	struct rte_mbuf *m;
 
@@ -111,7 +111,7 @@ static bool stale_evict(struct net *net)
 	return true;
 }
 
-static struct net_neigh *entry_make(struct net *net, rte_be32_t ip)
+static struct net_neigh *entry_make(struct net *net, const struct base_ip *ip)
 {
 	struct net_neigh_table *t = &net->neigh;
 	struct net_neigh *e;
@@ -126,19 +126,28 @@ static struct net_neigh *entry_make(struct net *net, rte_be32_t ip)
 	t->used++;
 	bucket = bucket_of(t, ip);
 	*e = (struct net_neigh){
-		.ip = ip, .next = *bucket, .wait_head = NET_NONE, .wait_tail = NET_NONE};
+		.ip = *ip, .next = *bucket, .wait_head = NET_NONE, .wait_tail = NET_NONE};
 	*bucket = (uint16_t)(e - t->entry);
 	return e;
 }
 
-static void path_fill(struct net *net, struct net_path *path, const struct rte_ether_addr *mac)
+static void hop_fill(
+	const struct net_neigh_table *t, const struct net_neigh *e, struct net_hop *hop)
 {
-	net_l2_write(net, path->l2, mac, RTE_ETHER_TYPE_IPV4);
-	path->l2_len = net->l2_len;
-	path->generation = net->neigh.generation;
+	hop->generation = t->generation;
+	hop->neigh = (uint16_t)(e - t->entry);
 }
 
-static struct net_neigh *entry_ask(struct net *net, rte_be32_t hop, uint64_t now_us)
+// Asks for e's address: everybody, or its last known place alone.
+static void entry_ask(struct net *net, const struct net_neigh *e, bool everybody)
+{
+	unsigned local = net_local_for(net, &e->ip);
+
+	if (local < NET_OWN_MAX)
+		net_arp_request(net, local, base_ip_as4(&e->ip), everybody ? NULL : &e->mac);
+}
+
+static struct net_neigh *entry_open(struct net *net, const struct base_ip *ip, uint64_t now_us)
 {
 	struct net_neigh_table *t = &net->neigh;
 	struct net_neigh *e;
@@ -147,25 +156,25 @@ static struct net_neigh *entry_ask(struct net *net, rte_be32_t hop, uint64_t now
 		net->n.neigh_full++;
 		return NULL;
 	}
-	e = entry_make(net, hop);
+	e = entry_make(net, ip);
 	if (e == NULL)
 		return NULL;
 	e->state = NET_NEIGH_INCOMPLETE;
 	e->tries = 1;
 	t->open++;
 	due_set(t, e, now_us + NET_ARP_RETRY_US);
-	net_arp_request(net, hop, NULL);
+	entry_ask(net, e, true);
 	return e;
 }
 
-bool net_neigh_resolve(
-	struct net *net, rte_be32_t hop, struct net_path *path, struct rte_mbuf *m, uint64_t now_us)
+bool net_neigh_resolve(struct net *net, const struct base_ip *ip, struct net_hop *hop,
+	struct rte_mbuf *m, uint64_t now_us)
 {
 	struct net_neigh_table *t = &net->neigh;
-	struct net_neigh *e = entry_find(t, hop);
+	struct net_neigh *e = entry_find(t, ip);
 
 	if (e == NULL)
-		e = entry_ask(net, hop, now_us);
+		e = entry_open(net, ip, now_us);
 	if (e == NULL) {
 		net->n.neigh_dropped++;
 		rte_pktmbuf_free(m);
@@ -179,18 +188,17 @@ bool net_neigh_resolve(
 		e->state = NET_NEIGH_PROBE;
 		e->tries = 1;
 		due_set(t, e, now_us + NET_ARP_RETRY_US);
-		net_arp_request(net, hop, &e->mac);
+		entry_ask(net, e, false);
 	}
-	path_fill(net, path, &e->mac);
+	hop_fill(t, e, hop);
 	return true;
 }
 
-bool net_neigh_update(struct net *net, rte_be32_t ip, const struct rte_ether_addr *mac, bool create,
-	uint64_t now_us)
+bool net_neigh_update(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
+	bool create, uint64_t now_us)
 {
 	struct net_neigh_table *t = &net->neigh;
 	struct net_neigh *e = entry_find(t, ip);
-	struct net_path path = {.dst_ip = ip};
 	struct rte_mbuf *m;
 
 	if (e == NULL && create)
@@ -199,14 +207,11 @@ bool net_neigh_update(struct net *net, rte_be32_t ip, const struct rte_ether_add
 		return false;
 	if (e->state == NET_NEIGH_INCOMPLETE)
 		t->open--;
-	else if (e->state != NET_NEIGH_FREE && !rte_is_same_ether_addr(&e->mac, mac))
-		generation_move(t);
 	rte_ether_addr_copy(mac, &e->mac);
 	e->state = NET_NEIGH_FRESH;
 	due_set(t, e, now_us + NET_NEIGH_FRESH_US);
-	path_fill(net, &path, mac);
 	while ((m = wait_pop(t, e)) != NULL)
-		net_path_output(net, m, &path);
+		net_packet_output(net, m, mac, net_ether_type(ip));
 	return true;
 }
 
@@ -225,7 +230,7 @@ static void entry_expire(struct net *net, struct net_neigh *e, uint64_t now_us)
 		if (e->tries < NET_NEIGH_TRIES) {
 			e->tries++;
 			e->due_us = now_us + NET_ARP_RETRY_US;
-			net_arp_request(net, e->ip, e->state == NET_NEIGH_PROBE ? &e->mac : NULL);
+			entry_ask(net, e, e->state == NET_NEIGH_INCOMPLETE);
 			break;
 		}
 		entry_free(net, e);

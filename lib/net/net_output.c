@@ -36,24 +36,15 @@ void net_frame_output(struct net *net, struct rte_mbuf *m)
 		net_tx_flush(tx);
 }
 
-void net_path_output(struct net *net, struct rte_mbuf *m, const struct net_path *path)
+void net_packet_output(
+	struct net *net, struct rte_mbuf *m, const struct rte_ether_addr *mac, uint16_t ether_type)
 {
-	void *l2 = rte_pktmbuf_prepend(m, path->l2_len);
+	void *l2 = rte_pktmbuf_prepend(m, net->l2_len);
 
 	base_assert(l2 != NULL); // NET_HEADROOM is the caller's duty
-	memcpy(l2, path->l2, path->l2_len);
-	m->l2_len = path->l2_len;
+	net_l2_write(net, l2, mac, ether_type);
+	m->l2_len = net->l2_len;
 	net_frame_output(net, m);
-}
-
-void net_path_reverse(const struct net *net, const struct net_packet *pkt, struct net_path *path)
-{
-	*path = (struct net_path){.dst_ip = pkt->src_ip};
-	if (!net_on_link(net, pkt->src_ip))
-		return;
-	net_l2_write(net, path->l2, &pkt->src_mac, RTE_ETHER_TYPE_IPV4);
-	path->l2_len = net->l2_len;
-	path->generation = net->neigh.generation;
 }
 
 // m starts with its L4 header, whose checksum field holds the pseudo-header sum when ol_flags asks
@@ -94,8 +85,7 @@ static void ip_checksum_set(const struct net *net, struct rte_mbuf *m)
 }
 
 // DF stays clear: nothing here would act on "fragmentation needed".
-static void ip_prepend(
-	struct net *net, struct rte_mbuf *m, rte_be32_t dst, uint8_t proto, uint8_t tos)
+static void ip4_prepend(struct net *net, struct rte_mbuf *m, const struct net_to *to)
 {
 	void *head = rte_pktmbuf_prepend(m, sizeof(struct rte_ipv4_hdr));
 	struct rte_ipv4_hdr *ip = head;
@@ -103,42 +93,55 @@ static void ip_prepend(
 	base_assert(head != NULL); // NET_HEADROOM is the caller's duty
 	*ip = (struct rte_ipv4_hdr){
 		.version_ihl = RTE_IPV4_VHL_DEF,
-		.type_of_service = tos,
+		.type_of_service = to->tos,
 		.total_length = rte_cpu_to_be_16((uint16_t)m->pkt_len),
 		.packet_id = rte_cpu_to_be_16(net->ip_id++),
 		.time_to_live = NET_TTL,
-		.next_proto_id = proto,
-		.src_addr = net->opt.ip,
-		.dst_addr = dst,
+		.next_proto_id = to->proto,
+		.src_addr = net->own4[to->local],
+		.dst_addr = base_ip_as4(to->dst),
 	};
 }
 
-// m starts with its IP header. False: it waits for its neighbour, or was dropped.
-static bool path_ready(struct net *net, struct rte_mbuf *m, struct net_path *path, uint64_t now_us)
+static bool is_broadcast(const struct net *net, const struct net_to *to)
 {
-	static const struct rte_ether_addr everybody = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-	rte_be32_t dst = path->dst_ip;
-	rte_be32_t hop;
+	rte_be32_t dst = base_ip_as4(to->dst);
 
-	if (base_likely(path->generation == net->neigh.generation))
-		return true;
-	if (dst == net->broadcast || dst == NET_LIMITED_BROADCAST) {
-		net_l2_write(net, path->l2, &everybody, RTE_ETHER_TYPE_IPV4);
-		path->l2_len = net->l2_len;
-		path->generation = net->neigh.generation;
-		return true;
-	}
-	hop = net_route_lookup(net, dst);
-	if (hop == 0 || hop == net->opt.ip || rte_be_to_cpu_32(dst) >= NET_MULTICAST_FIRST) {
-		net->n.no_route++;
-		rte_pktmbuf_free(m);
-		return false;
-	}
-	return net_neigh_resolve(net, hop, path, m, now_us);
+	return dst == net->broadcast[to->local] || dst == NET_LIMITED_BROADCAST;
 }
 
-static void fragments_output(struct net *net, struct rte_mbuf *m, struct net_path *path,
-	uint8_t proto, uint8_t tos, uint64_t now_us)
+static bool is_host(const struct net *net, const struct base_ip *ip)
+{
+	return rte_be_to_cpu_32(base_ip_as4(ip)) < NET_MULTICAST_FIRST &&
+		net_own4_find(net, base_ip_as4(ip)) == NET_OWN_MAX;
+}
+
+// m starts with its IP header; mac: the next hop's where it is known.
+static void packet_send(struct net *net, struct rte_mbuf *m, const struct net_to *to,
+	const struct rte_ether_addr *mac, uint64_t now_us)
+{
+	static const struct rte_ether_addr everybody = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	const struct base_ip *next;
+
+	if (mac == NULL && base_unlikely(to->hop->generation != net->neigh.generation)) {
+		next = net_route_lookup(net, to->dst);
+		if (is_broadcast(net, to)) {
+			mac = &everybody;
+		} else if (next == NULL || !is_host(net, next) || !is_host(net, to->dst)) {
+			net->n.no_route++;
+			rte_pktmbuf_free(m);
+			return;
+		} else if (!net_neigh_resolve(net, next, to->hop, m, now_us)) {
+			return; // it waits, or is gone
+		}
+	}
+	if (mac == NULL)
+		mac = &net->neigh.entry[to->hop->neigh].mac;
+	net_packet_output(net, m, mac, net_ether_type(to->dst));
+}
+
+static void fragments_output(struct net *net, struct rte_mbuf *m, const struct net_to *to,
+	const struct rte_ether_addr *mac, uint64_t now_us)
 {
 	struct rte_mbuf *piece[NET_FRAGS_OUT];
 	unsigned n;
@@ -149,25 +152,39 @@ static void fragments_output(struct net *net, struct rte_mbuf *m, struct net_pat
 		return;
 	}
 	l4_finish(net, m, true);
-	ip_prepend(net, m, path->dst_ip, proto, tos);
+	ip4_prepend(net, m, to);
 	n = net_frag_output(net, m, piece);
 	for (unsigned i = 0; i < n; i++) {
 		ip_checksum_set(net, piece[i]);
-		if (path_ready(net, piece[i], path, now_us))
-			net_path_output(net, piece[i], path);
+		packet_send(net, piece[i], to, mac, now_us);
 	}
 }
 
-void net_ip_output(struct net *net, struct rte_mbuf *m, struct net_path *path, uint8_t proto,
-	uint8_t tos, uint64_t now_us)
+static void packet_output(struct net *net, struct rte_mbuf *m, const struct net_to *to,
+	const struct rte_ether_addr *mac, uint64_t now_us)
 {
-	if (base_unlikely(m->pkt_len > net_mtu(net))) {
-		fragments_output(net, m, path, proto, tos, now_us);
+	if (base_unlikely(m->pkt_len > net_mtu(net, to->dst))) {
+		fragments_output(net, m, to, mac, now_us);
 		return;
 	}
 	l4_finish(net, m, false);
-	ip_prepend(net, m, path->dst_ip, proto, tos);
+	ip4_prepend(net, m, to);
 	ip_checksum_set(net, m);
-	if (path_ready(net, m, path, now_us))
-		net_path_output(net, m, path);
+	packet_send(net, m, to, mac, now_us);
+}
+
+void net_ip_output(struct net *net, struct rte_mbuf *m, const struct net_to *to, uint64_t now_us)
+{
+	packet_output(net, m, to, NULL, now_us);
+}
+
+void net_reply_output(struct net *net, struct rte_mbuf *m, const struct net_packet *pkt,
+	uint8_t proto, uint64_t now_us)
+{
+	struct net_hop hop = {.generation = 0};
+	const struct net_to to = {
+		.dst = &pkt->src, .hop = &hop, .local = pkt->local, .proto = proto};
+	bool on_link = net_on_link(net, &pkt->src) < NET_OWN_MAX;
+
+	packet_output(net, m, &to, on_link ? &pkt->src_mac : NULL, now_us);
 }

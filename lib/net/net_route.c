@@ -1,70 +1,107 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routes: the on-link prefix, static routes, the default gateway. Looked at when a path is made.
+// Routes of both families in one list: on-link prefixes, static routes, default gateways. Looked at
+// when a path is made, so a list of at most 130 will do.
 #include "net/net_internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
-#define LPM_ON_LINK 0 // next hop number of the on-link prefix; n > 0 is via[n - 1]
-
-static int lpm_open(struct net *net)
+static unsigned mask_bits(const struct base_ip *mask)
 {
-	const struct rte_lpm_config config = {
-		.max_rules = NET_ROUTES_MAX + 1,
-		.number_tbl8s = NET_ROUTES_MAX + 1, // a prefix longer than /24 takes one
-	};
-	char name[RTE_LPM_NAMESIZE];
-	int rc;
-
-	snprintf(name, sizeof(name), "net_%" PRIxPTR, (uintptr_t)net);
-	net->lpm = rte_lpm_create(name, net->opt.socket_id, &config);
-	if (net->lpm == NULL) {
-		base_error("net: no memory for a routing table");
-		return -ENOMEM;
-	}
-	if (net->opt.prefix_len == 0)
-		return 0;
-	rc = rte_lpm_add(net->lpm, rte_be_to_cpu_32(net->opt.ip), net->opt.prefix_len, LPM_ON_LINK);
-	if (rc < 0) {
-		base_error("net: the on-link prefix does not fit the routing table: %d", rc);
-		rte_lpm_free(net->lpm);
-		net->lpm = NULL;
-	}
-	return rc;
+	return (unsigned)(__builtin_popcountll(mask->w64[0]) + __builtin_popcountll(mask->w64[1]));
 }
 
-int net_route_add(struct net *net, rte_be32_t prefix, uint8_t len, rte_be32_t via)
+static struct net_route *route_find(struct net *net, const struct net_route *like)
 {
-	int rc;
+	for (unsigned i = 0; i < net->routes; i++) {
+		struct net_route *r = &net->route[i];
 
-	if (len > 32 || !net_on_link(net, via) || via == net->opt.ip) {
-		base_error("net: route with a prefix over 32 or a gateway that is not on-link");
+		if (base_ip_same(&r->mask, &like->mask) && !base_ip_none(&r->via) &&
+			base_ip_masked_same(&r->prefix, &like->prefix, &r->mask))
+			return r;
+	}
+	return NULL;
+}
+
+// Behind those that are as long: what came first counts.
+static void route_insert(struct net *net, const struct net_route *r)
+{
+	unsigned i = net->routes++;
+
+	base_assert(net->routes <= RTE_DIM(net->route));
+	for (; i > 0 && mask_bits(&net->route[i - 1].mask) < mask_bits(&r->mask); i--)
+		net->route[i] = net->route[i - 1];
+	net->route[i] = *r;
+}
+
+static bool via_valid(const struct net *net, const struct base_ip *via)
+{
+	unsigned local = net_on_link(net, via);
+
+	return local < NET_OWN_MAX && !base_ip_same(via, &net->opt.own[local].ip);
+}
+
+void net_routes_init(struct net *net)
+{
+	static const struct base_ip any6;
+	const struct base_ip any[NET_FAMILIES] = {[NET_IP4] = base_ip4(0), [NET_IP6] = any6};
+
+	for (unsigned i = 0; i < net->opt.owns; i++)
+		route_insert(net,
+			&(struct net_route){.prefix = net->opt.own[i].ip, .mask = net->mask[i]});
+	for (unsigned f = 0; f < NET_FAMILIES; f++) {
+		const struct base_ip *via = &net->opt.gateway[f];
+
+		if (base_ip_none(via))
+			continue;
+		base_assert(net_family(via) == f);
+		route_insert(net,
+			&(struct net_route){
+				.prefix = any[f], .mask = base_ip_mask(&any[f], 0), .via = *via});
+	}
+}
+
+int net_route_add(
+	struct net *net, const struct base_ip *prefix, uint8_t len, const struct base_ip *via)
+{
+	struct net_route r = {.prefix = *prefix, .via = *via};
+	struct net_route *old;
+
+	if (len > (base_ip_is4(prefix) ? 32 : 128) || !via_valid(net, via) ||
+		net_family(via) != net_family(prefix)) {
+		base_error("net: route with too long a prefix or a gateway that is not on-link");
 		return -EINVAL;
 	}
-	if (len == 0) {
-		net->opt.gateway = via;
+	r.mask = base_ip_mask(prefix, len);
+	old = route_find(net, &r);
+	if (old != NULL) {
+		*old = r;
 		return 0;
 	}
-	if (net->routes == NET_ROUTES_MAX) {
+	if (net->routes_static == NET_ROUTES_MAX) {
 		base_error("net: more than %d routes", NET_ROUTES_MAX);
 		return -ENOSPC;
 	}
-	if (net->lpm == NULL && (rc = lpm_open(net)) < 0)
-		return rc;
-	rc = rte_lpm_add(net->lpm, rte_be_to_cpu_32(prefix), len, net->routes + 1);
-	if (rc < 0) {
-		base_error("net: cannot add route: %d", rc);
-		return rc;
-	}
-	net->via[net->routes++] = via;
+	net->routes_static++;
+	route_insert(net, &r);
 	return 0;
 }
 
-rte_be32_t net_route_lookup(const struct net *net, rte_be32_t dst)
+const struct base_ip *net_route_lookup(const struct net *net, const struct base_ip *dst)
 {
-	uint32_t hop;
+	for (unsigned i = 0; i < net->routes; i++) {
+		const struct net_route *r = &net->route[i];
 
-	if (net->lpm != NULL && rte_lpm_lookup(net->lpm, rte_be_to_cpu_32(dst), &hop) == 0)
-		return hop == LPM_ON_LINK ? dst : net->via[hop - 1];
-	return net_on_link(net, dst) ? dst : net->opt.gateway;
+		if (base_ip_masked_same(dst, &r->prefix, &r->mask))
+			return base_ip_none(&r->via) ? dst : &r->via;
+	}
+	return NULL;
+}
+
+unsigned net_on_link(const struct net *net, const struct base_ip *ip)
+{
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (base_ip_masked_same(ip, &net->opt.own[i].ip, &net->mask[i]))
+			return i;
+	}
+	return NET_OWN_MAX;
 }

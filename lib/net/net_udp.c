@@ -2,6 +2,18 @@
 // UDP (RFC 768).
 #include "net/net_internal.h"
 
+static bool checksum_good(
+	const struct net *net, const struct rte_mbuf *m, const struct net_packet *pkt)
+{
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, pkt->l3_off);
+	struct base_ip dst = net->opt.own[pkt->local].ip;
+
+	if (base_unlikely(pkt->group)) // the address that it was sent to is not ours alone
+		dst = base_ip4(ip->dst_addr);
+	return net_l4_checksum(m, pkt->l4_off, &pkt->src, &dst, IPPROTO_UDP) == 0;
+}
+
 enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_packet *pkt)
 {
 	const struct rte_udp_hdr *udp =
@@ -15,8 +27,7 @@ enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_p
 		goto bad;
 	net_mbuf_trim(m, (uint32_t)pkt->l4_off + len);
 	pkt->l4_len = len;
-	if (udp->dgram_cksum != 0 && !pkt->l4_checked &&
-		net_l4_checksum(m, pkt->l4_off, pkt->src_ip, pkt->dst_ip, IPPROTO_UDP) != 0) {
+	if (udp->dgram_cksum != 0 && !pkt->l4_checked && !checksum_good(net, m, pkt)) {
 		net->n.bad_udp_checksum++;
 		goto drop;
 	}
@@ -34,8 +45,8 @@ drop:
 	return NET_DONE;
 }
 
-void net_udp_output(struct net *net, struct rte_mbuf *m, struct net_path *path, uint16_t src_port,
-	uint16_t dst_port, uint64_t now_us)
+static void header_push(const struct net *net, struct rte_mbuf *m, unsigned local,
+	const struct base_ip *dst, uint16_t src_port, uint16_t dst_port)
 {
 	void *head = rte_pktmbuf_prepend(m, sizeof(struct rte_udp_hdr));
 	struct rte_udp_hdr *udp = head;
@@ -44,16 +55,23 @@ void net_udp_output(struct net *net, struct rte_mbuf *m, struct net_path *path, 
 	udp->src_port = rte_cpu_to_be_16(src_port);
 	udp->dst_port = rte_cpu_to_be_16(dst_port);
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)m->pkt_len);
-	udp->dgram_cksum = net_pseudo_sum(net->opt.ip, path->dst_ip, IPPROTO_UDP, m->pkt_len);
+	udp->dgram_cksum = net_pseudo_sum(&net->opt.own[local].ip, dst, IPPROTO_UDP, m->pkt_len);
 	m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
-	net_ip_output(net, m, path, IPPROTO_UDP, 0, now_us);
+}
+
+void net_udp_output(struct net *net, struct rte_mbuf *m, struct net_path *path, uint16_t src_port,
+	uint16_t dst_port, uint64_t now_us)
+{
+	const struct net_to to = {
+		.dst = &path->dst, .hop = &path->hop, .local = path->local, .proto = IPPROTO_UDP};
+
+	header_push(net, m, path->local, &path->dst, src_port, dst_port);
+	net_ip_output(net, m, &to, now_us);
 }
 
 void net_udp_reply(
 	struct net *net, struct rte_mbuf *m, const struct net_packet *to, uint64_t now_us)
 {
-	struct net_path path;
-
-	net_path_reverse(net, to, &path);
-	net_udp_output(net, m, &path, to->dst_port, to->src_port, now_us);
+	header_push(net, m, to->local, &to->src, to->dst_port, to->src_port);
+	net_reply_output(net, m, to, IPPROTO_UDP, now_us);
 }

@@ -38,10 +38,10 @@ static void keys_make(struct tcp *tcp)
 	struct base_rng rng;
 
 	base_rng_seed(&rng, tcp->opt.seed);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < RTE_DIM(tcp->isn_key); i++)
 		tcp->isn_key[i] = base_rng_next(&rng);
+	for (unsigned i = 0; i < RTE_DIM(tcp->hash_key); i++)
 		tcp->hash_key[i] = base_rng_next(&rng);
-	}
 	tcp->port_next = (uint32_t)base_rng_next(&rng);
 }
 
@@ -170,19 +170,20 @@ static bool port_choose(struct tcp *tcp, struct tcp_key *key)
 	return false;
 }
 
-struct tcp_conn *tcp_connect(struct tcp *tcp, rte_be32_t dst_ip, uint16_t dst_port,
-	rte_be32_t src_ip, uint16_t src_port, uint64_t now_us)
+struct tcp_conn *tcp_connect(struct tcp *tcp, const struct base_ip *dst, uint16_t dst_port,
+	unsigned local, uint16_t src_port, uint64_t now_us)
 {
 	struct tcp_key key = {
-		.local_ip = src_ip ? src_ip : net_ip(tcp->opt.net),
-		.peer_ip = dst_ip,
+		.peer = *dst,
+		.local = (uint8_t)(local == TCP_LOCAL_ANY ? net_local_for(tcp->opt.net, dst)
+							  : local),
 		.local_port = rte_cpu_to_be_16(src_port),
 		.peer_port = rte_cpu_to_be_16(dst_port),
 	};
 	struct tcp_conn *c;
 
 	tcp_time_set(tcp, now_us);
-	if (tcp->conns >= tcp->opt.conns_max)
+	if (tcp->conns >= tcp->opt.conns_max || key.local == NET_OWN_MAX)
 		return NULL;
 	if (src_port == 0 && !port_choose(tcp, &key))
 		return NULL;
@@ -300,15 +301,20 @@ void *tcp_user(const struct tcp_conn *c)
 	return c->user;
 }
 
-void tcp_peer(const struct tcp_conn *c, rte_be32_t *ip, uint16_t *port)
+void tcp_peer(const struct tcp_conn *c, struct base_ip *ip, uint16_t *port)
 {
-	*ip = c->node.key.peer_ip;
+	*ip = c->node.key.peer;
 	*port = rte_be_to_cpu_16(c->node.key.peer_port);
 }
 
 uint16_t tcp_local_port(const struct tcp_conn *c)
 {
 	return rte_be_to_cpu_16(c->node.key.local_port);
+}
+
+unsigned tcp_local(const struct tcp_conn *c)
+{
+	return c->node.key.local;
 }
 
 uint32_t tcp_conns(const struct tcp *tcp)

@@ -62,10 +62,12 @@ void tcp_close(struct tcp *tcp);
 // Accepts connections to `port` from now on (several ports may be open, at most 8). 0 or -errno.
 int tcp_listen(struct tcp *tcp, uint16_t port);
 void tcp_unlisten(struct tcp *tcp, uint16_t port);
-// Active open. TCP_EV_ESTABLISHED or TCP_EV_CLOSED follows. src_ip 0: our address; src_port 0: a
-// free ephemeral port. NULL: no memory, or no port left.
-struct tcp_conn *tcp_connect(struct tcp *tcp, rte_be32_t dst_ip, uint16_t dst_port,
-	rte_be32_t src_ip, uint16_t src_port, uint64_t now_us);
+// Active open. TCP_EV_ESTABLISHED or TCP_EV_CLOSED follows. local: our address
+// (its place in net_options.own), TCP_LOCAL_ANY: the one that suits; src_port 0: a free ephemeral
+// port. NULL: no memory, no port left, or no address of the destination's family.
+#define TCP_LOCAL_ANY NET_OWN_MAX
+struct tcp_conn *tcp_connect(struct tcp *tcp, const struct base_ip *dst, uint16_t dst_port,
+	unsigned local, uint16_t src_port, uint64_t now_us);
 
 // Takes m.
 void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
@@ -114,8 +116,9 @@ void tcp_release(struct tcp *tcp, struct tcp_conn *c);
 
 void tcp_user_set(struct tcp_conn *c, void *user);
 void *tcp_user(const struct tcp_conn *c);
-void tcp_peer(const struct tcp_conn *c, rte_be32_t *ip, uint16_t *port);
+void tcp_peer(const struct tcp_conn *c, struct base_ip *ip, uint16_t *port);
 uint16_t tcp_local_port(const struct tcp_conn *c);
+unsigned tcp_local(const struct tcp_conn *c); // our address, as for net_ip()
 
 // Runs what is due, at most `TCP_TIMERS_MAX` a call. Returns the next deadline (us), UINT64_MAX:
 // none.

@@ -77,7 +77,7 @@ static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, stru
 static void rtt_take_again(
 	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, uint32_t again_us)
 {
-	uint32_t ms = tcp->now_ms + c->ts_offset - s->tsecr;
+	uint32_t ms = tcp->now_ms + c->node.ts_offset - s->tsecr;
 	uint32_t since_us = (uint32_t)tcp->now_us - again_us;
 	uint32_t likely_us = RTE_MAX(2 * c->srtt_us, c->srtt_us + 4 * c->rttvar_us);
 
@@ -244,7 +244,7 @@ static void probe_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_se
 	if (!(c->flags & TCP_F_PROBED) || seq_lt(s->ack, c->probe_end))
 		return;
 	c->flags &= ~TCP_F_PROBED;
-	if ((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->ts_offset, c->probe_ms))
+	if ((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->node.ts_offset, c->probe_ms))
 		return;
 	if (c->recovery == TCP_R_OPEN)
 		c->ssthresh = tcp_flight(c);

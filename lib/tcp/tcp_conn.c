@@ -21,11 +21,10 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key)
 	base_list_init(&c->event);
 	base_list_init(&c->dirty);
 	base_list_init(&c->timer);
-	c->path.dst_ip = key->peer_ip;
 	c->snd_buf = tcp->opt.snd_buf_bytes;
 	c->quick_acks = QUICK_ACKS;
 	c->rcv_mss = RCV_MSS_INIT;
-	c->ts_offset = tcp_ts_offset(tcp, key);
+	c->node.ts_offset = tcp_ts_offset(tcp, key);
 	c->oow_ms = tcp->now_ms - UINT16_MAX;
 	c->last_rx_ms = tcp->now_ms;
 	c->delivered_us = (uint32_t)tcp->now_us;

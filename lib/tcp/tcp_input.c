@@ -264,8 +264,8 @@ static bool header_parse(struct tcp_seg *s, const struct net_packet *pkt)
 	len = (th->data_off >> 4) * 4u;
 	if (len < sizeof(*th) || len > pkt->l4_len || m->data_len < pkt->l4_off + len)
 		return false;
-	s->key = (struct tcp_key){.local_ip = pkt->dst_ip,
-		.peer_ip = pkt->src_ip,
+	s->key = (struct tcp_key){.peer = pkt->src,
+		.local = pkt->local,
 		.local_port = th->dst_port,
 		.peer_port = th->src_port};
 	s->seq = rte_be_to_cpu_32(th->sent_seq);
@@ -286,6 +286,13 @@ static bool flags_bad(uint8_t flags)
 	return !(flags & (RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG));
 }
 
+static bool checksum_good(
+	const struct tcp *tcp, const struct rte_mbuf *m, const struct net_packet *pkt)
+{
+	return net_l4_checksum(m, pkt->l4_off, &pkt->src, net_ip(tcp->opt.net, pkt->local),
+		       IPPROTO_TCP) == 0;
+}
+
 static bool segment_parse(struct tcp *tcp, struct tcp_seg *s, const struct net_packet *pkt)
 {
 	uint32_t opts = pkt->l4_off + sizeof(struct rte_tcp_hdr);
@@ -294,8 +301,7 @@ static bool segment_parse(struct tcp *tcp, struct tcp_seg *s, const struct net_p
 		tcp->n.bad_header++;
 		return false;
 	}
-	if (!pkt->l4_checked &&
-		net_l4_checksum(s->m, pkt->l4_off, pkt->src_ip, pkt->dst_ip, IPPROTO_TCP) != 0) {
+	if (!pkt->l4_checked && !checksum_good(tcp, s->m, pkt)) {
 		tcp->n.bad_checksum++;
 		return false;
 	}

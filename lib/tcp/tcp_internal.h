@@ -56,10 +56,13 @@ struct tcp_meta {
 };
 
 // ---- connection table --------------------------------------------------------------------------
-struct tcp_key {
-	rte_be32_t local_ip, peer_ip;
+struct tcp_key { // hashed as bytes: no padding
+	struct base_ip peer;
 	rte_be16_t local_port, peer_port;
+	uint8_t local; // our address, by its place in net's list
+	uint8_t zero[3];
 };
+static_assert(sizeof(struct tcp_key) == 24, "no padding");
 
 #define TCP_NODE_CONN 0
 #define TCP_NODE_TW   1
@@ -68,13 +71,14 @@ struct tcp_key {
 struct tcp_node {
 	struct tcp_node *next;
 	uint32_t hash;
-	struct tcp_key key;
 	uint32_t rcv_nxt;
+	struct tcp_key key;
 	uint8_t kind;
 	uint8_t state; // enum tcp_state; TIME-WAIT records: TCP_CLOSED
 	uint8_t snd_wscale, rcv_wscale;
+	uint32_t ts_offset;
 };
-static_assert(sizeof(struct tcp_node) == 32, "half a cache line");
+static_assert(sizeof(struct tcp_node) == 48, "leaves a quarter of the cache line");
 
 #define TCP_BUCKETS 1024 // of a table segment
 
@@ -144,10 +148,6 @@ struct tcp_conn {
 	uint32_t flags;
 	uint32_t rcv_adv; // right edge of the largest window ever offered
 	uint32_t snd_una, snd_nxt;
-	uint32_t snd_wnd; // scaled
-	uint32_t ts_recent;
-	uint32_t last_ack_sent; // RFC 7323's Last.ACK.sent
-	uint32_t last_rx_ms;
 	// line 1: receive queue, lists, owner
 	struct rte_mbuf *rx_head, *rx_tail;
 	uint32_t rx_bytes;
@@ -177,10 +177,14 @@ struct tcp_conn {
 	bool in_wheel;
 	uint8_t retries;
 	uint8_t keep_probes;
+	struct net_hop hop;
+	uint32_t snd_wnd; // scaled
+	uint32_t ts_recent;
+	uint32_t last_ack_sent; // RFC 7323's Last.ACK.sent
+	uint32_t last_rx_ms;
 	uint32_t srtt_us, rttvar_us, rto_us;
-	uint32_t rtt_min_us; // of all samples
-	struct net_path path;
 	// line 4: loss recovery, windows
+	uint32_t rtt_min_us; // of all samples
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
 	uint32_t sacked_segs, sent_segs;
@@ -190,7 +194,7 @@ struct tcp_conn {
 	uint32_t probe_end, probe_ms; // what acknowledges the loss probe, and when it went
 	uint32_t cc_acked;
 	uint32_t last_tx_us; // of data or SYN
-	uint32_t ts_offset, ts_recent_ms;
+	uint32_t ts_recent_ms;
 	uint32_t fin_seq;
 	uint32_t oow_ms; // last answer to an unacceptable segment
 	void *user;
@@ -199,15 +203,16 @@ static_assert(sizeof(struct tcp_conn) <= 384, "a million connections at 600 byte
 static_assert(offsetof(struct tcp_conn, rx_head) == 64, "line 1");
 static_assert(offsetof(struct tcp_conn, sent_head) == 128, "line 2");
 static_assert(offsetof(struct tcp_conn, timer) == 192, "line 3");
+static_assert(offsetof(struct tcp_conn, rtt_min_us) == 256, "line 4");
 
 struct tcp_tw { // TIME-WAIT
 	struct tcp_node node;
 	struct base_list list; // tcp.tw
-	uint32_t snd_nxt, ts_recent, ts_offset, expire_ms, oow_ms;
+	uint32_t snd_nxt, ts_recent, expire_ms, oow_ms;
 	uint16_t window;
 	bool ts;
 };
-static_assert(sizeof(struct tcp_tw) <= 80, "small record");
+static_assert(sizeof(struct tcp_tw) <= 96, "small record");
 
 // ---- congestion control ------------------------------------------------------------------------
 struct tcp_cc_ops {
@@ -239,7 +244,7 @@ struct tcp {
 	uint64_t now_us;
 	uint32_t now_ms;  // low bits of now_us / 1000
 	uint32_t pool_ms; // when pool_low was looked at
-	uint64_t isn_key[2], hash_key[2];
+	uint64_t isn_key[2], hash_key[4];
 	struct tcp_table table;
 	struct tcp_wheel wheel;
 	struct base_list events, events_later, dirty, closed, ooo, tw;

@@ -56,15 +56,17 @@ void tcp_table_close(struct tcp *tcp)
 	mem_free(tcp->opt.mem, MEM_CONNS, t->segment, t->segments_max * sizeof(t->segment[0]));
 }
 
-// Strangers choose the keys and never see the hashes: two keyed multiplications, folded.
+// Strangers choose the keys and never see the hashes: keyed multiplications, folded.
 uint32_t tcp_table_hash(const struct tcp *tcp, const struct tcp_key *key)
 {
-	uint64_t ips = (uint64_t)key->peer_ip << 32 | key->local_ip;
-	uint64_t ports = (uint64_t)key->peer_port << 16 | key->local_port;
+	uint64_t rest =
+		(uint64_t)key->local << 32 | (uint64_t)key->peer_port << 16 | key->local_port;
 	u128 p;
 	uint64_t h;
 
-	p = (u128)(ips ^ tcp->hash_key[0]) * (ports ^ tcp->hash_key[1]);
+	p = (u128)(key->peer.w64[0] ^ tcp->hash_key[2]) * (rest ^ tcp->hash_key[3]);
+	h = (uint64_t)p ^ (uint64_t)(p >> 64);
+	p = (u128)(key->peer.w64[1] ^ tcp->hash_key[0]) * (h ^ tcp->hash_key[1]);
 	h = (uint64_t)p ^ (uint64_t)(p >> 64);
 	p = (u128)(h ^ tcp->hash_key[1]) * 0x9e3779b97f4a7c15ull;
 	h = (uint64_t)p ^ (uint64_t)(p >> 64);
@@ -73,8 +75,8 @@ uint32_t tcp_table_hash(const struct tcp *tcp, const struct tcp_key *key)
 
 static bool key_same(const struct tcp_key *a, const struct tcp_key *b)
 {
-	return a->peer_ip == b->peer_ip && a->peer_port == b->peer_port &&
-		a->local_port == b->local_port && a->local_ip == b->local_ip;
+	return base_ip_same(&a->peer, &b->peer) && a->peer_port == b->peer_port &&
+		a->local_port == b->local_port && a->local == b->local;
 }
 
 struct tcp_node *tcp_table_find(const struct tcp *tcp, const struct tcp_key *key, uint32_t hash)

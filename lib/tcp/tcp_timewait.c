@@ -54,7 +54,6 @@ void tcp_timewait_enter(struct tcp *tcp, struct tcp_conn *c)
 		tw->snd_nxt = c->snd_nxt;
 		tw->ts = c->flags & TCP_F_TS;
 		tw->ts_recent = c->ts_recent;
-		tw->ts_offset = c->ts_offset;
 		tw->window = tcp_rcv_window(tcp, c);
 		tw->oow_ms = tcp->now_ms - ANSWER_MS;
 		base_list_init(&tw->list);

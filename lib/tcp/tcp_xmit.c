@@ -3,18 +3,23 @@
 #include "tcp/tcp_internal.h"
 
 // What net needs to finish the checksum; m starts with the TCP header.
-static void checksum_ask(struct rte_mbuf *m, struct rte_tcp_hdr *th, const struct tcp_key *key)
+static void checksum_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_tcp_hdr *th,
+	const struct tcp_key *key)
 {
 	m->ol_flags = (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) |
 		RTE_MBUF_F_TX_TCP_CKSUM;
 	m->l4_len = (th->data_off >> 4) * 4;
-	th->cksum = net_pseudo_sum(key->local_ip, key->peer_ip, IPPROTO_TCP, m->pkt_len);
+	th->cksum = net_pseudo_sum(
+		net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, m->pkt_len);
 }
 
-static void out(struct tcp *tcp, struct rte_mbuf *m, struct net_path *path)
+static void out(struct tcp *tcp, struct rte_mbuf *m, const struct tcp_key *key, struct net_hop *hop)
 {
+	const struct net_to to = {
+		.dst = &key->peer, .hop = hop, .local = key->local, .proto = IPPROTO_TCP};
+
 	tcp->n.tx_segments++;
-	net_ip_output(tcp->opt.net, m, path, IPPROTO_TCP, 0, tcp->now_us);
+	net_ip_output(tcp->opt.net, m, &to, tcp->now_us);
 }
 
 // A header of 20 + opts_len bytes before what m holds.
@@ -39,7 +44,7 @@ static struct rte_tcp_hdr *header_push(struct rte_mbuf *m, const struct tcp_key 
 
 static uint32_t ts_now(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	return tcp->now_ms + c->ts_offset;
+	return tcp->now_ms + c->node.ts_offset;
 }
 
 // SACK blocks ride where they do not make the segment longer than a full one.
@@ -79,7 +84,7 @@ static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, ui
 	th = header_push(
 		m, &c->node.key, seq, c->node.rcv_nxt, flags | RTE_TCP_ACK_FLAG, window, opts_len);
 	memcpy(th + 1, opts, opts_len);
-	checksum_ask(m, th, &c->node.key);
+	checksum_ask(tcp, m, th, &c->node.key);
 	c->last_ack_sent = c->node.rcv_nxt;
 	if (ack_settled(c, len)) {
 		c->flags &= ~TCP_F_ACK_NOW;
@@ -87,7 +92,7 @@ static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, ui
 	}
 	tcp_timer_stop(c, TCP_T_DELACK);
 	tcp->n.tx_bytes += len;
-	out(tcp, m, &c->path);
+	out(tcp, m, &c->node.key, &c->hop);
 }
 
 static uint8_t meta_tcp_flags(const struct tcp_conn *c, const struct tcp_meta *s)
@@ -202,20 +207,20 @@ bool tcp_xmit_syn(struct tcp *tcp, struct tcp_conn *c)
 		tcp->n.no_memory++;
 		return false;
 	}
-	n = tcp_options_syn(opts, net_mtu(tcp->opt.net) - sizeof(*th), c->flags & TCP_F_SACK,
-		c->flags & TCP_F_TS, c->flags & TCP_F_WSCALE, tcp->rcv_wscale, ts_now(tcp, c),
-		ack ? c->ts_recent : 0);
+	n = tcp_options_syn(opts, net_mtu(tcp->opt.net, &c->node.key.peer) - sizeof(*th),
+		c->flags & TCP_F_SACK, c->flags & TCP_F_TS, c->flags & TCP_F_WSCALE,
+		tcp->rcv_wscale, ts_now(tcp, c), ack ? c->ts_recent : 0);
 	th = header_push(m, &c->node.key, c->snd_una, ack ? c->node.rcv_nxt : 0,
 		RTE_TCP_SYN_FLAG | (ack ? RTE_TCP_ACK_FLAG : 0), syn_window(tcp, c), n);
 	memcpy(th + 1, opts, n);
-	checksum_ask(m, th, &c->node.key);
+	checksum_ask(tcp, m, th, &c->node.key);
 	c->last_ack_sent = c->node.rcv_nxt;
-	out(tcp, m, &c->path);
+	out(tcp, m, &c->node.key, &c->hop);
 	return true;
 }
 
-static void reset_out(struct tcp *tcp, const struct tcp_key *key, struct net_path *path,
-	uint32_t seq, uint32_t ack, uint8_t flags)
+static void reset_out(struct tcp *tcp, const struct tcp_key *key, struct net_hop *hop, uint32_t seq,
+	uint32_t ack, uint8_t flags)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(tcp->opt.pool);
 
@@ -223,33 +228,33 @@ static void reset_out(struct tcp *tcp, const struct tcp_key *key, struct net_pat
 		tcp->n.no_memory++;
 		return;
 	}
-	checksum_ask(m, header_push(m, key, seq, ack, flags | RTE_TCP_RST_FLAG, 0, 0), key);
+	checksum_ask(tcp, m, header_push(m, key, seq, ack, flags | RTE_TCP_RST_FLAG, 0, 0), key);
 	tcp->n.resets_out++;
-	out(tcp, m, path);
+	out(tcp, m, key, hop);
 }
 
 // With an ACK, so that peers which check it (RFC 5961) take it.
 void tcp_xmit_reset(struct tcp *tcp, struct tcp_conn *c)
 {
-	reset_out(tcp, &c->node.key, &c->path, c->snd_nxt, c->node.rcv_nxt, RTE_TCP_ACK_FLAG);
+	reset_out(tcp, &c->node.key, &c->hop, c->snd_nxt, c->node.rcv_nxt, RTE_TCP_ACK_FLAG);
 }
 
 void tcp_xmit_reset_reply(struct tcp *tcp, const struct tcp_seg *s)
 {
-	struct net_path path = {.dst_ip = s->key.peer_ip};
+	struct net_hop hop = {.generation = 0};
 
 	if (s->flags & RTE_TCP_RST_FLAG)
 		return;
 	if (s->flags & RTE_TCP_ACK_FLAG)
-		reset_out(tcp, &s->key, &path, s->ack, 0, 0);
+		reset_out(tcp, &s->key, &hop, s->ack, 0, 0);
 	else
-		reset_out(tcp, &s->key, &path, 0, s->seq + seg_space(s), RTE_TCP_ACK_FLAG);
+		reset_out(tcp, &s->key, &hop, 0, s->seq + seg_space(s), RTE_TCP_ACK_FLAG);
 }
 
 void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(tcp->opt.pool);
-	struct net_path path = {.dst_ip = tw->node.key.peer_ip};
+	struct net_hop hop = {.generation = 0};
 	struct rte_tcp_hdr *th;
 	uint8_t opts[12];
 	uint32_t n = 0;
@@ -259,11 +264,11 @@ void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw)
 		return;
 	}
 	if (tw->ts)
-		n = tcp_options_ts(opts, tcp->now_ms + tw->ts_offset, tw->ts_recent);
+		n = tcp_options_ts(opts, tcp->now_ms + tw->node.ts_offset, tw->ts_recent);
 	th = header_push(
 		m, &tw->node.key, tw->snd_nxt, tw->node.rcv_nxt, RTE_TCP_ACK_FLAG, tw->window, n);
 	memcpy(th + 1, opts, n);
-	checksum_ask(m, th, &tw->node.key);
+	checksum_ask(tcp, m, th, &tw->node.key);
 	tcp->n.tx_pure_acks++;
-	out(tcp, m, &path);
+	out(tcp, m, &tw->node.key, &hop);
 }

@@ -39,9 +39,8 @@ static int worker_net_open(struct worker *w, const struct worker_options *opt)
 		.pool = w->queue->pool,
 		.tx = &w->tx,
 		.mac = opt->port->mac,
-		.ip = opt->net->ip,
-		.prefix_len = opt->net->prefix_len,
-		.gateway = opt->net->gateway,
+		.own = {{base_ip4(opt->net->ip), opt->net->prefix_len}},
+		.owns = 1,
 		.vlan = opt->net->vlan,
 		.mtu = opt->port->mtu,
 		.tx_offloads = opt->port->tx_offloads,
@@ -51,13 +50,17 @@ static int worker_net_open(struct worker *w, const struct worker_options *opt)
 	};
 	int rc;
 
+	if (opt->net->gateway != 0)
+		no.gateway[NET_IP4] = base_ip4(opt->net->gateway);
 	w->tx.flush = worker_tx_flush;
 	w->tx.arg = w;
 	rc = net_open(&w->net, &no);
 	for (unsigned i = 0; rc == 0 && i < opt->net->routes; i++) {
 		const struct port_route *r = &opt->net->route[i];
 
-		rc = net_route_add(w->net, r->prefix, r->len, r->via);
+		const struct base_ip prefix = base_ip4(r->prefix), via = base_ip4(r->via);
+
+		rc = net_route_add(w->net, &prefix, r->len, &via);
 		if (rc < 0)
 			net_close(w->net);
 	}
@@ -201,7 +204,7 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 		}
 		break;
 	case NET_NEIGH:
-		worker_neigh_tell(w, pkt.neigh_ip, &pkt.neigh_mac);
+		worker_neigh_tell(w, &pkt.src, &pkt.src_mac);
 		break;
 	case NET_DONE:
 		break;

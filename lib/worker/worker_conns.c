@@ -61,15 +61,13 @@ static const char *conn_state(const struct worker_conn *c)
 static void conn_write(struct conns_out *o, const struct worker *w, const struct worker_conn *c,
 	const char *listen)
 {
-	char ip[16];
-	const uint8_t *b;
-	rte_be32_t peer;
+	char ip[BASE_IP_TEXT];
+	struct base_ip peer;
 	uint16_t port;
 
 	tcp_peer(c->tcp, &peer, &port);
-	b = (const uint8_t *)&peer;
-	snprintf(ip, sizeof(ip), "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-	conn_lines(o, "tcp", ip, port, conn_state(c), (uint32_t)w->now.wall_s - c->heard_s, listen);
+	conn_lines(o, "tcp", base_ip_format(&peer, ip), port, conn_state(c),
+		(uint32_t)w->now.wall_s - c->heard_s, listen);
 }
 
 size_t worker_conns_write(const struct worker *w, char *buf, size_t size)

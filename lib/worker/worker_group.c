@@ -43,7 +43,7 @@ struct group_text { // writer: control core
 struct group_neighs {                             // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint32_t begun; // entries whose writing has begun
 	uint32_t head;                            // entries that are whole
-	uint64_t word[GROUP_NEIGHS][2];
+	uint64_t word[GROUP_NEIGHS][3];
 };
 
 // The rings from one worker to another.
@@ -298,7 +298,7 @@ void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answ
 }
 
 // ---- neighbours --------------------------------------------------------------------------------
-// A neighbour takes two words: address, then MAC. A reader whose entry was begun anew meanwhile
+// A neighbour takes three words: address, then MAC. A reader whose entry was begun anew meanwhile
 // drops what it read.
 void worker_neigh_post(struct worker *w, const struct worker_neigh *n)
 {
@@ -309,7 +309,8 @@ void worker_neigh_post(struct worker *w, const struct worker_neigh *n)
 	memcpy(&mac, &n->mac, sizeof(n->mac));
 	__atomic_store_n(&g->begun, g->head + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	__atomic_store_n(&g->word[at][0], n->ip, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->word[at][0], n->ip.w64[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&g->word[at][2], n->ip.w64[1], __ATOMIC_RELAXED);
 	__atomic_store_n(&g->word[at][1], mac, __ATOMIC_RELAXED);
 	__atomic_store_n(&g->head, g->head + 1, __ATOMIC_RELEASE);
 }
@@ -325,7 +326,8 @@ bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out
 		return false;
 	if (head - seen > GROUP_NEIGHS / 2)
 		seen = head - GROUP_NEIGHS / 2;
-	out->ip = (rte_be32_t)__atomic_load_n(&g->word[seen % GROUP_NEIGHS][0], __ATOMIC_RELAXED);
+	out->ip.w64[0] = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][0], __ATOMIC_RELAXED);
+	out->ip.w64[1] = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][2], __ATOMIC_RELAXED);
 	mac = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][1], __ATOMIC_RELAXED);
 	memcpy(&out->mac, &mac, sizeof(out->mac));
 	w->neigh_seen[from] = seen + 1;

@@ -203,7 +203,7 @@ struct worker_loan {
 };
 
 struct worker_neigh { // told to all workers
-	rte_be32_t ip;
+	struct base_ip ip;
 	struct rte_ether_addr mac;
 };
 
@@ -401,7 +401,8 @@ unsigned worker_steer_turn(struct worker *w);
 void worker_steer_publish(struct worker *w);
 void worker_steer_close(struct worker *w);
 void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count);
-void worker_neigh_tell(struct worker *w, rte_be32_t ip, const struct rte_ether_addr *mac);
+void worker_neigh_tell(
+	struct worker *w, const struct base_ip *ip, const struct rte_ether_addr *mac);
 unsigned worker_neigh_turn(struct worker *w);
 // One frame into net, from the device or a peer.
 void worker_frame_input(struct worker *w, struct rte_mbuf *m);

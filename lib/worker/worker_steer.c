@@ -112,10 +112,10 @@ void worker_steer_close(struct worker *w)
 	}
 }
 
-void worker_neigh_tell(struct worker *w, rte_be32_t ip, const struct rte_ether_addr *mac)
+void worker_neigh_tell(struct worker *w, const struct base_ip *ip, const struct rte_ether_addr *mac)
 {
 	if (w->count > 1)
-		worker_neigh_post(w, &(struct worker_neigh){.ip = ip, .mac = *mac});
+		worker_neigh_post(w, &(struct worker_neigh){.ip = *ip, .mac = *mac});
 }
 
 unsigned worker_neigh_turn(struct worker *w)

@@ -101,8 +101,8 @@ void pkt_lab_open(struct pkt_lab *lab)
 {
 	struct net_options no = {.tx = &lab->tx,
 		.mac = {{2, 0, 0, 0, 0, 1}},
-		.ip = RTE_BE32(0x0a000001),
-		.prefix_len = 24,
+		.own = {{base_ip4(RTE_BE32(0x0a000001)), 24}},
+		.owns = 1,
 		.mtu = lab->mtu,
 		.socket_id = -1};
 	int rc;
@@ -158,7 +158,7 @@ const char *pkt_lab_close(struct pkt_lab *lab)
 static struct pkt_peer *peer_of(struct pkt_lab *lab, struct tcp_conn *c)
 {
 	struct pkt_peer *p = tcp_user(c);
-	rte_be32_t ip;
+	struct base_ip ip;
 	uint16_t port;
 
 	if (p != NULL)

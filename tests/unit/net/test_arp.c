@@ -14,14 +14,14 @@ static struct frame hello(unsigned nth)
 
 static void a_request_for_us_is_answered_and_learned(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct rig r;
 
 	rig_open(&r);
 	assert_int_equal(
 		rig_in(&r, frame_arp(&all_mac, 1, &peer_mac, PEER_IP, &no_mac, OUR_IP)), NET_NEIGH);
-	assert_int_equal(r.pkt.neigh_ip, PEER_IP);
-	assert_memory_equal(&r.pkt.neigh_mac, &peer_mac, 6);
+	assert_int_equal(base_ip_as4(&r.pkt.src), PEER_IP);
+	assert_memory_equal(&r.pkt.src_mac, &peer_mac, 6);
 	rig_expect(&r, frame_arp(&peer_mac, 2, &our_mac, OUR_IP, &peer_mac, PEER_IP));
 	send_hello(&r, &path);
 	rig_expect(&r, hello(0));
@@ -37,7 +37,7 @@ static void a_request_for_another_is_neither_answered_nor_learned(void **state)
 		rig_in(&r, frame_arp(&all_mac, 1, &peer_mac, PEER_IP, &no_mac, IP(10, 0, 0, 77))),
 		NET_DONE);
 	rig_expect_none(&r);
-	send_hello(&r, &(struct net_path){.dst_ip = PEER_IP});
+	send_hello(&r, &(struct net_path){.dst = base_ip4(PEER_IP)});
 	rig_expect(&r, our_request(&all_mac, PEER_IP));
 	rig_close(&r);
 }
@@ -88,7 +88,7 @@ static void a_claim_on_our_address_is_answered_once_in_ten_seconds(void **state)
 
 static void packets_wait_for_the_answer_in_order(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct rig r;
 
 	rig_open(&r);
@@ -109,9 +109,9 @@ static void an_answer_told_by_another_worker_counts(void **state)
 	struct rig r;
 
 	rig_open(&r);
-	send_hello(&r, &(struct net_path){.dst_ip = PEER_IP});
+	send_hello(&r, &(struct net_path){.dst = base_ip4(PEER_IP)});
 	rig_expect(&r, our_request(&all_mac, PEER_IP));
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	rig_expect(&r, hello(0));
 	rig_close(&r);
 }
@@ -122,7 +122,7 @@ static void the_queue_keeps_the_latest_64(void **state)
 
 	rig_open(&r);
 	for (int i = 0; i < 70; i++)
-		send_hello(&r, &(struct net_path){.dst_ip = PEER_IP});
+		send_hello(&r, &(struct net_path){.dst = base_ip4(PEER_IP)});
 	rig_expect(&r, our_request(&all_mac, PEER_IP));
 	assert_int_equal(net_counters_get(r.net)->neigh_dropped, 6);
 	rig_in(&r, their_reply(&peer_mac, PEER_IP));
@@ -136,7 +136,7 @@ static void three_requests_without_answer_drop_the_queue(void **state)
 	struct rig r;
 
 	rig_open(&r);
-	send_hello(&r, &(struct net_path){.dst_ip = PEER_IP});
+	send_hello(&r, &(struct net_path){.dst = base_ip4(PEER_IP)});
 	for (int i = 0; i < 3; i++) {
 		rig_expect(&r, our_request(&all_mac, PEER_IP));
 		rig_wait(&r, SECOND_US - 1);
@@ -151,11 +151,11 @@ static void three_requests_without_answer_drop_the_queue(void **state)
 
 static void a_neighbour_in_use_is_polled_after_a_minute(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct rig r;
 
 	rig_open(&r);
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	rig_wait(&r, 60 * SECOND_US);
 	rig_expect_none(&r);
 	send_hello(&r, &path);
@@ -171,11 +171,11 @@ static void a_neighbour_in_use_is_polled_after_a_minute(void **state)
 
 static void a_neighbour_that_stopped_answering_is_asked_for_anew(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct rig r;
 
 	rig_open(&r);
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	rig_wait(&r, 60 * SECOND_US);
 	send_hello(&r, &path);
 	for (int i = 0; i < 3; i++)
@@ -192,7 +192,7 @@ static void an_unused_neighbour_is_forgotten(void **state)
 	struct rig r;
 
 	rig_open(&r);
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	rig_wait(&r, 60 * SECOND_US);
 	rig_wait(&r, 60 * SECOND_US);
 	rig_expect_none(&r);
@@ -202,12 +202,12 @@ static void an_unused_neighbour_is_forgotten(void **state)
 
 static void a_moved_address_changes_paths_in_use(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct frame moved = frame_udp(from_us(PEER_IP, &gateway_mac, 1), 11211, 5000, "hello", 5);
 	struct rig r;
 
 	rig_open(&r);
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	send_hello(&r, &path);
 	rig_expect(&r, hello(0));
 	// gratuitous: not addressed to us, but about somebody we know
@@ -223,10 +223,11 @@ static void unanswered_addresses_take_a_quarter_of_the_table(void **state)
 
 	rig_make(&r);
 	struct net_options opt = rig_options(&r);
-	opt.prefix_len = 16;
+	opt.own[0].prefix_len = 16;
 	assert_int_equal(net_open(&r.net, &opt), 0);
 	for (unsigned i = 0; i < 300; i++) {
-		struct net_path path = {.dst_ip = rte_cpu_to_be_32(HOST_IP(10, 0, 1, 0) + i)};
+		struct net_path path = {
+			.dst = base_ip4(rte_cpu_to_be_32(HOST_IP(10, 0, 1, 0) + i))};
 
 		send_hello(&r, &path);
 	}
@@ -242,16 +243,17 @@ static void a_full_table_gives_up_stale_entries_only(void **state)
 
 	rig_make(&r);
 	struct net_options opt = rig_options(&r);
-	opt.prefix_len = 16;
+	opt.own[0].prefix_len = 16;
 	assert_int_equal(net_open(&r.net, &opt), 0);
 	for (unsigned i = 0; i < 1024; i++)
-		net_neigh_learn(r.net, rte_cpu_to_be_32(HOST_IP(10, 0, 16, 0) + i), &mac, r.now_us);
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+		net_neigh_learn(r.net, base_ip4(rte_cpu_to_be_32(HOST_IP(10, 0, 16, 0) + i)), &mac,
+			r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	assert_int_equal(net_counters_get(r.net)->neigh_full, 1);
 	rig_wait(&r, 60 * SECOND_US);
-	net_neigh_learn(r.net, PEER_IP, &peer_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(PEER_IP), &peer_mac, r.now_us);
 	assert_int_equal(net_counters_get(r.net)->neigh_full, 1);
-	send_hello(&r, &(struct net_path){.dst_ip = PEER_IP});
+	send_hello(&r, &(struct net_path){.dst = base_ip4(PEER_IP)});
 	rig_expect(&r, hello(0));
 	rig_close(&r);
 }

@@ -13,12 +13,19 @@ static void open_with(struct rig *r, uint64_t tx_offloads, uint16_t mtu)
 	opt.tx_offloads = tx_offloads;
 	opt.mtu = mtu;
 	assert_int_equal(net_open(&r->net, &opt), 0);
-	net_neigh_learn(r->net, PEER_IP, &peer_mac, r->now_us);
+	net_neigh_learn(r->net, base_ip4(PEER_IP), &peer_mac, r->now_us);
 }
+
+static const struct base_ip our_ip = {.w32 = {0, 0, BASE_IP4_MARK, OUR_IP}};
+static const struct base_ip peer_ip = {.w32 = {0, 0, BASE_IP4_MARK, PEER_IP}};
+static const struct base_ip far_ip = {.w32 = {0, 0, BASE_IP4_MARK, FAR_IP}};
+
+#define tcp_to(path) \
+	((struct net_to){.dst = &(path)->dst, .hop = &(path)->hop, .proto = IPPROTO_TCP})
 
 static void send_to(struct rig *r, rte_be32_t dst, const void *bytes, uint32_t len)
 {
-	struct net_path path = {.dst_ip = dst};
+	struct net_path path = {.dst = base_ip4(dst)};
 
 	net_udp_output(r->net, payload(r, bytes, len), &path, 11211, 5000, r->now_us);
 }
@@ -28,7 +35,7 @@ static void send_to(struct rig *r, rte_be32_t dst, const void *bytes, uint32_t l
 static struct rte_mbuf *segment(struct rig *r, uint8_t bytes[20], const void *data, uint32_t len)
 {
 	struct rte_mbuf *head, *body;
-	uint16_t sum = net_pseudo_sum(OUR_IP, PEER_IP, IPPROTO_TCP, 20 + len);
+	uint16_t sum = net_pseudo_sum(&our_ip, &peer_ip, IPPROTO_TCP, 20 + len);
 
 	memset(bytes, 0x11, 20);
 	memcpy(bytes + 16, &sum, 2);
@@ -48,14 +55,14 @@ static void tcp_checksums_are_made_where_the_device_does_not(void **state)
 		.next_proto_id = IPPROTO_TCP,
 		.src_addr = OUR_IP,
 		.dst_addr = PEER_IP};
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct ip_fields fields = from_us(PEER_IP, &peer_mac, 0);
 	uint8_t b[27];
 	uint16_t sum = 0;
 	struct rig r;
 
 	open_with(&r, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, 1500);
-	net_ip_output(r.net, segment(&r, b, "payload", 7), &path, IPPROTO_TCP, 0, r.now_us);
+	net_ip_output(r.net, segment(&r, b, "payload", 7), &tcp_to(&path), r.now_us);
 	memcpy(b + 20, "payload", 7);
 	memcpy(b + 16, &sum, 2);
 	sum = rte_ipv4_udptcp_cksum(&ip, b);
@@ -69,8 +76,8 @@ static void tcp_checksums_are_made_where_the_device_does_not(void **state)
 
 static void checksums_are_left_to_the_device_that_makes_them(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
-	uint16_t sum = net_pseudo_sum(OUR_IP, PEER_IP, IPPROTO_TCP, 20);
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
+	uint16_t sum = net_pseudo_sum(&our_ip, &peer_ip, IPPROTO_TCP, 20);
 	const struct rte_ipv4_hdr *ip;
 	uint8_t b[20];
 	struct rig r;
@@ -79,7 +86,7 @@ static void checksums_are_left_to_the_device_that_makes_them(void **state)
 		RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
 			RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
 		1500);
-	net_ip_output(r.net, segment(&r, b, NULL, 0), &path, IPPROTO_TCP, 0, r.now_us);
+	net_ip_output(r.net, segment(&r, b, NULL, 0), &tcp_to(&path), r.now_us);
 	send_to(&r, PEER_IP, "x", 1);
 	struct rte_mbuf *m = rig_out(&r);
 	assert_int_equal(
@@ -92,7 +99,7 @@ static void checksums_are_left_to_the_device_that_makes_them(void **state)
 	m = rig_out(&r);
 	assert_int_equal(
 		m->ol_flags, RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM);
-	sum = net_pseudo_sum(OUR_IP, PEER_IP, IPPROTO_UDP, 9);
+	sum = net_pseudo_sum(&our_ip, &peer_ip, IPPROTO_UDP, 9);
 	assert_memory_equal(rte_pktmbuf_mtod_offset(m, uint8_t *, 34 + 6), &sum, 2);
 	rig_close(&r);
 }
@@ -134,7 +141,7 @@ static void the_sum_over_any_chain_is_the_sum_over_its_bytes(void **state)
 			bytes[k] = i % 3 ? (uint8_t)base_rng_next(&rng) : 0xff;
 		r.segment_bytes = (uint32_t)base_rng_below(&rng, 200) + 10;
 		struct rte_mbuf *m = rig_mbuf(&r, bytes, len);
-		assert_int_equal(net_l4_checksum(m, off, FAR_IP, OUR_IP, IPPROTO_TCP),
+		assert_int_equal(net_l4_checksum(m, off, &far_ip, &our_ip, IPPROTO_TCP),
 			rte_ipv4_udptcp_cksum(&ip, bytes + off));
 		rte_pktmbuf_free(m);
 	}
@@ -172,7 +179,7 @@ static void a_chain_too_long_for_one_mbuf_is_dropped_and_counted(void **state)
 
 static void a_held_mbuf_goes_out_and_its_payload_stays(void **state)
 {
-	struct net_path path = {.dst_ip = PEER_IP};
+	struct net_path path = {.dst = base_ip4(PEER_IP)};
 	struct rte_mbuf *m;
 	struct rig r;
 
@@ -204,7 +211,7 @@ static void round_trip(uint64_t offloads, uint32_t segment_bytes, uint32_t len, 
 	rig_make(&b);
 	struct net_options opt = rig_options(&b);
 	opt.mac = peer_mac;
-	opt.ip = PEER_IP;
+	opt.own[0].ip = base_ip4(PEER_IP);
 	assert_int_equal(net_open(&b.net, &opt), 0);
 
 	send_to(&a, PEER_IP, bytes, len);
@@ -235,14 +242,14 @@ static void a_long_datagram_is_fragmented_and_put_together(void **state)
 static void fragments_wait_for_arp_like_any_packet(void **state)
 {
 	static uint8_t bytes[4000];
-	struct net_path path = {.dst_ip = IP(10, 0, 0, 9)};
+	struct net_path path = {.dst = base_ip4(IP(10, 0, 0, 9))};
 	struct rig r;
 
 	open_with(&r, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, 1500);
 	net_udp_output(r.net, payload(&r, bytes, 4000), &path, 1, 2, r.now_us);
-	rig_expect(&r, our_request(&all_mac, path.dst_ip));
+	rig_expect(&r, our_request(&all_mac, base_ip_as4(&path.dst)));
 	rig_expect_none(&r);
-	rig_in(&r, their_reply(&peer_mac, path.dst_ip));
+	rig_in(&r, their_reply(&peer_mac, base_ip_as4(&path.dst)));
 	assert_int_equal(rig_out_count(&r), 3);
 	rig_close(&r);
 }
@@ -263,6 +270,13 @@ static void a_datagram_beyond_65535_bytes_is_dropped(void **state)
 
 // ---- routes -------------------------------------------------------------------------------------
 
+static int route_add(struct rig *r, rte_be32_t prefix, uint8_t len, rte_be32_t via)
+{
+	struct base_ip p = base_ip4(prefix), v = base_ip4(via);
+
+	return net_route_add(r->net, &p, len, &v);
+}
+
 static void hop_expect(struct rig *r, rte_be32_t dst, rte_be32_t hop)
 {
 	send_to(r, dst, "x", 1);
@@ -280,17 +294,17 @@ static void the_longest_prefix_decides(void **state)
 
 	rig_open(&r);
 	hop_expect(&r, FAR_IP, GATEWAY_IP);
-	assert_int_equal(net_route_add(r.net, IP(192, 0, 2, 0), 24, IP(10, 0, 0, 50)), 0);
-	assert_int_equal(net_route_add(r.net, IP(192, 0, 2, 128), 25, IP(10, 0, 0, 51)), 0);
-	assert_int_equal(net_route_add(r.net, IP(10, 0, 0, 200), 32, IP(10, 0, 0, 52)), 0);
-	assert_int_equal(net_route_add(r.net, IP(10, 0, 0, 0), 8, IP(10, 0, 0, 53)), 0);
+	assert_int_equal(route_add(&r, IP(192, 0, 2, 0), 24, IP(10, 0, 0, 50)), 0);
+	assert_int_equal(route_add(&r, IP(192, 0, 2, 128), 25, IP(10, 0, 0, 51)), 0);
+	assert_int_equal(route_add(&r, IP(10, 0, 0, 200), 32, IP(10, 0, 0, 52)), 0);
+	assert_int_equal(route_add(&r, IP(10, 0, 0, 0), 8, IP(10, 0, 0, 53)), 0);
 	hop_expect(&r, FAR_IP, IP(10, 0, 0, 50));
 	hop_expect(&r, IP(192, 0, 2, 200), IP(10, 0, 0, 51));
 	hop_expect(&r, IP(10, 0, 0, 200), IP(10, 0, 0, 52));
 	hop_expect(&r, IP(10, 0, 0, 201), IP(10, 0, 0, 201));
 	hop_expect(&r, IP(10, 1, 0, 1), IP(10, 0, 0, 53));
 	hop_expect(&r, IP(203, 0, 113, 1), GATEWAY_IP);
-	assert_int_equal(net_route_add(r.net, 0, 0, IP(10, 0, 0, 54)), 0);
+	assert_int_equal(route_add(&r, 0, 0, IP(10, 0, 0, 54)), 0);
 	hop_expect(&r, IP(203, 0, 113, 1), IP(10, 0, 0, 54));
 	rig_close(&r);
 }
@@ -300,14 +314,13 @@ static void routes_that_cannot_be_are_refused(void **state)
 	struct rig r;
 
 	rig_open(&r);
-	assert_int_equal(net_route_add(r.net, FAR_IP, 33, GATEWAY_IP), -EINVAL);
-	assert_int_equal(net_route_add(r.net, FAR_IP, 24, FAR_IP), -EINVAL);
-	assert_int_equal(net_route_add(r.net, FAR_IP, 24, OUR_IP), -EINVAL);
+	assert_int_equal(route_add(&r, FAR_IP, 33, GATEWAY_IP), -EINVAL);
+	assert_int_equal(route_add(&r, FAR_IP, 24, FAR_IP), -EINVAL);
+	assert_int_equal(route_add(&r, FAR_IP, 24, OUR_IP), -EINVAL);
 	for (unsigned i = 0; i < NET_ROUTES_MAX; i++)
-		assert_int_equal(net_route_add(r.net, rte_cpu_to_be_32(HOST_IP(172, 16, i, 0)), 24,
-					 GATEWAY_IP),
-			0);
-	assert_int_equal(net_route_add(r.net, FAR_IP, 24, GATEWAY_IP), -ENOSPC);
+		assert_int_equal(
+			route_add(&r, rte_cpu_to_be_32(HOST_IP(172, 16, i, 0)), 24, GATEWAY_IP), 0);
+	assert_int_equal(route_add(&r, FAR_IP, 24, GATEWAY_IP), -ENOSPC);
 	rig_close(&r);
 }
 
@@ -317,7 +330,7 @@ static void what_has_no_route_is_dropped_and_counted(void **state)
 
 	rig_make(&r);
 	struct net_options opt = rig_options(&r);
-	opt.gateway = 0;
+	opt.gateway[NET_IP4] = (struct base_ip){.w64 = {0, 0}};
 	assert_int_equal(net_open(&r.net, &opt), 0);
 	send_to(&r, FAR_IP, "x", 1);
 	send_to(&r, OUR_IP, "x", 1);

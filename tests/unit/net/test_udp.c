@@ -8,7 +8,7 @@ static void a_datagram_comes_in_and_its_reply_goes_back(void **state)
 
 	rig_open(&r);
 	assert_int_equal(rig_in(&r, frame_udp(from_peer, 5000, 11211, "get a", 5)), NET_UDP);
-	assert_int_equal(r.pkt.src_ip, PEER_IP);
+	assert_int_equal(base_ip_as4(&r.pkt.src), PEER_IP);
 	assert_int_equal(r.pkt.src_port, 5000);
 	assert_int_equal(r.pkt.dst_port, 11211);
 	assert_int_equal(r.pkt.data_len, 5);
@@ -40,7 +40,7 @@ static void a_reply_to_far_away_goes_by_the_gateway(void **state)
 	struct rig r;
 
 	rig_open(&r);
-	net_neigh_learn(r.net, GATEWAY_IP, &gateway_mac, r.now_us);
+	net_neigh_learn(r.net, base_ip4(GATEWAY_IP), &gateway_mac, r.now_us);
 	rig_in(&r, frame_udp(ip, 5000, 11211, "x", 1));
 	net_udp_reply(r.net, payload(&r, "y", 1), &r.pkt, r.now_us);
 	rig_expect(&r, frame_udp(from_us(FAR_IP, &gateway_mac, 0), 11211, 5000, "y", 1));

@@ -31,7 +31,7 @@ struct one {
 	struct rte_mbuf *held[OUTS];
 	unsigned outs, seen, helds;
 	// the peer
-	rte_be32_t peer_ip;
+	struct base_ip peer_ip;
 	uint16_t peer_port;
 	uint32_t seq, ack, tsval; // what its next segment says; tsval 0: no timestamps
 	uint16_t wnd;
@@ -86,8 +86,8 @@ static inline struct one *one_open_with(struct tcp_options to)
 	struct one *o = calloc(1, sizeof(*o));
 	struct net_options no = {.tx = &o->tx,
 		.mac = mac,
-		.ip = RTE_BE32(0x0a000001),
-		.prefix_len = 24,
+		.own = {{base_ip4(RTE_BE32(0x0a000001)), 24}},
+		.owns = 1,
 		.mtu = 1500,
 		.socket_id = -1};
 
@@ -104,7 +104,7 @@ static inline struct one *one_open_with(struct tcp_options to)
 	assert_int_equal(tcp_open(&o->tcp, &to), 0);
 	o->tcp->iss_fixed = true;
 	o->tcp->iss_next = ISS;
-	o->peer_ip = RTE_BE32(0x0a000002);
+	o->peer_ip = base_ip4(RTE_BE32(0x0a000002));
 	o->peer_port = PEER;
 	o->wnd = 65535;
 	net_neigh_learn(o->net, o->peer_ip, &peer, o->now_us);
@@ -136,10 +136,8 @@ static inline void one_in_raw(struct one *o, uint8_t flags, const uint8_t *opts,
 	const void *data, uint32_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(o->pool);
-	struct net_packet pkt = {.src_ip = o->peer_ip,
-		.dst_ip = RTE_BE32(0x0a000001),
-		.l4_off = 34,
-		.l4_len = (uint16_t)(20 + opts_len + len)};
+	struct net_packet pkt = {
+		.src = o->peer_ip, .l4_off = 34, .l4_len = (uint16_t)(20 + opts_len + len)};
 	uint8_t *p;
 	struct rte_tcp_hdr *th;
 
@@ -158,7 +156,7 @@ static inline void one_in_raw(struct one *o, uint8_t flags, const uint8_t *opts,
 		memcpy(th + 1, opts, opts_len);
 	if (len)
 		memcpy(p + 54 + opts_len, data, len);
-	th->cksum = net_l4_checksum(m, 34, pkt.src_ip, pkt.dst_ip, IPPROTO_TCP);
+	th->cksum = net_l4_checksum(m, 34, &pkt.src, net_ip(o->net, 0), IPPROTO_TCP);
 	tcp_input(o->tcp, m, &pkt, o->now_us);
 }
 

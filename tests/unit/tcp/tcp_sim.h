@@ -48,7 +48,7 @@ struct sim_host {
 	struct net *net;
 	struct net_tx tx;
 	struct tcp *tcp;
-	rte_be32_t ip;
+	struct base_ip ip;
 	struct rte_ether_addr mac;
 	uint8_t index;
 	struct sim_app *app; // taken by the next connection that is accepted
@@ -162,14 +162,14 @@ static inline void sim_host_open(struct sim *sim, unsigned i)
 
 	h->sim = sim;
 	h->index = (uint8_t)i;
-	h->ip = rte_cpu_to_be_32(0x0a000001 + i);
+	h->ip = base_ip4(rte_cpu_to_be_32(0x0a000001 + i));
 	h->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)(1 + i)}};
 	h->pool = sim_pool("host", i, SIM_MBUFS);
 	h->tx = (struct net_tx){.flush = sim_tx, .arg = h};
 	no.pool = to.pool = h->pool;
 	no.mac = h->mac;
-	no.ip = h->ip;
-	no.prefix_len = 24;
+	no.own[0] = (struct net_own){h->ip, 24};
+	no.owns = 1;
 	no.seed = to.seed = o->seed * 2 + i;
 	no.tx_offloads = o->multi_segs ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0;
 	assert_int_equal(net_open(&h->net, &no), 0);
@@ -440,7 +440,7 @@ static inline void sim_connect(struct sim *sim, struct sim_app *client, struct s
 	if (!tcp_listening(h[1].tcp, rte_cpu_to_be_16(11211)))
 		assert_int_equal(tcp_listen(h[1].tcp, 11211), 0);
 	h[1].app = server;
-	client->c = tcp_connect(h[0].tcp, h[1].ip, 11211, 0, 0, sim->now_us);
+	client->c = tcp_connect(h[0].tcp, &h[1].ip, 11211, TCP_LOCAL_ANY, 0, sim->now_us);
 	assert_non_null(client->c);
 	tcp_user_set(client->c, client);
 }

@@ -95,8 +95,8 @@ static void fuzz(uint64_t seed, unsigned segments)
 		if (o->c == NULL && base_rng_below(&rng, 4) == 0) {
 			o->peer_port = (uint16_t)(1 + base_rng_below(&rng, 65535));
 			if (base_rng_below(&rng, 3) == 0) {
-				o->c = tcp_connect(
-					o->tcp, o->peer_ip, o->peer_port, 0, PORT, o->now_us);
+				o->c = tcp_connect(o->tcp, &o->peer_ip, o->peer_port, TCP_LOCAL_ANY,
+					PORT, o->now_us);
 			} else { // gets through as far as noise allows
 				o->seq = IRS;
 				one_in(o, SYN, NULL, 0);
@@ -170,11 +170,8 @@ static void test_noise_instead_of_headers(void **state)
 	for (unsigned i = 0; i < 50000; i++) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(o->pool);
 		uint16_t len = (uint16_t)base_rng_below(&rng, 100);
-		struct net_packet pkt = {.src_ip = o->peer_ip,
-			.dst_ip = RTE_BE32(0x0a000001),
-			.l4_off = 34,
-			.l4_len = len,
-			.l4_checked = true};
+		struct net_packet pkt = {
+			.src = o->peer_ip, .l4_off = 34, .l4_len = len, .l4_checked = true};
 		uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, 34 + len);
 
 		for (uint16_t k = 0; k < len; k++)

@@ -22,7 +22,7 @@ static void test_a_syn_gets_a_syn_ack_with_options(void **state)
 static void test_the_third_ack_makes_the_connection(void **state)
 {
 	struct one *o = one_open();
-	rte_be32_t ip;
+	struct base_ip ip;
 	uint16_t port;
 
 	one_establish(o);
@@ -30,7 +30,7 @@ static void test_the_third_ack_makes_the_connection(void **state)
 	assert_int_equal(o->tcp->half_open, 0);
 	assert_int_equal(tcp_local_port(o->c), PORT);
 	tcp_peer(o->c, &ip, &port);
-	assert_int_equal(ip, o->peer_ip);
+	assert_true(base_ip_same(&ip, &o->peer_ip));
 	assert_int_equal(port, PEER);
 	assert_int_equal(tcp_mss(o->c), 1460);
 	one_close(o);
@@ -143,7 +143,7 @@ static struct one *one_connecting(void)
 {
 	struct one *o = one_open();
 
-	o->c = tcp_connect(o->tcp, o->peer_ip, PEER, 0, PORT, o->now_us);
+	o->c = tcp_connect(o->tcp, &o->peer_ip, PEER, TCP_LOCAL_ANY, PORT, o->now_us);
 	assert_non_null(o->c);
 	one_expect(o, SYN, ISS, 0, 0);
 	o->seq = IRS;
@@ -158,7 +158,8 @@ static void test_connect_gets_through(void **state)
 	one_in(o, SYN | ACK, NULL, 0);
 	one_expect_event(o, TCP_EV_ESTABLISHED);
 	one_expect(o, ACK, ISS + 1, IRS + 1, 0);
-	assert_null(tcp_connect(o->tcp, o->peer_ip, PEER, 0, PORT, o->now_us)); // the pair is taken
+	assert_null(tcp_connect(
+		o->tcp, &o->peer_ip, PEER, TCP_LOCAL_ANY, PORT, o->now_us)); // the pair is taken
 	one_close(o);
 }
 
@@ -222,8 +223,10 @@ static void test_two_stacks_open_towards_each_other(void **state)
 	struct sim_app a = {.salt = 0x40, .to_send = 10000, .fin_after = true};
 	struct sim_app b = {.salt = 0x41, .to_send = 20000, .fin_after = true};
 
-	a.c = tcp_connect(sim->host[0].tcp, sim->host[1].ip, 2000, 0, 1000, sim->now_us);
-	b.c = tcp_connect(sim->host[1].tcp, sim->host[0].ip, 1000, 0, 2000, sim->now_us);
+	a.c = tcp_connect(
+		sim->host[0].tcp, &sim->host[1].ip, 2000, TCP_LOCAL_ANY, 1000, sim->now_us);
+	b.c = tcp_connect(
+		sim->host[1].tcp, &sim->host[0].ip, 1000, TCP_LOCAL_ANY, 2000, sim->now_us);
 	tcp_user_set(a.c, &a);
 	tcp_user_set(b.c, &b);
 	sim_run_us(sim, 3000000);

@@ -51,7 +51,8 @@ static void test_ten_thousand_connections_come_and_go(void **state)
 		struct sim_host *h = &sim->host[0];
 
 		app[i] = (struct sim_app){.salt = 0x40, .to_send = 100};
-		app[i].c = tcp_connect(h->tcp, sim->host[1].ip, 11211, 0, 0, sim->now_us);
+		app[i].c =
+			tcp_connect(h->tcp, &sim->host[1].ip, 11211, TCP_LOCAL_ANY, 0, sim->now_us);
 		assert_non_null(app[i].c);
 		tcp_user_set(app[i].c, &app[i]);
 		if (i % AT_ONCE == AT_ONCE - 1)
@@ -95,7 +96,7 @@ static void test_no_memory_for_a_connection_drops_the_syn(void **state)
 	one_in(o, SYN, NULL, 0);
 	one_expect_silence(o);
 	assert_true(o->tcp->n.no_memory > 0);
-	assert_null(tcp_connect(o->tcp, o->peer_ip, 1, 0, 0, o->now_us));
+	assert_null(tcp_connect(o->tcp, &o->peer_ip, 1, TCP_LOCAL_ANY, 0, o->now_us));
 	mem_fault_set(o->mem, NULL, NULL);
 	one_establish(o);
 	mem_fault_set(o->mem, always, NULL); // no out-of-order queue, no TIME-WAIT record

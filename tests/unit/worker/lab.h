@@ -217,8 +217,8 @@ static void host_open(void)
 	struct net_options no = {.pool = pool,
 		.tx = &lab->host_tx,
 		.mac = {{2, 0, 0, 0, 0, 1}},
-		.ip = LAB_CLIENT_IP,
-		.prefix_len = 24,
+		.own = {{base_ip4(LAB_CLIENT_IP), 24}},
+		.owns = 1,
 		.mtu = lab->opt.mtu,
 		.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
 		.socket_id = SOCKET_ID_ANY};
@@ -471,8 +471,9 @@ static void lab_run(uint64_t us)
 static struct client *client_new(uint16_t port)
 {
 	struct client *c = calloc(1, sizeof(*c));
+	struct base_ip server = base_ip4(lab->net.ip);
 
-	c->tcp = tcp_connect(lab->host_tcp, lab->net.ip, 11211, 0, port, lab->now.mono_us);
+	c->tcp = tcp_connect(lab->host_tcp, &server, 11211, TCP_LOCAL_ANY, port, lab->now.mono_us);
 	assert_non_null(c->tcp);
 	tcp_user_set(c->tcp, c);
 	base_list_append(&lab->clients, &c->node);
@@ -561,7 +562,7 @@ static __attribute__((unused)) void talk(struct client *c, const char *request, 
 static __attribute__((unused)) void udp_send(const char *request, size_t n, uint16_t id)
 {
 	struct rte_mbuf *m = NULL, *last = NULL;
-	struct net_path path = {.dst_ip = lab->net.ip};
+	struct net_path path = {.dst = base_ip4(lab->net.ip)};
 	char head[8];
 	size_t at = 0;
 

@@ -304,7 +304,7 @@ static void fragments_reach_the_owner_of_their_flow(void **state)
 
 	lab_open(&(struct lab_options){.workers = 3, .queues = 1, .spread = PORT_SPREAD_TOEPLITZ});
 	lab->cut_bytes = 256;
-	for (int k = 0; k < 8; k++) {
+	for (int k = 0; k < 16; k++) {
 		int n = sprintf(request, "set cut%d 0 0 1000\r\n", k);
 
 		memset(request + n, 'z', 1000);
@@ -315,7 +315,7 @@ static void fragments_reach_the_owner_of_their_flow(void **state)
 		client_abort(c);
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(lab->w[i]->n.udp_requests, i == udp_home() ? 8 : 0);
+		assert_int_equal(lab->w[i]->n.udp_requests, i == udp_home() ? 16 : 0);
 		assert_true(lab->w[i]->n.conns_total > 0);
 		assert_int_equal(tcp_counters_get(lab->w[i]->tcp)->resets_out, 0);
 		assert_int_equal(tcp_counters_get(lab->w[i]->tcp)->no_conn, 0);
