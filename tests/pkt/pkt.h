@@ -72,7 +72,7 @@ struct pkt_peer {
 
 struct pkt_lab {
 	struct mem_domain *mem;
-	struct rte_mempool *pool;
+	struct rte_mempool *pool; // made by the first case, for all
 	struct net_tx tx;
 	struct net *net;
 	struct tcp *tcp;
@@ -90,9 +90,11 @@ struct pkt_lab {
 	unsigned icmp_seen;
 	bool open;
 	bool verbose;
+	bool release; // what is closed is released at once, without a line of the script's
 };
 
 // ---- pkt_lab.c ----
+int pkt_eal_start(const char *what); // < 0: it does not start
 void pkt_lab_open(struct pkt_lab *lab);
 // NULL, or what was not given back.
 const char *pkt_lab_close(struct pkt_lab *lab);
@@ -101,6 +103,7 @@ void pkt_lab_turn(struct pkt_lab *lab);
 void pkt_lab_advance(struct pkt_lab *lab, uint64_t until_us, bool stop_at_segment);
 // Until then, whatever is sent.
 void pkt_lab_pass(struct pkt_lab *lab, uint64_t until_us);
+void pkt_frame_in(struct pkt_lab *lab, const uint8_t *frame, uint32_t len);
 void pkt_segment_in(struct pkt_lab *lab, const struct pkt_seg *s, const struct pkt_spoil *spoil);
 // "Fragmentation needed" about the latest segment of ours, which began at `seq`.
 void pkt_icmp_in(struct pkt_lab *lab, uint16_t mtu, uint32_t seq);

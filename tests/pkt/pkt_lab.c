@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stack under test, its time, its application, and the wire.
-#include <rte_arp.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 
@@ -11,7 +13,7 @@
 #define LAB_START 5000000u // us
 #define FRAME_MAX 2048
 
-static void frame_in(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
+void pkt_frame_in(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
 {
 	struct net_packet pkt;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(lab->pool);
@@ -19,8 +21,17 @@ static void frame_in(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
 
 	base_assert(at != NULL);
 	memcpy(at, frame, len);
-	if (net_input(lab->net, &m, lab->now_us, &pkt) == NET_TCP)
+	switch (net_input(lab->net, &m, lab->now_us, &pkt)) {
+	case NET_TCP:
 		tcp_input(lab->tcp, m, &pkt, lab->now_us);
+		break;
+	case NET_UDP:
+		net_icmp_unreachable(lab->net, m, &pkt, lab->now_us);
+		rte_pktmbuf_free(m);
+		break;
+	default:
+		break;
+	}
 }
 
 static void payload_check(struct pkt_lab *lab, struct pkt_seg *s, const uint8_t *data)
@@ -93,7 +104,7 @@ static void neighbour_in(struct pkt_lab *lab)
 	static const uint8_t request[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 6, 0, 1, 8, 0, 6,
 		4, 0, 1, 2, 0, 0, 0, 0, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1};
 
-	frame_in(lab, request, sizeof(request));
+	pkt_frame_in(lab, request, sizeof(request));
 	net_tx_flush(&lab->tx);
 }
 
@@ -108,8 +119,9 @@ void pkt_lab_open(struct pkt_lab *lab)
 	int rc;
 
 	lab->now_us = lab->start_us = lab->step_us = LAB_START;
-	lab->pool = rte_pktmbuf_pool_create(
-		"pkt", LAB_MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (lab->pool == NULL)
+		lab->pool = rte_pktmbuf_pool_create(
+			"pkt", LAB_MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	base_assert(lab->pool != NULL);
 	rc = mem_domain_open(&lab->mem, &(struct mem_options){.name = "pkt", .numa_node = -1});
 	base_assert(rc == 0);
@@ -149,9 +161,20 @@ const char *pkt_lab_close(struct pkt_lab *lab)
 	else if (mem_used_class(lab->mem, MEM_CONNS) != 0)
 		why = "memory of connections is missing at the end";
 	mem_domain_close(lab->mem);
-	rte_mempool_free(lab->pool);
 	lab->open = false;
 	return why;
+}
+
+int pkt_eal_start(const char *what)
+{
+	static char name[64];
+	char *argv[] = {name, (char *)"--no-huge", (char *)"--no-pci", (char *)"--no-shconf",
+		(char *)"-m", (char *)"256", (char *)"--no-telemetry", (char *)"-l", (char *)"0",
+		(char *)"--iova-mode=va", (char *)"--log-level=lib.*:error",
+		(char *)"--log-level=user1:error", NULL};
+
+	snprintf(name, sizeof(name), "%s_%d", what, (int)getpid());
+	return rte_eal_init(BASE_ARRAY_LEN(argv) - 1, argv);
 }
 
 // A new connection belongs to the peer whose port it has.
@@ -166,6 +189,7 @@ static struct pkt_peer *peer_of(struct pkt_lab *lab, struct tcp_conn *c)
 	tcp_peer(c, &ip, &port);
 	p = &lab->peer[(port - PKT_PEER_PORT) % PKT_PEERS];
 	p->conn = c;
+	p->written = p->read = 0;
 	tcp_user_set(c, p);
 	return p;
 }
@@ -175,8 +199,16 @@ static void events_fetch(struct pkt_lab *lab)
 	struct tcp_conn *c;
 	unsigned events;
 
-	while ((c = tcp_event_next(lab->tcp, &events)) != NULL)
-		peer_of(lab, c)->events |= events;
+	while ((c = tcp_event_next(lab->tcp, &events)) != NULL) {
+		struct pkt_peer *p = peer_of(lab, c);
+
+		p->events |= events;
+		if (!(events & TCP_EV_CLOSED) || !lab->release)
+			continue;
+		tcp_release(lab->tcp, c);
+		if (p->conn == c)
+			p->conn = NULL;
+	}
 }
 
 void pkt_lab_turn(struct pkt_lab *lab)
@@ -221,7 +253,7 @@ void pkt_segment_in(struct pkt_lab *lab, const struct pkt_seg *s, const struct p
 {
 	uint8_t frame[FRAME_MAX];
 
-	frame_in(lab, frame, pkt_segment_build(s, spoil, lab, frame));
+	pkt_frame_in(lab, frame, pkt_segment_build(s, spoil, lab, frame));
 }
 
 void pkt_icmp_in(struct pkt_lab *lab, uint16_t mtu, uint32_t seq)
@@ -253,7 +285,7 @@ void pkt_icmp_in(struct pkt_lab *lab, uint16_t mtu, uint32_t seq)
 	icmp[6] = (uint8_t)(mtu >> 8);
 	icmp[7] = (uint8_t)mtu;
 	*(rte_be16_t *)(void *)(icmp + 2) = (rte_be16_t)~rte_raw_cksum(icmp, 36);
-	frame_in(lab, f, sizeof(f) - 12); // of TCP, the first eight bytes
+	pkt_frame_in(lab, f, sizeof(f) - 12); // of TCP, the first eight bytes
 }
 
 bool pkt_app_send(struct pkt_lab *lab, uint32_t bytes)

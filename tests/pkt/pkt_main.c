@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pkt_run [-v] FILE...: runs packet scripts, prints TAP. -v: every step, and every segment of ours.
-#include <unistd.h>
-
 #include <rte_eal.h>
 
 #include "pkt.h"
-
-static int eal_start(void)
-{
-	static char name[64];
-	char *argv[] = {name, (char *)"--no-huge", (char *)"--no-pci", (char *)"--no-shconf",
-		(char *)"-m", (char *)"256", (char *)"--no-telemetry", (char *)"-l", (char *)"0",
-		(char *)"--iova-mode=va", (char *)"--log-level=lib.*:error",
-		(char *)"--log-level=user1:error", NULL};
-
-	snprintf(name, sizeof(name), "pkt_%d", (int)getpid());
-	return rte_eal_init(BASE_ARRAY_LEN(argv) - 1, argv);
-}
 
 int main(int argc, char **argv)
 {
@@ -24,7 +10,7 @@ int main(int argc, char **argv)
 	unsigned failed = 0, cases = 0;
 	int first = 1;
 
-	if (lab == NULL || eal_start() < 0)
+	if (lab == NULL || pkt_eal_start("pkt") < 0)
 		return 2;
 	if (first < argc && strcmp(argv[first], "-v") == 0) {
 		lab->verbose = true;
@@ -40,6 +26,7 @@ int main(int argc, char **argv)
 		pkt_script_free(&sc);
 	}
 	printf("1..%u\n", cases);
+	rte_mempool_free(lab->pool);
 	free(lab);
 	rte_eal_cleanup();
 	return failed != 0;

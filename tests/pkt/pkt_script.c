@@ -93,9 +93,8 @@ static bool line_run(const struct pkt_script *sc, struct pkt_lab *lab, unsigned 
 
 static void lab_init(struct pkt_lab *lab)
 {
-	bool verbose = lab->verbose;
-
-	*lab = (struct pkt_lab){.mtu = 1500, .irs = 5000, .verbose = verbose};
+	*lab = (struct pkt_lab){
+		.mtu = 1500, .irs = 5000, .verbose = lab->verbose, .pool = lab->pool};
 	lab->options = (struct tcp_options){.rcv_buf_bytes = 65535};
 }
 
