@@ -49,6 +49,7 @@ static void settings_fill(struct lcached *s)
 	t->client_output_bytes = (uint32_t)s->cfg.client_output_bytes;
 	t->tcp_port = (uint16_t)s->cfg.tcp_port;
 	t->udp_port = (uint16_t)s->cfg.udp_port;
+	t->tcp_congestion = s->cfg.tcp_congestion;
 	t->verbosity = (unsigned)s->cfg.verbosity;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();

@@ -97,7 +97,6 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 		.delack_us = 40000,
 		.time_wait_us = 1000000,
 		.syn_max = 4096,
-		.cc = "newreno",
 	};
 	int rc;
 

@@ -41,6 +41,7 @@ struct control_config { // fields are set by the option table alone
 	char file[CONTROL_TEXT_MAX];
 	char address[CONTROL_TEXT_MAX]; // empty: the driver file's
 	char gateway[CONTROL_TEXT_MAX];
+	char tcp_congestion[CONTROL_TEXT_MAX];
 	bool help, version;
 };
 

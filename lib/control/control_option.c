@@ -74,6 +74,8 @@ static const struct control_option options[] = {
 		"UDP port; 0: off"},
 	{"workers", 't', CONTROL_OPTION_NUMBER, false, AT(workers), 1, WORKER_MAX, "1", "N",
 		"polling cores, one shard each"},
+	{"tcp-congestion", 0, CONTROL_OPTION_CONGESTION, false, AT(tcp_congestion), 1, 0, "cubic",
+		"NAME", "congestion control: cubic (RFC 9438), newreno"},
 	{"item-size-max", 'I', CONTROL_OPTION_ITEM_BYTES, false, AT(item_bytes_max), 1024, GIB,
 		"1mb", "SIZE", "largest item; 1k to 1g, units of 1,024"},
 	{"maxconns", 'c', CONTROL_OPTION_NUMBER, false, AT(conns_max), 1, 1 << 20, "1024", "N",
@@ -242,6 +244,39 @@ static int policy_set(struct control_config *cfg, const char *value, char *err, 
 	return -EINVAL;
 }
 
+static int text_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	size_t n = strlen(value);
+
+	if (n < o->min || n >= CONTROL_TEXT_MAX) {
+		snprintf(err, err_len, "a text of %llu to %d characters is wanted",
+			(unsigned long long)o->min, CONTROL_TEXT_MAX - 1);
+		return -EINVAL;
+	}
+	memcpy(option_text(cfg, o), value, n + 1);
+	return 0;
+}
+
+static int congestion_set(struct control_config *cfg, const struct control_option *o,
+	const char *value, char *err, size_t err_len)
+{
+	const char *name;
+	int n;
+
+	for (unsigned i = 0; (name = tcp_congestion_name(i)) != NULL; i++) {
+		if (strcmp(value, name) == 0)
+			return text_set(cfg, o, value, err, err_len);
+	}
+	n = snprintf(err, err_len, "'%s' is not one of", value);
+	for (unsigned i = 0; (name = tcp_congestion_name(i)) != NULL && n > 0; i++) {
+		if ((size_t)n >= err_len)
+			break;
+		n += snprintf(err + n, err_len - (size_t)n, "%s %s", i ? "," : "", name);
+	}
+	return -EINVAL;
+}
+
 static int decay_set(struct control_config *cfg, const struct control_option *o, const char *value,
 	char *err, size_t err_len)
 {
@@ -266,20 +301,6 @@ static int yes_no_set(struct control_config *cfg, const struct control_option *o
 		return -EINVAL;
 	}
 	*(bool *)option_text(cfg, o) = yes;
-	return 0;
-}
-
-static int text_set(struct control_config *cfg, const struct control_option *o, const char *value,
-	char *err, size_t err_len)
-{
-	size_t n = strlen(value);
-
-	if (n < o->min || n >= CONTROL_TEXT_MAX) {
-		snprintf(err, err_len, "a text of %llu to %d characters is wanted",
-			(unsigned long long)o->min, CONTROL_TEXT_MAX - 1);
-		return -EINVAL;
-	}
-	memcpy(option_text(cfg, o), value, n + 1);
 	return 0;
 }
 
@@ -331,6 +352,8 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 		return text_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_POLICY:
 		return policy_set(cfg, value, err, err_len);
+	case CONTROL_OPTION_CONGESTION:
+		return congestion_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_PREFIX:
 	case CONTROL_OPTION_ADDRESS:
 		return address_set(cfg, o, value, err, err_len);
@@ -400,6 +423,7 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 		snprintf(buf, len, "%s", *(bool *)option_text(c, o) ? "yes" : "no");
 		break;
 	case CONTROL_OPTION_TEXT:
+	case CONTROL_OPTION_CONGESTION:
 	case CONTROL_OPTION_PREFIX:
 	case CONTROL_OPTION_ADDRESS:
 		snprintf(buf, len, "%s", option_text(c, o));

@@ -30,7 +30,7 @@ static void options_take(struct tcp *tcp, const struct tcp_options *opt)
 	o->delack_us = or_default(o->delack_us, 40000);
 	o->time_wait_us = or_default(o->time_wait_us, 60000000);
 	o->syn_max = or_default(o->syn_max, 4096);
-	o->cc = o->cc ? o->cc : "newreno";
+	o->cc = o->cc ? o->cc : tcp_congestion_name(0);
 }
 
 static void keys_make(struct tcp *tcp)
@@ -69,6 +69,7 @@ static void lists_init(struct tcp *tcp)
 	base_list_init(&tcp->dirty);
 	base_list_init(&tcp->closed);
 	base_list_init(&tcp->ooo);
+	base_list_init(&tcp->bulks);
 	base_list_init(&tcp->tw);
 	tcp_wheel_open(&tcp->wheel);
 }
@@ -230,7 +231,7 @@ uint32_t tcp_send_room(struct tcp *tcp, struct tcp_conn *c)
 	if (c->node.state == TCP_CLOSED || (c->flags & TCP_F_FIN_QUEUED))
 		return 0;
 	tcp_pool_look(tcp);
-	limit = RTE_MIN(c->snd_buf, tcp_queue_max(tcp, c));
+	limit = RTE_MIN(tcp->opt.snd_buf_bytes, tcp_queue_max(tcp, c));
 	if (used < limit)
 		return limit - used;
 	c->flags |= TCP_F_FULL;

@@ -40,7 +40,7 @@ struct tcp_options {
 	uint32_t time_wait_us;    // default 60,000,000 (server side rarely gets there)
 	uint64_t keepalive_us;    // idle time before the first probe, usually 7,200 s; 0: off
 	uint32_t syn_max;         // half-open connections, default 4,096
-	const char *cc;           // congestion control: "newreno"
+	const char *cc;           // congestion control: "cubic" (default), "newreno"
 };
 
 struct tcp_counters { // writer: the worker
@@ -54,6 +54,9 @@ struct tcp_counters { // writer: the worker
 		no_memory;
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
 };
+
+// The algorithms that options.cc names; NULL at the end. The first is the default.
+const char *tcp_congestion_name(unsigned i);
 
 int tcp_open(struct tcp **tcp, const struct tcp_options *opt); // 0 or -errno
 // Resets every connection, frees all. Every mbuf goes back.

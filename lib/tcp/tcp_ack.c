@@ -94,13 +94,17 @@ static void rtt_take_again(
 		tcp_rtt_sample(tcp, c, ms * 1000 + 500);
 }
 
-static void rtt_take(
+// Returns the sample if it is beyond doubt, else 0.
+static uint32_t rtt_take(
 	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, const struct acked *a)
 {
+	uint32_t rtt_us = (uint32_t)tcp->now_us - a->sent_us;
+
 	if (a->again)
 		rtt_take_again(tcp, c, s, a->again_us);
 	else if (a->sampled)
-		tcp_rtt_sample(tcp, c, (uint32_t)tcp->now_us - a->sent_us);
+		tcp_rtt_sample(tcp, c, rtt_us);
+	return a->again || !a->sampled ? 0 : rtt_us;
 }
 
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
@@ -117,29 +121,31 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
 		c->snd_wnd_max = c->snd_wnd;
 }
 
-void tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
+bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 {
+	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
+
+	if (b == NULL)
+		return false; // the timeout repairs it
 	tcp->n.fast_retransmits++;
 	c->recovery = TCP_R_FAST;
-	c->recover = c->snd_nxt;
-	c->ssthresh = tcp->cc->ssthresh(c, tcp_flight(c));
+	b->recover = c->snd_nxt;
+	tcp_cc_cut(tcp, c, tcp_flight(c), false);
 	c->cwnd = c->ssthresh;
-	c->cc_acked = 0;
-	c->cut_us = (uint32_t)tcp->now_us;
 	c->flags |= TCP_F_RTX_FORCE;
 	c->flags &= ~TCP_F_PROBED;
 	if (c->flags & TCP_F_PTO) {
 		tcp_timer_stop(c, TCP_T_RTX);
 		tcp_rtx_arm(tcp, c);
 	}
+	return true;
 }
 
 // RFC 5681 section 4.3: the loss of a retransmission is another sign of congestion.
 static void recovery_deepen(struct tcp *tcp, struct tcp_conn *c)
 {
-	c->ssthresh = tcp->cc->ssthresh(c, c->ssthresh);
+	tcp_cc_cut(tcp, c, RTE_MIN(c->cwnd, c->ssthresh), false);
 	c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
-	c->cut_us = (uint32_t)tcp->now_us;
 }
 
 static void recovery_leave(struct tcp_conn *c)
@@ -159,20 +165,23 @@ static void reno_sacked_reduce(struct tcp_conn *c, uint32_t acked)
 	c->sacked_bytes -= RTE_MIN(c->sacked_bytes, n);
 }
 
-static void recovery_advance(struct tcp *tcp, struct tcp_conn *c, const struct acked *a)
+static void recovery_advance(
+	struct tcp *tcp, struct tcp_conn *c, const struct acked *a, uint32_t rtt_us)
 {
 	bool sack = c->flags & TCP_F_SACK;
+	struct tcp_bulk *b = c->bulk;
 
+	base_assert(c->recovery == TCP_R_OPEN || b != NULL);
 	c->dup_acks = 0;
-	if (c->recovery != TCP_R_OPEN && !seq_lt(c->snd_una, c->recover))
+	if (c->recovery != TCP_R_OPEN && !seq_lt(c->snd_una, b->recover))
 		recovery_leave(c);
-	if (c->recovery == TCP_R_OPEN && seq_lt(c->recover, c->snd_una))
-		c->recover = c->snd_una - 1; // or it lies ahead 2 GiB later
+	if (c->recovery == TCP_R_OPEN && b && seq_lt(b->recover, c->snd_una))
+		b->recover = c->snd_una - 1; // or it lies ahead 2 GiB later
 	if (!sack && c->recovery != TCP_R_FAST)
 		c->sacked_bytes = 0;
 	if (c->recovery != TCP_R_FAST) {
 		if ((c->flags & TCP_F_CWND_BOUND) || c->recovery == TCP_R_LOSS)
-			tcp->cc->acked(c, a->bytes, tcp->now_us);
+			tcp_cc_acked(tcp, c, a->bytes, rtt_us);
 		return;
 	}
 	if (!sack)
@@ -192,10 +201,9 @@ static void dup_ack(struct tcp *tcp, struct tcp_conn *c)
 		c->dup_acks++;
 	// RFC 6582 section 3.2 step 1: not for what a timeout has sent again already.
 	if (c->recovery == TCP_R_OPEN && c->dup_acks == DUP_THRESH &&
-		seq_lt(c->recover, c->snd_una)) {
+		(c->bulk == NULL || seq_lt(c->bulk->recover, c->snd_una)) &&
+		tcp_recovery_enter(tcp, c))
 		tcp_loss_mark_head(tcp, c);
-		tcp_recovery_enter(tcp, c);
-	}
 }
 
 static void timer_restart(struct tcp *tcp, struct tcp_conn *c)
@@ -229,7 +237,7 @@ static bool fin_acked(struct tcp *tcp, struct tcp_conn *c)
 // Not for every segment's worth: once a quarter of what the queue may hold is free.
 static void writable_tell(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint32_t limit = RTE_MIN(c->snd_buf, tcp_queue_max(tcp, c));
+	uint32_t limit = RTE_MIN(tcp->opt.snd_buf_bytes, tcp_queue_max(tcp, c));
 
 	if (!(c->flags & TCP_F_FULL) || tcp_send_pending(c) > limit - limit / 4)
 		return;
@@ -241,10 +249,10 @@ static void writable_tell(struct tcp *tcp, struct tcp_conn *c)
 // counts as any other (RFC 8985 section 7.4.2). Without timestamps nobody can tell.
 static void probe_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	if (!(c->flags & TCP_F_PROBED) || seq_lt(s->ack, c->probe_end))
+	if (!(c->flags & TCP_F_PROBED) || seq_lt(s->ack, c->bulk->probe_end))
 		return;
 	c->flags &= ~TCP_F_PROBED;
-	if ((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->node.ts_offset, c->probe_ms))
+	if ((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->node.ts_offset, c->bulk->probe_ms))
 		return;
 	if (c->recovery == TCP_R_OPEN)
 		c->ssthresh = tcp_flight(c);
@@ -257,8 +265,7 @@ static bool new_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s
 
 	probe_judge(tcp, c, s);
 	sent_release(tcp, c, s->ack, &a);
-	rtt_take(tcp, c, s, &a);
-	recovery_advance(tcp, c, &a);
+	recovery_advance(tcp, c, &a, rtt_take(tcp, c, s, &a));
 	timer_restart(tcp, c);
 	writable_tell(tcp, c);
 	if (c->unsent_bytes || c->lost_bytes || (c->flags & TCP_F_FIN_QUEUED))

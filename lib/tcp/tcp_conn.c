@@ -21,7 +21,6 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key)
 	base_list_init(&c->event);
 	base_list_init(&c->dirty);
 	base_list_init(&c->timer);
-	c->snd_buf = tcp->opt.snd_buf_bytes;
 	c->quick_acks = QUICK_ACKS;
 	c->rcv_mss = RCV_MSS_INIT;
 	c->node.ts_offset = tcp_ts_offset(tcp, key);
@@ -37,6 +36,7 @@ void tcp_conn_free(struct tcp *tcp, struct tcp_conn *c)
 {
 	base_assert(c->node.state == TCP_CLOSED);
 	base_assert(c->sent_head == NULL && c->unsent_head == NULL && c->ooo == NULL);
+	base_assert(c->bulk == NULL);
 	tcp_rcv_free(c);
 	base_list_remove(&c->event);
 	base_list_remove(&c->timer);
@@ -70,6 +70,7 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 	tcp_sent_free(tcp, c);
 	tcp_unsent_free(c);
 	tcp_ooo_free(tcp, c);
+	tcp_bulk_free(tcp, c);
 	if (c->flags & TCP_F_COUNTED)
 		tcp->conns--;
 	c->flags &= ~(TCP_F_COUNTED | TCP_F_DIRTY);
@@ -104,7 +105,7 @@ bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
 		tcp_rtt_sample(tcp, c, (uint32_t)tcp->now_us - c->last_tx_us);
 	if (c->srtt_us == 0)
 		c->rto_us = TCP_RTO_SYN_US; // RFC 6298 section 5.7
-	tcp->cc->init(c);
+	tcp_cc_init(c);
 	if (tcp->opt.keepalive_us)
 		tcp_timer_arm(tcp, c, TCP_T_KEEP, tcp_keep_delay_us(tcp, c));
 	tcp_conn_event(tcp, c, c->flags & TCP_F_ACTIVE ? TCP_EV_ESTABLISHED : TCP_EV_ACCEPTED);

@@ -48,7 +48,6 @@ static void options_agree(struct tcp *tcp, struct tcp_conn *c, const struct tcp_
 	if (c->flags & TCP_F_TS) {
 		mss = mss > TS_BYTES ? mss - TS_BYTES : 0;
 		c->ts_recent = s->tsval;
-		c->ts_recent_ms = tcp->now_ms;
 	}
 	c->mss = (uint16_t)RTE_MAX(mss, (uint32_t)MSS_MIN);
 }
@@ -114,7 +113,6 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_af
 // Our SYN is acknowledged by a SYN: the third step of the handshake goes with the next flush.
 static void syn_sent_establish(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
-	c->recover = c->snd_una; // before all data
 	c->snd_una = s->ack;
 	c->flags |= TCP_F_ACK_NOW;
 	tcp_conn_establish(tcp, c);
@@ -160,7 +158,6 @@ bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		tcp_xmit_reset_reply(tcp, s);
 		return false;
 	}
-	c->recover = c->snd_una; // before all data
 	c->snd_una = s->ack;
 	c->snd_wnd = c->snd_wnd_max = (uint32_t)s->wnd << c->node.snd_wscale;
 	c->snd_wl1 = s->seq;

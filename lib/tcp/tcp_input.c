@@ -27,7 +27,7 @@ static bool paws_rejects(const struct tcp *tcp, const struct tcp_conn *c, const 
 {
 	if (!(s->opts & TCP_O_TS))
 		return true; // RFC 7323 section 3.2: every segment carries it once agreed
-	return seq_lt(s->tsval, c->ts_recent) && tcp->now_ms - c->ts_recent_ms < PAWS_IDLE_MS;
+	return seq_lt(s->tsval, c->ts_recent) && tcp->now_ms - c->last_rx_ms < PAWS_IDLE_MS;
 }
 
 // RFC 9293 table 6, but that an empty segment may stand at the right edge: a peer that has filled
@@ -107,10 +107,8 @@ static bool sequence_check(struct tcp *tcp, struct tcp_conn *c, const struct tcp
 		tcp_answer_limited(tcp, c);
 		return false;
 	}
-	if ((c->flags & TCP_F_TS) && seq_le(s->seq, c->last_ack_sent)) {
+	if ((c->flags & TCP_F_TS) && seq_le(s->seq, c->last_ack_sent))
 		c->ts_recent = s->tsval;
-		c->ts_recent_ms = tcp->now_ms;
-	}
 	return s->flags & RTE_TCP_ACK_FLAG;
 }
 

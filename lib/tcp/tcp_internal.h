@@ -10,6 +10,7 @@
 #include <rte_tcp.h>
 
 #include "tcp/tcp.h"
+#include "tcp/tcp_bulk.h"
 
 enum tcp_state {
 	TCP_CLOSED, // unhashed; waits for tcp_release
@@ -160,7 +161,7 @@ struct tcp_conn {
 	struct rte_mbuf *unsent_head, *unsent_tail;
 	uint32_t unsent_bytes;
 	uint32_t cwnd, ssthresh;
-	uint32_t snd_buf;
+	uint32_t sacked_bytes;
 	uint16_t mss; // payload of a full segment
 	uint8_t events;
 	uint8_t recovery;
@@ -186,20 +187,16 @@ struct tcp_conn {
 	// line 4: loss recovery, windows
 	uint32_t rtt_min_us; // of all samples
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
-	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
+	uint32_t lost_bytes, retrans_bytes;
 	uint32_t sacked_segs, sent_segs;
-	uint32_t recover;             // snd_nxt when recovery began
-	uint32_t delivered_us;        // when the latest-sent segment known to have arrived was sent
-	uint32_t cut_us;              // when the congestion window was last cut for a loss
-	uint32_t probe_end, probe_ms; // what acknowledges the loss probe, and when it went
-	uint32_t cc_acked;
-	uint32_t last_tx_us; // of data or SYN
-	uint32_t ts_recent_ms;
+	uint32_t delivered_us; // when the latest-sent segment known to have arrived was sent
+	uint32_t last_tx_us;   // of data or SYN
 	uint32_t fin_seq;
-	uint32_t oow_ms; // last answer to an unacceptable segment
+	uint32_t oow_ms;       // last answer to an unacceptable segment
+	struct tcp_bulk *bulk; // NULL: neither filled its window nor lost anything of late
 	void *user;
 };
-static_assert(sizeof(struct tcp_conn) <= 384, "a million connections at 600 bytes each");
+static_assert(sizeof(struct tcp_conn) <= 320, "a million connections at 600 bytes each");
 static_assert(offsetof(struct tcp_conn, rx_head) == 64, "line 1");
 static_assert(offsetof(struct tcp_conn, sent_head) == 128, "line 2");
 static_assert(offsetof(struct tcp_conn, timer) == 192, "line 3");
@@ -213,20 +210,6 @@ struct tcp_tw { // TIME-WAIT
 	bool ts;
 };
 static_assert(sizeof(struct tcp_tw) <= 96, "small record");
-
-// ---- congestion control ------------------------------------------------------------------------
-struct tcp_cc_ops {
-	const char *name;
-	void (*init)(struct tcp_conn *c);
-	// Bytes newly acknowledged outside of fast recovery.
-	void (*acked)(struct tcp_conn *c, uint32_t bytes, uint64_t now_us);
-	// The slow-start threshold after a loss with `flight` bytes out.
-	uint32_t (*ssthresh)(const struct tcp_conn *c, uint32_t flight);
-};
-
-const struct tcp_cc_ops *tcp_cc_find(const char *name); // NULL: unknown
-extern const struct tcp_cc_ops tcp_cc_newreno;
-uint32_t tcp_cc_initial_window(const struct tcp_conn *c);
 
 // ---- one worker's TCP --------------------------------------------------------------------------
 #define TCP_LISTEN_MAX 8
@@ -247,7 +230,7 @@ struct tcp {
 	uint64_t isn_key[2], hash_key[4];
 	struct tcp_table table;
 	struct tcp_wheel wheel;
-	struct base_list events, events_later, dirty, closed, ooo, tw;
+	struct base_list events, events_later, dirty, closed, ooo, bulks, tw;
 	uint32_t conns, half_open, tw_count, tw_max;
 	uint32_t mbufs_free;      // caches aside
 	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
@@ -358,7 +341,7 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 enum tcp_ack_result { TCP_ACK_OK, TCP_ACK_BAD, TCP_ACK_GONE };
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
-void tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c);
+bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c); // false: no memory
 
 // ---- tcp_sack.c: the sender's side -------------------------------------------------------------
 // Marks what the blocks cover.

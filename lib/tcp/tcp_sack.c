@@ -88,7 +88,7 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_se
 		block[n++] = s->sack[i];
 		top = seq_max(top, s->sack[i].end);
 	}
-	if (n == 0)
+	if (n == 0 || tcp_bulk_get(tcp, c) == NULL)
 		return 0;
 	for (struct rte_mbuf *m = c->sent_head; m != NULL; m = tcp_meta(tcp, m)->next) {
 		struct tcp_meta *t = tcp_meta(tcp, m);
@@ -132,7 +132,7 @@ bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c)
 				continue;
 			s->flags &= ~TCP_M_RETRANS;
 			c->retrans_bytes -= meta_space(s);
-			again |= seq_le(c->cut_us, s->sent_us);
+			again |= seq_le(c->bulk->cut_us, s->sent_us);
 		} else if (!(s->flags & TCP_M_LOST) &&
 			(above >= DUP_THRESH || lost_by_time(tcp, c, s))) {
 			mark_lost(c, s);

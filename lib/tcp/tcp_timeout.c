@@ -68,19 +68,21 @@ static bool persist(struct tcp *tcp, struct tcp_conn *c)
 
 static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 {
+	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
+
 	tcp->n.rto_fires++;
 	if (c->retries >= RETRIES_MAX)
 		return give_up(tcp, c);
 	if (c->retries == 0) // RFC 5681 section 3.1: once for a flight
-		c->ssthresh = tcp->cc->ssthresh(c, tcp_flight(c));
+		tcp_cc_cut(tcp, c, tcp_flight(c), true);
 	c->retries++;
 	c->backoff = (uint8_t)RTE_MIN(c->backoff + 1, 16);
-	c->recovery = TCP_R_LOSS;
-	c->recover = c->snd_nxt;
+	c->recovery = b ? TCP_R_LOSS : TCP_R_OPEN;
+	if (b)
+		b->recover = c->snd_nxt;
 	c->cwnd = c->mss;
-	c->cut_us = (uint32_t)tcp->now_us;
 	c->flags &= ~TCP_F_PROBED;
-	c->cc_acked = c->dup_acks = 0;
+	c->dup_acks = 0;
 	tcp_loss_mark_all(tcp, c);
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
 	tcp_conn_dirty(tcp, c);
@@ -90,13 +92,16 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 // Nothing came back for a flight of several segments: its end goes again, for an acknowledgement to
 // tell what is missing (RFC 8985 section 7). What was reported above a hole tells already. In fast
 // recovery, where one acknowledgement of a filled hole may be all that comes, the first goes again.
-static bool loss_probe(struct tcp *tcp, struct tcp_conn *c)
+static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
 {
+	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 	bool fast = c->recovery == TCP_R_FAST;
 	struct rte_mbuf *m = fast ? c->sent_head : c->sent_tail;
 
 	c->flags &= ~TCP_F_PTO;
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+	if (b == NULL)
+		return;
 	if (!fast && c->sacked_segs > 0) {
 		tcp_loss_mark_holes(tcp, c);
 		tcp_recovery_enter(tcp, c);
@@ -104,10 +109,9 @@ static bool loss_probe(struct tcp *tcp, struct tcp_conn *c)
 	} else if (tcp_xmit_again(tcp, c, m)) {
 		tcp->n.loss_probes++;
 		c->flags |= TCP_F_PROBED;
-		c->probe_end = fast ? c->snd_una + 1 : c->snd_nxt;
-		c->probe_ms = tcp->now_ms;
+		b->probe_end = fast ? c->snd_una + 1 : c->snd_nxt;
+		b->probe_ms = tcp->now_ms;
 	}
-	return true;
 }
 
 uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c)
@@ -155,7 +159,10 @@ bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t)
 			return persist(tcp, c);
 		if (c->sent_head == NULL)
 			return true;
-		return c->flags & TCP_F_PTO ? loss_probe(tcp, c) : retransmit(tcp, c);
+		if (!(c->flags & TCP_F_PTO))
+			return retransmit(tcp, c);
+		loss_probe(tcp, c);
+		return true;
 	case TCP_T_DELACK:
 		c->flags |= TCP_F_ACK_NOW;
 		tcp_conn_dirty(tcp, c);

@@ -204,6 +204,7 @@ uint64_t tcp_timers(struct tcp *tcp, uint64_t now_us)
 
 	tcp_time_set(tcp, now_us);
 	pool_watch(tcp);
+	tcp_bulk_expire(tcp);
 	budget -= tcp_timewait_expire(tcp, budget);
 	while ((next = wheel_next(w)) <= now_tick) {
 		w->tick = base_max_u64(w->tick, next);

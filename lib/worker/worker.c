@@ -83,7 +83,7 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.time_wait_us = 60 * 1000 * 1000,
 		.keepalive_us = UINT64_C(7200) * 1000 * 1000,
 		.syn_max = 4096,
-		.cc = "newreno",
+		.cc = opt->settings->tcp_congestion,
 	};
 	int rc = tcp_open(&w->tcp, &to);
 

@@ -36,6 +36,7 @@ struct worker_settings {
 	uint32_t client_output_bytes; // replies waiting, from which on it is not read any more
 	uint16_t tcp_port, udp_port;  // 0: off
 	char address[64];
+	const char *tcp_congestion; // NULL: tcp's default
 	unsigned verbosity;
 	uint64_t start_wall_s;
 	uint64_t pid;

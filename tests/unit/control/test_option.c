@@ -115,6 +115,7 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"--maxmemory 12parsecs", "'12parsecs' is not a size"},
 		{"--maxmemory-policy lru", "'lru' is not one of noeviction, allkeys-lru, "},
 		{"--maxmemory-policy Volatile-ttl", "'Volatile-ttl' is not one of"},
+		{"--tcp-congestion vegas", "'vegas' is not one of cubic, newreno"},
 		{"--maxmemory-samples 0", "--maxmemory-samples: 0 is out of range: 1 to 64"},
 		{"--maxmemory-samples 65", "--maxmemory-samples: 65 is out of range: 1 to 64"},
 		{"--maxmemory-eviction-tenacity 101", "101 is out of range: 0 to 100"},

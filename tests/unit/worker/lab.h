@@ -227,8 +227,7 @@ static void host_open(void)
 		.rto_min_us = 200000,
 		.delack_us = 40000,
 		.time_wait_us = 1000,
-		.syn_max = 128,
-		.cc = "newreno"};
+		.syn_max = 128};
 
 	lab->host_tx.flush = client_tx;
 	lab->host_in.pool = pool;

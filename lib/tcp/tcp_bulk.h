@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tcp_bulk: what a connection needs while it fills its congestion window or loses segments, and an
+// idle one does not: congestion control and loss recovery. Made by the first acknowledgement that
+// grows the window, or the first sign of a loss; given back after a minute without use.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+struct tcp;
+struct tcp_conn;
+
+// ---- slow start (RFC 9406) ---------------------------------------------------------------------
+struct tcp_hystart {
+	uint32_t round_end;      // acknowledging it ends the round
+	uint32_t last_us, us;    // least round trip of the last and of this round; 0: none yet
+	uint32_t css_us;         // ... when conservative slow start began; 0: it has not
+	uint8_t samples, rounds; // of this round; of conservative slow start
+	bool in_round;           // round_end holds
+};
+
+// ---- congestion avoidance ----------------------------------------------------------------------
+struct tcp_cubic {         // RFC 9438, windows in bytes
+	uint64_t epoch_us; // when congestion avoidance began; 0: with the next acknowledgement
+	uint64_t grown_us; // the last acknowledgement that counted
+	uint64_t est_part; // of w_est, below a byte
+	uint32_t part;     // of the congestion window, below a byte
+	uint32_t k_ms;     // from the epoch to w_max
+	uint32_t w_max;
+	uint32_t w_est;   // what Reno would have
+	uint32_t w_prior; // before the last cut
+	bool timed_out;   // the last cut was a timeout's
+};
+
+struct tcp_newreno {
+	uint32_t acked; // bytes since the window last grew
+};
+
+union tcp_cc_state {
+	struct tcp_cubic cubic;
+	struct tcp_newreno newreno;
+};
+
+struct tcp_cc_ops {
+	const char *name;
+	// Congestion avoidance: `bytes` were acknowledged while the window was what limits.
+	void (*avoid)(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes);
+	// A sign of congestion with `flight` bytes out: the slow-start threshold from now on.
+	uint32_t (*cut)(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout);
+};
+
+extern const struct tcp_cc_ops tcp_cc_newreno, tcp_cc_cubic;
+
+#define TCP_CWND_MAX (1u << 30)
+
+// ---- tcp_bulk.c --------------------------------------------------------------------------------
+struct tcp_bulk {
+	struct base_list node; // of tcp.bulks: the longest unused first
+	struct tcp_conn *conn;
+	uint32_t used_ms;
+	uint32_t recover;             // snd_nxt when recovery began
+	uint32_t cut_us;              // when the congestion window was last cut for a loss
+	uint32_t probe_end, probe_ms; // what acknowledges the loss probe, and when it went
+	struct tcp_hystart hystart;
+	union tcp_cc_state cc;
+};
+
+// NULL: no memory. The connection then does without: no growth beyond slow start, no fast recovery.
+struct tcp_bulk *tcp_bulk_get(struct tcp *tcp, struct tcp_conn *c);
+void tcp_bulk_free(struct tcp *tcp, struct tcp_conn *c);
+void tcp_bulk_expire(struct tcp *tcp); // those unused for a minute, some a call
+
+// ---- tcp_cc.c ----------------------------------------------------------------------------------
+const struct tcp_cc_ops *tcp_cc_find(const char *name); // NULL: unknown
+uint32_t tcp_cc_initial_window(const struct tcp_conn *c);
+void tcp_cc_init(struct tcp_conn *c);
+// Bytes newly acknowledged outside of fast recovery, while the window is what limits. rtt_us: the
+// sample of this acknowledgement, 0: none.
+void tcp_cc_acked(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes, uint32_t rtt_us);
+// Congestion: cuts ssthresh; the caller sets the window.
+void tcp_cc_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout);
+
+// ---- tcp_cc_hystart.c --------------------------------------------------------------------------
+// How much the window grows for `bytes` in slow start. May end it.
+uint32_t tcp_hystart_grow(struct tcp_conn *c, struct tcp_bulk *b, uint32_t bytes, uint32_t rtt_us);
