@@ -292,6 +292,7 @@ static void worker_counted(const struct worker_counters *n, struct control_metri
 	control_metric_add(m, "used_memory_input_buffers", n->mem_used[MEM_INPUT]);
 	control_metric_add(m, "used_memory_output_buffers", n->mem_used[MEM_OUTPUT]);
 	control_metric_add(m, "used_memory_other", n->mem_used[MEM_OTHER]);
+	control_metric_add(m, "tcp_time_wait", n->tcp.time_wait_now);
 	control_metric_add(m, "limit_bytes", n->limit_bytes);
 	control_metric_add(m, "mem_internal_frag_bytes", n->mem_slack);
 	control_metric_add(m, "mem_pinned", n->store.pinned_bytes);

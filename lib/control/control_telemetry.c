@@ -140,8 +140,9 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 			{"tcp_syn_dropped", n->syn_dropped},
 			{"tcp_no_memory", n->no_memory},
 			{"tcp_conns_refused", n->conns_refused},
+			{"tcp_time_wait", n->time_wait_now},
 		},
-		18);
+		19);
 }
 
 static int cmd_info(struct control *c, const char *params, struct rte_tel_data *d)

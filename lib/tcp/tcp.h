@@ -53,6 +53,7 @@ struct tcp_counters { // writer: the worker
 	uint64_t bad_header, bad_checksum, bad_option, no_conn, outside_window, syn_dropped,
 		no_memory;
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
+	uint64_t time_wait_now; // a gauge: records kept for finished connections
 };
 
 // The algorithms that options.cc names; NULL at the end. The first is the default.

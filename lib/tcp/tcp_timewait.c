@@ -11,6 +11,7 @@ void tcp_timewait_remove(struct tcp *tcp, struct tcp_tw *tw)
 	tcp_table_remove(tcp, &tw->node);
 	base_list_remove(&tw->list);
 	tcp->tw_count--;
+	tcp->n.time_wait_now--;
 	mem_free(tcp->opt.mem, MEM_CONNS, tw, sizeof(*tw));
 }
 
@@ -66,6 +67,7 @@ void tcp_timewait_enter(struct tcp *tcp, struct tcp_conn *c)
 	tcp_table_add(tcp, &tw->node);
 	tcp->tw_count++;
 	tcp->n.time_wait++;
+	tcp->n.time_wait_now++;
 	tw_start(tcp, tw);
 }
 

@@ -31,6 +31,7 @@ static const size_t gauges[] = {
 	offsetof(struct worker_counters, store.overflow_buckets),
 	offsetof(struct worker_counters, store.pinned_bytes),
 	offsetof(struct worker_counters, conns),
+	offsetof(struct worker_counters, tcp.time_wait_now),
 	offsetof(struct worker_counters, slots_out),
 	offsetof(struct worker_counters, busy_us),
 	offsetof(struct worker_counters, limit_bytes),

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+import exact
 import server as server_module
 from netlab import Lab, sweep
 from server import KIND, SLOW, Server
@@ -83,8 +84,9 @@ def lab():
 @pytest.fixture(scope="session", params=WORKERS, ids=lambda n: f"t{n}")
 def running_server(request, lab):
     """One server for all tests that need nothing special, once with 1 and once with 3 workers."""
-    made = Server(lab, workers=request.param).start()
+    made = Server(lab, workers=request.param)
     try:
+        start_empty(made)
         yield made
         made.stop()
     finally:
@@ -99,24 +101,37 @@ def answers(request, reply):
         return False
 
 
-def give_up(running):
-    """Ends a server that does not answer. It fails one test: the next starts a new one."""
-    how = "does not answer" if running.alive() else "died"
+def give_up(running, how=""):
+    """Ends a server that does not answer, or is not what it was. It fails one test: the next starts
+    a new one."""
+    how = how or ("does not answer" if running.alive() else "died")
     tail = running.tail()
     running.kill()
     pytest.fail(f"the server {how}\n{tail}", pytrace=False)
 
 
+def start_empty(running):
+    """Starts the shared server and notes what its workers hold before they have served anybody."""
+    running.start()
+    if KIND == "lcached":
+        running.at_start = exact.Start(running)
+
+
 @pytest.fixture
 def server(running_server):
-    """The shared server, emptied; after the test it must still answer."""
+    """The shared server, empty. After the test it must still answer; emptied, its workers must hold
+    what they held at the start, and what the allocator says."""
     if not running_server.process:
-        running_server.start()
+        start_empty(running_server)
     if not answers(b"flush_all\r\n", b"OK\r\n"):
         give_up(running_server)
     yield running_server
-    if not answers(b"version\r\n", b"VERSION "):
+    if KIND == "lcached" and (wrong := exact.difference(running_server)):
+        give_up(running_server, f"miscounts: {wrong}")
+    if not answers(b"flush_all\r\n", b"OK\r\n"):
         give_up(running_server)
+    if KIND == "lcached" and (left := running_server.at_start.remains(running_server)):
+        give_up(running_server, f"keeps memory: {left}")
 
 
 @pytest.fixture
@@ -137,7 +152,8 @@ def launch():
 
         with launch(drop_percent=1, options=["-I", "128m"]) as special: ...
 
-    The block runs in that lab's client namespace. The server has to end cleanly.
+    The block runs in that lab's client namespace. At its end the workers' counters must be the
+    allocator's, and the server has to end cleanly.
     """
 
     @contextlib.contextmanager
@@ -148,6 +164,9 @@ def launch():
             running.start()
             with made.client.inside():
                 yield running
+            if KIND == "lcached" and running.process and running.alive():
+                wrong = exact.difference(running)
+                assert not wrong, wrong
             running.stop()
         finally:
             running.kill()

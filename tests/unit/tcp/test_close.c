@@ -58,6 +58,7 @@ static void test_time_wait_answers_and_expires(void **state)
 
 	we_close_first(o);
 	assert_int_equal(o->tcp->tw_count, 1);
+	assert_int_equal(tcp_counters_get(o->tcp)->time_wait_now, 1);
 	one_wait_us(o, 59000000);
 	one_in_at(o, -1, FIN | ACK, NULL, 0); // our last ACK was lost
 	one_expect(o, ACK, ISS + 2, o->seq, 0);
@@ -66,6 +67,7 @@ static void test_time_wait_answers_and_expires(void **state)
 	assert_int_equal(o->tcp->tw_count, 1);
 	one_wait_us(o, 2000000);
 	assert_int_equal(o->tcp->tw_count, 0);
+	assert_int_equal(tcp_counters_get(o->tcp)->time_wait_now, 0);
 	one_expect_silence(o);
 	one_close(o);
 }
