@@ -31,7 +31,30 @@ void control_orders_push(struct control *c)
 	}
 }
 
-// Moves allowances; orders go out when one changed.
+static void peak_take(struct control *c, uint64_t used_bytes)
+{
+	struct control_totals *t = &c->total;
+
+	if (used_bytes > t->used_peak_bytes) {
+		t->used_peak_bytes = used_bytes;
+		t->peak_wall_s = c->now.wall_s;
+	}
+}
+
+// By the counters themselves, where the reports may be a millisecond old.
+static uint64_t used_now(const struct control *c)
+{
+	uint64_t used = mem_used(c->mem);
+
+	for (unsigned i = 0; i < c->workers; i++) {
+		if (c->domain[i] != NULL)
+			used += mem_used(c->domain[i]);
+	}
+	return used;
+}
+
+// Moves allowances; orders go out when one changed. A shard that is given more is about to use it,
+// and one that was cut may hold more than its report said: a moment to look at the peak.
 static void ledger_turn(struct control *c)
 {
 	struct control_shard shard[WORKER_MAX];
@@ -50,8 +73,10 @@ static void ledger_turn(struct control *c)
 		};
 	}
 	c->ledger.evicts = c->cfg->policy != STORE_NOEVICTION;
-	if (control_ledger_turn(&c->ledger, dealable(c), shard))
+	if (control_ledger_turn(&c->ledger, dealable(c), shard)) {
 		control_orders_push(c);
+		peak_take(c, used_now(c));
+	}
 }
 
 int control_open(struct control **out, struct control_config *cfg, struct worker_group *group,
@@ -113,10 +138,7 @@ static void totals_add(struct control *c)
 	}
 	for (int k = 0; k < MEM_CLASSES; k++)
 		t->used_bytes += t->sum.mem_used[k];
-	if (t->used_bytes > t->used_peak_bytes) {
-		t->used_peak_bytes = t->used_bytes;
-		t->peak_wall_s = c->now.wall_s;
-	}
+	peak_take(c, t->used_bytes);
 }
 
 void control_tick(struct control *c, struct base_now now)
