@@ -8,9 +8,10 @@
 
 #include "lcbench.h"
 
-#define REPORT_NS UINT64_C(1000000000)
-#define STALL_NS  UINT64_C(5000000000) // without one answer: nobody is there
-#define SECOND_NS 1e9
+#define REPORT_NS         UINT64_C(1000000000)
+#define STALL_NS          UINT64_C(5000000000) // without one answer: nobody is there
+#define SECOND_NS         1e9
+#define ONCE_INFLIGHT_MAX 4096 // of --once: a million requests at once are no test of the server
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -49,7 +50,7 @@ int bench_open(struct bench *b, const struct bench_options *o)
 	}
 	for (unsigned i = 0; i < b->clients; i++) {
 		b->client[i].flight = flights + (size_t)i * b->per_client;
-		b->client[i].conn_index = (uint16_t)(o->udp ? i / o->pipeline : i);
+		b->client[i].conn_index = o->udp ? i / o->pipeline : i;
 		b->client[i].fd = -1;
 		b->client[i].request_id = (uint16_t)(i % o->pipeline);
 	}
@@ -102,6 +103,8 @@ static void phase_enter(struct bench *b, enum bench_phase phase)
 	b->phase_start_ns = b->now_ns;
 	b->next_key = 0;
 	b->kick = true;
+	b->kicked = 0;
+	b->credit_ns = b->now_ns;
 	if (phase != BENCH_MEASURE)
 		return;
 	// what went wrong before spoils the run as much as what goes wrong now
@@ -156,12 +159,33 @@ static void phase_step(struct bench *b)
 			segment_end(b);
 			segment_begin(b);
 		}
-		if (in_s >= b->o->seconds)
+		if (b->o->once ? b->n.requests >= b->clients - b->dead : in_s >= b->o->seconds)
 			measure_end(b);
 		break;
+	case BENCH_CONNECT:
 	case BENCH_DONE:
 		break;
 	}
+}
+
+struct bench_client *bench_kick_next(struct bench *b, unsigned *left)
+{
+	bool more = b->kick || (b->o->rate && b->credit_ns < b->now_ns);
+
+	if (!more || *left == 0 || (b->o->once && b->inflight >= ONCE_INFLIGHT_MAX))
+		return NULL;
+	--*left;
+	if (b->kicked == b->clients) {
+		b->kicked = 0;
+		b->kick = false;
+	}
+	return &b->client[b->kicked++];
+}
+
+bool bench_client_done(const struct bench *b, const struct bench_client *c)
+{
+	return (b->phase == BENCH_WARMUP || b->phase == BENCH_MEASURE) &&
+		c->conn_index < b->o->churn && c->inflight == 0 && !c->dead;
 }
 
 bool bench_turn(struct bench *b, bool busy)

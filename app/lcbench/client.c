@@ -6,6 +6,7 @@
 
 #define VERIFY_EVERY   64 // of the values measured; all are when they are checked
 #define COMPLAINTS_MAX 5
+#define RATE_SLACK_NS  UINT64_C(1000000)
 
 static const char value_end[] = "\r\nEND\r\n";
 
@@ -28,15 +29,34 @@ static bool set_is_next(struct bench *b)
 	return b->o->sets > 100 ? b->o->set : base_rng_below(&b->rng, 100) < b->o->sets;
 }
 
+// What --once and --rate have to say. A generator that fell behind its rate by more than a
+// millisecond does not catch up in one burst.
+static bool may_send(struct bench *b, struct bench_client *c)
+{
+	if (b->o->once && (c->once_sent || b->phase != BENCH_MEASURE))
+		return false;
+	c->once_sent = b->o->once;
+	if (b->o->rate == 0)
+		return true;
+	if (b->credit_ns > b->now_ns)
+		return false;
+	b->credit_ns = base_max_u64(b->credit_ns, b->now_ns - RATE_SLACK_NS) +
+		UINT64_C(1000000000) / b->o->rate;
+	return true;
+}
+
 bool bench_client_next(struct bench *b, struct bench_client *c, struct bench_request *r)
 {
 	bool all = b->phase == BENCH_FILL || b->phase == BENCH_CHECK; // every key once, in order
 	struct bench_flight *f;
 	uint32_t slot;
 
-	if (c->dead || c->inflight == b->per_client || b->phase == BENCH_DONE)
+	if (c->dead || c->inflight == b->per_client || b->phase == BENCH_DONE ||
+		b->phase == BENCH_CONNECT)
 		return false;
 	if (all && b->next_key == b->o->keys)
+		return false;
+	if (!all && !may_send(b, c))
 		return false;
 	slot = c->head + c->inflight;
 	f = &c->flight[slot < b->per_client ? slot : slot - b->per_client];

@@ -55,11 +55,16 @@ bool dpdk_turn(struct dpdk *d)
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	if (n && d->b->o->flood)
+		rte_ether_addr_copy(
+			&rte_pktmbuf_mtod(m[0], struct rte_ether_hdr *)->src_addr, &d->server_mac);
 	for (uint16_t i = 0; i < n; i++)
 		frame_input(d, m[i]);
 	net_timers(d->net, now_us);
 	if (d->tcp) {
 		dpdk_tcp_turn(d);
+		if (d->b->o->flood && d->b->phase == BENCH_MEASURE)
+			dpdk_flood_turn(d);
 		tcp_timers(d->tcp, now_us);
 		tcp_flush(d->tcp, now_us);
 	} else {
@@ -67,6 +72,20 @@ bool dpdk_turn(struct dpdk *d)
 	}
 	net_tx_flush(&d->tx);
 	return n > 0;
+}
+
+// --sources: the addresses that follow ours; the server's is left out.
+static void sources_add(
+	struct net_options *net, const struct port_config *cfg, const struct bench_options *o)
+{
+	uint32_t ip = rte_be_to_cpu_32(cfg->ip);
+
+	while (net->owns < o->sources) {
+		struct base_ip next = base_ip4(rte_cpu_to_be_32(++ip));
+
+		if (!base_ip_same(&next, &o->server))
+			net->own[net->owns++] = (struct net_own){next, cfg->prefix_len};
+	}
 }
 
 static int stack_open(struct dpdk *d, const struct port_config *cfg)
@@ -102,6 +121,7 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 
 	if (cfg->gateway != 0)
 		net.gateway[NET_IP4] = base_ip4(cfg->gateway);
+	sources_add(&net, cfg, o);
 	rc = net_open(&d->net, &net);
 	for (unsigned i = 0; !rc && i < cfg->routes; i++) {
 		const struct port_route *r = &cfg->route[i];
@@ -130,6 +150,19 @@ static void stack_close(struct dpdk *d)
 			(unsigned long)d->tx_dropped);
 }
 
+// The connections stand, and nothing is asked of them.
+static bool hold(struct dpdk *d)
+{
+	unsigned marks = bench_marks;
+
+	fprintf(stderr, "lcbench: %u connections\n", d->connected);
+	while (bench_marks == marks && !bench_stop && d->b->dead == 0) {
+		d->b->now_ns = bench_now_ns();
+		dpdk_turn(d);
+	}
+	return !bench_stop;
+}
+
 static int run(struct dpdk *d)
 {
 	struct bench *b = d->b;
@@ -143,6 +176,8 @@ static int run(struct dpdk *d)
 		rc = dpdk_tcp_connect(d);
 	if (rc)
 		return rc;
+	if (b->o->hold && !hold(d))
+		return -EINTR;
 	d->tx_dropped = 0; // what was sent before the peer was there
 	bench_start(b);
 	while (bench_turn(b, busy))

@@ -7,9 +7,10 @@
 #include "port/port.h"
 #include "tcp/tcp.h"
 
-#define DPDK_BURST     64
-#define DPDK_UDP_PORT  40000 // source port of connection 0
-#define DPDK_CONNECT_S 10    // for all connections to be there
+#define DPDK_BURST         64
+#define DPDK_UDP_PORT      40000 // source port of connection 0
+#define DPDK_CONNECT_S     10    // for all connections to be there, and a second for each
+#define DPDK_CONNECT_PER_S 10000 // ... so many
 
 struct dpdk {
 	struct bench *b;
@@ -23,6 +24,10 @@ struct dpdk {
 	uint64_t look_ns;               // UDP: next look for timeouts
 	unsigned connecting, connected; // TCP
 	uint64_t tx_dropped;
+	struct rte_ether_addr server_mac; // of the last frame that came
+	unsigned next_source;             // of the next connection
+	uint64_t flood_ns;                // when the next SYN of the flood is due
+	struct base_rng flood_rng;
 };
 
 static inline uint64_t dpdk_now_us(const struct dpdk *d)
@@ -37,6 +42,9 @@ bool dpdk_turn(struct dpdk *d);
 int dpdk_tcp_connect(struct dpdk *d);
 // What came of the turn's segments: answers read, requests sent.
 void dpdk_tcp_turn(struct dpdk *d);
+
+// The SYNs that are due by now, a burst at most.
+void dpdk_flood_turn(struct dpdk *d);
 
 void dpdk_udp_input(struct dpdk *d, struct rte_mbuf *m, const struct net_packet *pkt);
 // First requests of a phase, and timeouts.

@@ -56,7 +56,7 @@ static void client_send(struct dpdk *d, struct bench_client *c)
 	struct bench_request r;
 	uint32_t room;
 
-	if (c->dead || conn == NULL)
+	if (c->dead || c->leaving || conn == NULL)
 		return;
 	w.mss = tcp_mss(conn);
 	room = tcp_send_room(d->tcp, conn);
@@ -84,51 +84,74 @@ static void client_read(struct dpdk *d, struct bench_client *c)
 		tcp_rx_consume(d->tcp, c->conn, n);
 }
 
+static bool client_connect(struct dpdk *d, struct bench_client *c)
+{
+	const struct bench_options *o = d->b->o;
+	unsigned local = d->next_source++ % o->sources;
+
+	c->conn = tcp_connect(d->tcp, &o->server, o->port, o->sources > 1 ? local : TCP_LOCAL_ANY,
+		0, dpdk_now_us(d));
+	if (c->conn == NULL)
+		return false;
+	tcp_user_set(c->conn, c);
+	d->connecting++;
+	return true;
+}
+
 static void client_event(
 	struct dpdk *d, struct tcp_conn *conn, struct bench_client *c, unsigned events)
 {
 	if (events & TCP_EV_ESTABLISHED) {
 		d->connecting--;
 		d->connected++;
+		if (c->leaving)
+			d->b->n.opens++;
+		c->leaving = false;
 	}
 	if (events & TCP_EV_READABLE)
 		client_read(d, c);
-	if (events & TCP_EV_FIN && !c->dead) {
+	if (events & TCP_EV_FIN && !c->dead && !c->leaving) {
 		bench_client_lose(d->b, c, "closed by the server");
 		tcp_abort(d->tcp, conn);
 	}
 	if (events & TCP_EV_CLOSED) {
-		bench_client_lose(d->b, c, "reset or timed out");
+		if (!c->leaving)
+			bench_client_lose(d->b, c, "reset or timed out");
 		c->conn = NULL;
 		tcp_release(d->tcp, conn);
+		if (c->leaving && !client_connect(d, c))
+			bench_fail(d->b, "no address and port is left to connect from");
 		return;
 	}
-	if (events & (TCP_EV_READABLE | TCP_EV_WRITABLE))
+	if (events & TCP_EV_READABLE && bench_client_done(d->b, c) && !c->leaving) {
+		c->leaving = true;
+		tcp_shutdown(d->tcp, conn);
+	}
+	if (events & (TCP_EV_READABLE | TCP_EV_WRITABLE | TCP_EV_ESTABLISHED))
 		client_send(d, c);
 }
 
 void dpdk_tcp_turn(struct dpdk *d)
 {
 	struct bench *b = d->b;
+	struct bench_client *c;
 	struct tcp_conn *conn;
-	unsigned events;
+	unsigned events, left = RTE_MIN(BENCH_KICK, b->clients);
 
 	while ((conn = tcp_event_next(d->tcp, &events)) != NULL)
 		client_event(d, conn, tcp_user(conn), events);
-	if (b->kick) {
-		b->kick = false;
-		for (unsigned i = 0; i < b->clients; i++)
-			client_send(d, &b->client[i]);
-	}
+	while ((c = bench_kick_next(b, &left)) != NULL)
+		client_send(d, c);
 }
 
 int dpdk_tcp_connect(struct dpdk *d)
 {
 	struct bench *b = d->b;
-	uint64_t end_ns = bench_now_ns() + DPDK_CONNECT_S * UINT64_C(1000000000);
+	uint64_t limit_s = DPDK_CONNECT_S + b->clients / DPDK_CONNECT_PER_S;
+	uint64_t end_ns = bench_now_ns() + limit_s * UINT64_C(1000000000);
 	unsigned next = 0;
 
-	b->phase = BENCH_WARMUP; // no phase in which a lost connection alone ends the run
+	b->phase = BENCH_CONNECT;
 	while (d->connected < b->clients) {
 		b->now_ns = bench_now_ns();
 		if (b->dead)
@@ -136,14 +159,8 @@ int dpdk_tcp_connect(struct dpdk *d)
 		if (b->now_ns > end_ns || bench_stop)
 			return -ETIMEDOUT;
 		while (next < b->clients && d->connecting < CONNECTING_MAX) {
-			struct bench_client *c = &b->client[next];
-
-			c->conn = tcp_connect(d->tcp, &b->o->server, b->o->port, TCP_LOCAL_ANY, 0,
-				dpdk_now_us(d));
-			if (c->conn == NULL)
+			if (!client_connect(d, &b->client[next]))
 				return -ENOBUFS;
-			tcp_user_set(c->conn, c);
-			d->connecting++;
 			next++;
 		}
 		dpdk_turn(d);

@@ -8,7 +8,7 @@
 //	bench.c      phases: fill, check, warm up, measure
 //	udp.c        memcached's UDP frame, losses
 //	report.c     progress, the final lines, JSON
-//	dpdk.c       our own stack over any driver file; dpdk_tcp.c, dpdk_udp.c
+//	dpdk.c       our own stack over any driver file; dpdk_tcp.c, dpdk_udp.c, dpdk_flood.c
 //	sockets.c    the kernel's stack; sockets_tcp.c, sockets_udp.c
 #pragma once
 
@@ -20,7 +20,8 @@
 
 #include "base/base.h"
 
-#define BENCH_CONNS_MAX      16384
+#define BENCH_CONNS_MAX      (1 << 20)
+#define BENCH_SOURCES_MAX    60
 #define BENCH_PIPELINE_MAX   1024
 #define BENCH_KEY_MIN        8
 #define BENCH_KEY_MAX        250
@@ -43,6 +44,12 @@ struct bench_options {
 	unsigned sets; // percent of sets among what is measured; above 100: as `set` says
 	bool evicting; // keys may be gone: they are not checked, and misses are no fault
 	unsigned connections, pipeline;
+	unsigned sources; // addresses of ours that connections come from, in turn
+	unsigned churn;   // so many of the connections are closed and opened anew after each answer
+	bool hold;        // between connecting and the load, wait for SIGUSR1
+	bool once;        // measured is one request on each connection
+	uint32_t rate;    // of requests a second, evenly; 0: as fast as answers come
+	uint32_t flood;   // TCP SYNs a second from addresses that nobody has, while measuring
 	uint32_t keys, key_size, value_size;
 	double seconds, warmup_s;
 	int core; // to pin to, or -1
@@ -103,7 +110,9 @@ struct bench_client {
 	// transport
 	void *conn; // struct tcp_conn
 	int fd;
-	uint16_t conn_index;
+	uint32_t conn_index;
+	bool once_sent;
+	bool leaving;        // churn: closing, or connecting anew
 	uint16_t request_id; // UDP: of the request in flight
 	uint16_t sequence;   // UDP: of the next datagram of the answer
 	uint64_t tried_ns;   // UDP: when the request was sent last
@@ -129,10 +138,19 @@ bool bench_client_feed(struct bench *b, struct bench_client *c, const char *data
 void bench_client_lose(struct bench *b, struct bench_client *c, const char *why);
 
 // ---- bench.c
-enum bench_phase { BENCH_FILL, BENCH_CHECK, BENCH_WARMUP, BENCH_MEASURE, BENCH_DONE };
+enum bench_phase {
+	BENCH_CONNECT,
+	BENCH_FILL,
+	BENCH_CHECK,
+	BENCH_WARMUP,
+	BENCH_MEASURE,
+	BENCH_DONE
+};
 
 struct bench_counters {
 	uint64_t requests, misses, errors, timeouts, verified;
+	uint64_t opens;   // connections made anew (churn)
+	uint64_t syns;    // of the flood
 	uint64_t busy_ns; // turns that found something to do
 };
 
@@ -153,6 +171,8 @@ struct bench {
 	struct base_rng rng;
 	enum bench_phase phase;
 	bool kick;          // the phase changed: every client may send; the transport clears it
+	unsigned kicked;    // of them, those that were told (bench_kick_next)
+	uint64_t credit_ns; // options.rate: the time that the requests sent so far have used
 	const char *failed; // why the run is void, or NULL
 	uint32_t next_key;  // BENCH_FILL, BENCH_CHECK
 	uint64_t inflight;
@@ -168,6 +188,13 @@ struct bench {
 	uint64_t segment_start_ns, segment_requests;
 	struct base_hist segment_ns; // of gets
 };
+
+// A client that may have something to send though no answer came: a phase has begun, or the rate
+// allows another request. NULL: none in this turn. Bounded by BENCH_KICK a turn of `left`.
+#define BENCH_KICK 256
+struct bench_client *bench_kick_next(struct bench *b, unsigned *left);
+// Whether this client's connection is to be made anew now, as its last request has been answered.
+bool bench_client_done(const struct bench *b, const struct bench_client *c);
 
 int bench_open(struct bench *b, const struct bench_options *o);
 void bench_close(struct bench *b);

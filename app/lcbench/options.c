@@ -34,6 +34,14 @@ static const struct option_row rows[] = {
 	ROW("evicting", FLAG, evicting, 0, 0, "keys may be gone: not checked, misses are no fault"),
 	ROW("connections", NUMBER, connections, 1, BENCH_CONNS_MAX,
 		"connections, or source ports with UDP (50)"),
+	ROW("sources", NUMBER, sources, 1, BENCH_SOURCES_MAX,
+		"addresses of ours with --driver, from --address on (1)"),
+	ROW("churn", NUMBER, churn, 0, BENCH_CONNS_MAX,
+		"connections that are closed and opened after each answer (0)"),
+	ROW("hold", FLAG, hold, 0, 0, "when all are connected, wait for SIGUSR1"),
+	ROW("once", FLAG, once, 0, 0, "measure one request on each connection"),
+	ROW("rate", NUMBER, rate, 1, 1e9, "requests a second, evenly (as fast as answers come)"),
+	ROW("syn-flood", NUMBER, flood, 1, 1e8, "SYNs a second from nobody's addresses"),
 	ROW("pipeline", NUMBER, pipeline, 1, BENCH_PIPELINE_MAX, "requests in flight on each (1)"),
 	ROW("keys", NUMBER, keys, 1, BENCH_KEYS_MAX, "number of keys (100000)"),
 	ROW("key-size", NUMBER, key_size, BENCH_KEY_MIN, BENCH_KEY_MAX, "bytes (32)"),
@@ -110,6 +118,20 @@ static const struct option_row *row_find(const char *name)
 
 static int check(const struct bench_options *o)
 {
+	if (o->udp && (o->churn || o->hold || o->once || o->rate || o->flood)) {
+		fprintf(stderr,
+			"lcbench: --churn, --hold, --once, --rate and --syn-flood are TCP's\n");
+		return -EINVAL;
+	}
+	if (o->sockets && (o->sources > 1 || o->flood)) {
+		fprintf(stderr, "lcbench: --sources and --syn-flood need --driver\n");
+		return -EINVAL;
+	}
+	if (o->churn > o->connections || (o->churn && o->pipeline > 1)) {
+		fprintf(stderr,
+			"lcbench: --churn is at most --connections, one request in flight\n");
+		return -EINVAL;
+	}
 	// keys are set over UDP, too, and a request is one datagram
 	if (o->udp && o->value_size + o->key_size + BENCH_SET_REST > BENCH_UDP_MAX) {
 		fprintf(stderr, "lcbench: over UDP key and value have at most %d bytes\n",
@@ -132,6 +154,7 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 		.sets = UINT_MAX,
 		.connections = 50,
 		.pipeline = 1,
+		.sources = 1,
 		.keys = 100000,
 		.key_size = 32,
 		.value_size = 32,

@@ -6,7 +6,7 @@
 
 #include "lcbench.h"
 
-static const char *const phase_names[] = {"fill", "check", "warm-up", "measure", "done"};
+static const char *const phase_names[] = {"connect", "fill", "check", "warm-up", "measure", "done"};
 
 void bench_progress(struct bench *b)
 {
@@ -65,9 +65,11 @@ static void json_write(const struct bench *b, FILE *f, double rate)
 	fprintf(f, " \"seconds\": %.6f, \"requests\": %" PRIu64 ", \"requests_per_s\": %.1f,\n",
 		measured_ns / 1e9, b->n.requests, rate);
 	fprintf(f,
+		" \"opens\": %" PRIu64 ", \"syns\": %" PRIu64 ",\n"
 		" \"misses\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"timeouts\": %" PRIu64
 		", \"verified\": %" PRIu64 ", \"lost_connections\": %u,\n",
-		b->n.misses, b->n.errors, b->n.timeouts, b->n.verified, b->dead);
+		b->n.opens, b->n.syns, b->n.misses, b->n.errors, b->n.timeouts, b->n.verified,
+		b->dead);
 	fprintf(f, " \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f,\n",
 		latency_us(b, 0.5), latency_us(b, 0.99), latency_us(b, 0.999),
 		(double)b->latency_ns.max / 1e3);

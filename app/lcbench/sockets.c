@@ -27,6 +27,22 @@ static int server_connect(int fd, const struct bench_options *o)
 	return connect(fd, (struct sockaddr *)&to6, sizeof(to6));
 }
 
+// One address has 28,000 ports, and each rests for a second after its connection: on loopback there
+// are more addresses.
+static void source_choose(struct sockets *s, int fd)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	rte_be32_t server = base_ip_as4(&s->b->o->server);
+	int one = 1;
+
+	if (!base_ip_is4(&s->b->o->server) ||
+		(server & RTE_BE32(0xff000000)) != RTE_BE32(0x7f000000))
+		return;
+	from.sin_addr.s_addr = rte_cpu_to_be_32(0x7f000002 + s->source++ % SOCKETS_SOURCES);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	bind(fd, (struct sockaddr *)&from, sizeof(from)); // if not, the kernel's choice will do
+}
+
 int sockets_connect(struct sockets *s, int type, uint32_t tag)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = tag};
@@ -38,6 +54,8 @@ int sockets_connect(struct sockets *s, int type, uint32_t tag)
 		return -errno;
 	if (type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (s->b->o->churn)
+		source_choose(s, fd);
 	if (server_connect(fd, s->b->o) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
 		epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event)) {
 		rc = -errno;

@@ -6,12 +6,14 @@
 
 #define SOCKETS_EVENTS   256
 #define SOCKETS_BUF      (256 << 10)
+#define SOCKETS_SOURCES  32         // addresses on loopback
 #define SOCKETS_OUT_MARK (64 << 10) // no new request while this much waits to be written
 
 struct sockets {
 	struct bench *b;
 	int epoll;
-	char *in; // SOCKETS_BUF bytes
+	char *in;        // SOCKETS_BUF bytes
+	unsigned source; // next address on loopback
 };
 
 // A socket of `type`, connected to the server and in the epoll set with `tag`. fd or -errno.

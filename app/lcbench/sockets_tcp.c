@@ -59,6 +59,19 @@ static void client_send(struct sockets *s, struct bench_client *c)
 	out_write(s, c);
 }
 
+// Closes the connection and makes another. False: the client is lost.
+static bool client_again(struct sockets *s, struct bench_client *c)
+{
+	close(c->fd);
+	c->fd = sockets_connect(s, SOCK_STREAM, c->conn_index);
+	if (c->fd >= 0) {
+		s->b->n.opens++;
+		return true;
+	}
+	bench_client_lose(s->b, c, strerror(-c->fd));
+	return false;
+}
+
 static void client_event(struct sockets *s, struct bench_client *c, uint32_t events)
 {
 	ssize_t n;
@@ -82,6 +95,8 @@ static void client_event(struct sockets *s, struct bench_client *c, uint32_t eve
 		}
 		if (n > 0 && !bench_client_feed(s->b, c, s->in, (size_t)n))
 			return;
+		if (n > 0 && bench_client_done(s->b, c) && !client_again(s, c))
+			return;
 	}
 	client_send(s, c);
 }
@@ -90,13 +105,12 @@ bool sockets_tcp_turn(struct sockets *s)
 {
 	struct epoll_event events[SOCKETS_EVENTS];
 	struct bench *b = s->b;
+	unsigned left = b->clients < BENCH_KICK ? b->clients : BENCH_KICK;
+	struct bench_client *c;
 	int n;
 
-	if (b->kick) {
-		b->kick = false;
-		for (unsigned i = 0; i < b->clients; i++)
-			client_send(s, &b->client[i]);
-	}
+	while ((c = bench_kick_next(b, &left)) != NULL)
+		client_send(s, c);
 	n = epoll_wait(s->epoll, events, SOCKETS_EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		client_event(s, &b->client[events[i].data.u32], events[i].events);

@@ -9,6 +9,7 @@ import density
 import evict
 import hit_ratio
 import lazyfree
+import stack
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,17 @@ SCENARIOS = {
     "shrink": Scenario(
         "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",
         run=evict.shrink_run,
+    ),
+    "tcp-conns": Scenario(
+        "a million idle connections: bytes of each, and a get on all of them",
+        run=stack.conns_run,
+    ),
+    "tcp-churn": Scenario(
+        "connections opened, used for one get and closed; memcached's too",
+        run=stack.churn_run,
+    ),
+    "syn-flood": Scenario(
+        "a million SYNs a second from nobody beside half of the peak load",
+        run=stack.flood_run,
     ),
 }

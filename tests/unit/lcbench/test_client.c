@@ -220,6 +220,71 @@ static void a_lost_datagram_is_sent_again_under_a_new_id(void **state)
 	bench_close(&b);
 }
 
+static void a_rate_spaces_requests(void **state)
+{
+	struct bench_options o = options;
+	struct bench_request r;
+	struct bench b;
+	unsigned left = 10;
+
+	o.rate = 1000; // one a millisecond
+	assert_int_equal(bench_open(&b, &o), 0);
+	bench_start(&b);
+	b.phase = BENCH_MEASURE;
+	b.kick = false;
+	b.credit_ns = b.now_ns;
+	assert_null(bench_kick_next(&b, &left));
+	b.now_ns += 1;
+	assert_ptr_equal(bench_kick_next(&b, &left), b.client);
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_false(bench_client_next(&b, b.client, &r));
+	b.now_ns += 1000000;
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_false(bench_client_next(&b, b.client, &r));
+	b.now_ns += UINT64_C(1000000000); // a second lost is not made up for in one burst
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_false(bench_client_next(&b, b.client, &r));
+	bench_close(&b);
+}
+
+static void once_means_once(void **state)
+{
+	struct bench_options o = options;
+	struct bench_request r;
+	struct bench b;
+
+	o.once = true;
+	assert_int_equal(bench_open(&b, &o), 0);
+	bench_start(&b);
+	b.phase = BENCH_WARMUP;
+	assert_false(bench_client_next(&b, b.client, &r));
+	b.phase = BENCH_MEASURE;
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_false(bench_client_next(&b, b.client, &r));
+	bench_close(&b);
+}
+
+static void connections_that_come_and_go_are_the_first(void **state)
+{
+	struct bench_options o = options;
+	struct bench b;
+
+	o.connections = 3;
+	o.churn = 2;
+	assert_int_equal(bench_open(&b, &o), 0);
+	bench_start(&b);
+	assert_false(bench_client_done(&b, &b.client[0])); // keys are being set
+	b.phase = BENCH_MEASURE;
+	assert_true(bench_client_done(&b, &b.client[0]));
+	assert_true(bench_client_done(&b, &b.client[1]));
+	assert_false(bench_client_done(&b, &b.client[2]));
+	b.client[0].inflight = 1;
+	assert_false(bench_client_done(&b, &b.client[0]));
+	b.client[0].inflight = 0;
+	bench_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +297,9 @@ int main(void)
 		cmocka_unit_test(a_line_without_end_ends_the_connection),
 		cmocka_unit_test(udp_answers_are_matched_by_id_and_sequence),
 		cmocka_unit_test(a_lost_datagram_is_sent_again_under_a_new_id),
+		cmocka_unit_test(a_rate_spaces_requests),
+		cmocka_unit_test(once_means_once),
+		cmocka_unit_test(connections_that_come_and_go_are_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
