@@ -9,6 +9,7 @@ import density
 import evict
 import hit_ratio
 import lazyfree
+import loss
 import stack
 
 
@@ -58,6 +59,10 @@ SCENARIOS = {
     "shrink": Scenario(
         "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",
         run=evict.shrink_run,
+    ),
+    "tcp-loss": Scenario(
+        "the kernel's TCP at the other end, with loss, reordering, repetition and delay",
+        run=loss.run,
     ),
     "tcp-conns": Scenario(
         "a million idle connections: bytes of each, and a get on all of them",
