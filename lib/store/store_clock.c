@@ -153,14 +153,16 @@ bool store_clock_sweep(struct store *s, unsigned buckets_max)
 		bucket_sweep(s, c->sweep_bucket++);
 	if (c->sweep_bucket < goal)
 		return true;
-	if (c->sweep_bucket >= s->live.buckets) {
-		c->sweep_bucket = 0;
-		c->sweep_ticks = c->ticks;
-		if (c->sweep_now && !s->traits->queues) { // no item is of the small queue any more
-			store_fifo_close(s, &s->small);
-			store_ghost_close(s, &s->ghost);
-		}
-		c->sweep_now = false;
+	if (c->sweep_bucket < s->live.buckets)
+		return false;
+	c->sweep_bucket = 0;
+	c->sweep_ticks = c->ticks;
+	if (c->sweep_now && !s->traits->queues) {
+		if (s->n.small_items > 0)
+			return true; // merges took some to where the pass had been: once more
+		store_fifo_close(s, &s->small);
+		store_ghost_close(s, &s->ghost);
 	}
+	c->sweep_now = false;
 	return false;
 }

@@ -101,7 +101,8 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 		s->pool_count = 0;
 		s->cold = 0;
 		s->clock.sweep_bucket = 0;
-		s->clock.sweep_now = s->traits && s->traits->field != traits[set->policy].field;
+		// One that is under way from an earlier switch goes on.
+		s->clock.sweep_now |= s->traits && s->traits->field != traits[set->policy].field;
 	}
 	s->set = *set;
 	s->set.lazyfree |= STORE_LAZY_RELEASE;
