@@ -28,8 +28,7 @@ enum store_field {
 #define STORE_FIFO_FREQ    0x200000u // one of it
 #define STORE_FIFO_STAMP   0x1fffffu
 #define STORE_FIFO_AGE_MAX 0x100000u // the sweep turns older ones to this age
-#define STORE_SIDE_PAGE    4096u     // what the queue and the ghosts grow by
-#define STORE_SIDE_SHARE   64u       // such a page is at most this part of the limit
+#define STORE_SIDE_SHARE   16u       // such a page is at most this part of the limit
 
 // The clock of accesses (store_clock.c).
 #define STORE_CLOCK_LEVELS  4
@@ -188,6 +187,12 @@ static inline void store_small_leave(struct store *s, const struct store_item *i
 		return;
 	s->n.small_items--;
 	s->n.small_bytes -= store_item_usable(s, it);
+}
+
+// Whether a page more of the queue's memory is worth making room for.
+static inline bool store_side_affordable(const struct store *s)
+{
+	return !s->limit_bytes || s->limit_bytes >= STORE_SIDE_PAGE * STORE_SIDE_SHARE;
 }
 
 // Where reserves stop.

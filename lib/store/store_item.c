@@ -170,18 +170,22 @@ uint64_t store_cas_next(struct store *s)
 	return cas;
 }
 
-// Room below the limit for the item and, should this reservation need one, its spare line.
+// Room below the limit for the item and, should this reservation need one, its spare line; for what
+// its commit may take; and for what the queue's memory lacks.
 static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t bytes, bool deadline)
 {
 	uint64_t room = mem_usable(s->mem, bytes) + sizeof(struct store_line);
+	uint64_t ghosts = s->traits->queues ? store_ghost_room(&s->ghost) : 0;
 	struct store_item *it = NULL;
 
 	if (deadline || s->due.items > 0)
 		room += DUE_ROOM;
 	if (s->traits->queues)
-		room += store_fifo_room(&s->small);
+		room += store_fifo_room(&s->small) + ghosts;
 	if (!store_chain_room_make(s, hash) || !store_room_make(s, room))
 		return NULL;
+	if (ghosts)
+		store_ghost_extend(s, &s->ghost);
 	if (store_spare_ensure(s))
 		it = mem_try_alloc(s->mem, MEM_ITEMS, bytes, NULL);
 	if (base_unlikely(!it) && store_room_force(s, room) && store_spare_ensure(s))

@@ -2,17 +2,18 @@
 // S3-FIFO (J. Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) within the
 // same item header and index.
 //
-//	new key --> [ small: a tenth, a queue of entries ] --> read twice since: [ main ]
+//	new key --> [ small: an 11th, a queue of entries ] --> read twice since: [ main ]
 //	                         |  else                           |  ^ read since: once more
 //	                         v                                 v  |
-//	                  ghosts: as many as main              the oldest
+//	                  ghosts: as many as main <------ the oldest
 //	new key among the ghosts --> main
 //
 // The small queue is a real one, of 8 bytes an item. Main's order is the stamp of insertion in each
-// item, and its oldest is found by sampling: a queue of its own would not fit the header's bytes.
+// item, and its oldest is found by sampling: a queue of its own would not fit the header's bytes. As
+// published main's oldest is not remembered; that it is brings more hits than sampling costs.
 #include "store/store_internal.h"
 
-#define SMALL_PARTS  10  // the small queue is one of them
+#define SMALL_PARTS  11  // the small queue is one of them
 #define POPS_MAX     256 // entries taken from the small queue for one eviction
 #define ROUNDS_MAX   64  // rounds of sampling in main for one eviction
 #define STALE_KEPT   1024
@@ -45,13 +46,15 @@ static uint64_t *entry_slot(struct store *s, uint64_t entry)
 // the front, and puts the live ones of them behind.
 static void small_rotate(struct store *s)
 {
-	uint64_t entry;
+	uint64_t entry, *slot;
 
 	for (unsigned i = 0; i < ROTATE_STEPS; i++) {
-		if (s->small.count <= s->n.small_items * 2 + STALE_KEPT)
+		if (s->small.count <= s->n.small_items * 2 + STALE_KEPT ||
+			!store_fifo_pop(s, &s->small, &entry))
 			return;
-		if (store_fifo_pop(s, &s->small, &entry) && entry_slot(s, entry))
-			store_fifo_push(s, &s->small, entry);
+		slot = entry_slot(s, entry);
+		if (slot && !store_fifo_push(s, &s->small, entry))
+			store_access_main(s, store_slot_item(*slot)); // no page to be had
 	}
 }
 
@@ -89,6 +92,12 @@ bool store_s3fifo_enter(struct store *s, const struct store_item *it, uint64_t h
 
 // ---- evicting -----------------------------------------------------------------------------------
 
+// As many as main is to hold, whatever it holds now.
+static void ghost_put(struct store *s, uint64_t hash)
+{
+	store_ghost_put(s, &s->ghost, hash, items_all(s) - items_all(s) / SMALL_PARTS);
+}
+
 // Takes an item from the front of the small queue. True: it was evicted, or had expired.
 static bool small_evict(struct store *s)
 {
@@ -113,8 +122,7 @@ static bool small_evict(struct store *s)
 		store_access_main(s, it);
 		return false;
 	}
-	// As many as main is to hold, whatever it holds now.
-	store_ghost_put(s, &s->ghost, hash, items_all(s) - items_all(s) / SMALL_PARTS);
+	ghost_put(s, hash);
 	store_slot_evict(s, slot, hash);
 	return true;
 }
@@ -142,6 +150,7 @@ static bool main_evict(struct store *s, bool must)
 		return false;
 	}
 	store_cold_note(s, c->it);
+	ghost_put(s, c->hash);
 	store_slot_evict(s, slot, c->hash);
 	return true;
 }
