@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What an acknowledgement does: it empties the sent queue, samples the round trip, moves the
-// windows and drives recovery (RFC 9293 3.10.7.4, RFC 5681, 6582, 6675).
+// windows and drives recovery (RFC 9293 3.10.7.4, RFC 5681, 6582, 8985).
 #include "tcp/tcp_internal.h"
 
 #define DUP_THRESH 3
-
-struct acked {
-	uint32_t bytes;
-	uint32_t sent_us;  // of the first that was sent once
-	uint32_t again_us; // of the last that was sent again
-	bool sampled, again, fin;
-};
-
-static uint32_t meta_space(const struct tcp_meta *s)
-{
-	return s->len + !!(s->flags & TCP_M_FIN);
-}
 
 // The part of a segment that is acknowledged leaves the sums; its payload is found from the end.
 static void segment_trim(struct tcp_conn *c, struct tcp_meta *s, uint32_t n)
@@ -31,7 +19,7 @@ static void segment_trim(struct tcp_conn *c, struct tcp_meta *s, uint32_t n)
 	s->len -= n;
 }
 
-static void sample_note(struct acked *a, const struct tcp_meta *s)
+static void sample_note(struct tcp_acked *a, const struct tcp_meta *s)
 {
 	if (s->flags & TCP_M_EVER) {
 		a->again_us = a->again ? seq_max(a->again_us, s->sent_us) : s->sent_us;
@@ -42,26 +30,41 @@ static void sample_note(struct acked *a, const struct tcp_meta *s)
 	}
 }
 
-static void sent_release(struct tcp *tcp, struct tcp_conn *c, uint32_t ack, struct acked *a)
+// The first segment is acknowledged.
+static void sent_pop(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)
 {
-	struct rte_mbuf *m;
+	struct rte_mbuf *m = c->sent_head;
+	struct tcp_meta *s = tcp_meta(tcp, m);
+
+	sample_note(a, s);
+	if (!(s->flags & TCP_M_SACKED)) {
+		a->delivered += meta_space(s);
+		if (c->bulk != NULL)
+			tcp_rack_delivered(tcp, c, s, a);
+	}
+	a->fin |= !!(s->flags & TCP_M_FIN);
+	tcp_meta_unmark(c, s);
+	c->sent_head = s->next;
+	c->sent_segs--;
+	rte_pktmbuf_free(m);
+}
+
+static void sent_release(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)
+{
+	uint32_t ack = a->seg->ack;
 
 	a->bytes = ack - c->snd_una;
-	while ((m = c->sent_head) != NULL) {
-		struct tcp_meta *s = tcp_meta(tcp, m);
+	while (c->sent_head != NULL) {
+		struct tcp_meta *s = tcp_meta(tcp, c->sent_head);
 
 		if (seq_lt(ack, s->seq + meta_space(s))) {
-			if (seq_lt(s->seq, ack))
+			if (seq_lt(s->seq, ack)) {
+				a->delivered += s->flags & TCP_M_SACKED ? 0 : ack - s->seq;
 				segment_trim(c, s, ack - s->seq);
+			}
 			break;
 		}
-		sample_note(a, s);
-		tcp_delivered_note(tcp, c, s);
-		a->fin |= !!(s->flags & TCP_M_FIN);
-		tcp_meta_unmark(c, s);
-		c->sent_head = s->next;
-		c->sent_segs--;
-		rte_pktmbuf_free(m);
+		sent_pop(tcp, c, a);
 	}
 	if (c->sent_head == NULL)
 		c->sent_tail = NULL;
@@ -95,9 +98,9 @@ static void rtt_take_again(
 }
 
 // Returns the sample if it is beyond doubt, else 0.
-static uint32_t rtt_take(
-	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s, const struct acked *a)
+static uint32_t rtt_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a)
 {
+	const struct tcp_seg *s = a->seg;
 	uint32_t rtt_us = (uint32_t)tcp->now_us - a->sent_us;
 
 	if (a->again)
@@ -121,41 +124,6 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
 		c->snd_wnd_max = c->snd_wnd;
 }
 
-bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
-{
-	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
-
-	if (b == NULL)
-		return false; // the timeout repairs it
-	tcp->n.fast_retransmits++;
-	c->recovery = TCP_R_FAST;
-	b->recover = c->snd_nxt;
-	tcp_cc_cut(tcp, c, tcp_flight(c), false);
-	c->cwnd = c->ssthresh;
-	c->flags |= TCP_F_RTX_FORCE;
-	c->flags &= ~TCP_F_PROBED;
-	if (c->flags & TCP_F_PTO) {
-		tcp_timer_stop(c, TCP_T_RTX);
-		tcp_rtx_arm(tcp, c);
-	}
-	return true;
-}
-
-// RFC 5681 section 4.3: the loss of a retransmission is another sign of congestion.
-static void recovery_deepen(struct tcp *tcp, struct tcp_conn *c)
-{
-	tcp_cc_cut(tcp, c, RTE_MIN(c->cwnd, c->ssthresh), false);
-	c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
-}
-
-static void recovery_leave(struct tcp_conn *c)
-{
-	if (c->recovery == TCP_R_FAST) // RFC 6582 section 3.2 step 3: no burst
-		c->cwnd = RTE_MIN(c->ssthresh, RTE_MAX(tcp_flight(c), (uint32_t)c->mss) + c->mss);
-	c->recovery = TCP_R_OPEN;
-	c->flags &= ~TCP_F_RTX_FORCE;
-}
-
 // Without SACK every duplicate stands for one segment that arrived; a partial acknowledgement
 // takes back what it covers, the retransmission aside.
 static void reno_sacked_reduce(struct tcp_conn *c, uint32_t acked)
@@ -166,7 +134,7 @@ static void reno_sacked_reduce(struct tcp_conn *c, uint32_t acked)
 }
 
 static void recovery_advance(
-	struct tcp *tcp, struct tcp_conn *c, const struct acked *a, uint32_t rtt_us)
+	struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a, uint32_t rtt_us)
 {
 	bool sack = c->flags & TCP_F_SACK;
 	struct tcp_bulk *b = c->bulk;
@@ -174,7 +142,7 @@ static void recovery_advance(
 	base_assert(c->recovery == TCP_R_OPEN || b != NULL);
 	c->dup_acks = 0;
 	if (c->recovery != TCP_R_OPEN && !seq_lt(c->snd_una, b->recover))
-		recovery_leave(c);
+		tcp_recovery_leave(c);
 	if (c->recovery == TCP_R_OPEN && b && seq_lt(b->recover, c->snd_una))
 		b->recover = c->snd_una - 1; // or it lies ahead 2 GiB later
 	if (!sack && c->recovery != TCP_R_FAST)
@@ -184,10 +152,10 @@ static void recovery_advance(
 			tcp_cc_acked(tcp, c, a->bytes, rtt_us);
 		return;
 	}
-	if (!sack)
-		reno_sacked_reduce(c, a->bytes);
-	if (!sack || c->sacked_segs > 0)
-		tcp_loss_mark_head(tcp, c); // a partial acknowledgement: the next hole
+	if (sack)
+		return;
+	reno_sacked_reduce(c, a->bytes);
+	tcp_loss_mark_head(tcp, c); // a partial acknowledgement: the next hole
 }
 
 // RFC 5681 section 2, for peers without SACK.
@@ -245,32 +213,36 @@ static void writable_tell(struct tcp *tcp, struct tcp_conn *c)
 	tcp_conn_event(tcp, c, TCP_EV_WRITABLE);
 }
 
-// A loss probe that its echo shows to have been what was missing has repaired a loss in silence: that
-// counts as any other (RFC 8985 section 7.4.2). Without timestamps nobody can tell.
-static void probe_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+// A loss probe that was what was missing has repaired a loss in silence: that counts as any other
+// (RFC 8985 section 7.4.2), unless it is reported as a duplicate, or the echo is older.
+static void probe_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a)
 {
-	if (!(c->flags & TCP_F_PROBED) || seq_lt(s->ack, c->bulk->probe_end))
+	const struct tcp_seg *s = a->seg;
+	const struct tcp_bulk *b = c->bulk;
+
+	if (!(c->flags & TCP_F_PROBED) || seq_lt(s->ack, b->probe_end))
 		return;
 	c->flags &= ~TCP_F_PROBED;
-	if ((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->node.ts_offset, c->bulk->probe_ms))
+	if (!b->probe_again || a->dsack ||
+		((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->node.ts_offset, b->probe_ms)))
 		return;
 	if (c->recovery == TCP_R_OPEN)
 		c->ssthresh = tcp_flight(c);
-	recovery_deepen(tcp, c);
+	tcp_recovery_deepen(tcp, c);
 }
 
-static bool new_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+static bool new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)
 {
-	struct acked a = {0};
-
-	probe_judge(tcp, c, s);
-	sent_release(tcp, c, s->ack, &a);
-	recovery_advance(tcp, c, &a, rtt_take(tcp, c, s, &a));
+	probe_judge(tcp, c, a);
+	sent_release(tcp, c, a);
+	if (c->bulk != NULL)
+		tcp_undo_try(tcp, c, a);
+	recovery_advance(tcp, c, a, rtt_take(tcp, c, a));
 	timer_restart(tcp, c);
 	writable_tell(tcp, c);
 	if (c->unsent_bytes || c->lost_bytes || (c->flags & TCP_F_FIN_QUEUED))
 		tcp_conn_dirty(tcp, c);
-	return !a.fin || fin_acked(tcp, c);
+	return !a->fin || fin_acked(tcp, c);
 }
 
 static bool ack_is_duplicate(
@@ -309,9 +281,22 @@ static void window_grown(struct tcp *tcp, struct tcp_conn *c)
 		tcp_conn_dirty(tcp, c);
 }
 
+// What is missing, with SACK: whatever was reported now, or is to be found out in recovery.
+static void loss_look(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a)
+{
+	if (tcp_rack_detect(tcp, c))
+		tcp_recovery_deepen(tcp, c);
+	if (c->recovery == TCP_R_OPEN && c->lost_bytes)
+		tcp_recovery_enter(tcp, c);
+	if (c->recovery == TCP_R_FAST)
+		tcp_recovery_pace(c, a);
+	tcp_conn_dirty(tcp, c);
+}
+
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	uint32_t window = c->snd_wnd, fresh = 0;
+	struct tcp_acked a = {.seg = s};
+	uint32_t window = c->snd_wnd;
 
 	if (!ack_in_range(c, s->ack)) {
 		tcp_answer_limited(tcp, c);
@@ -324,22 +309,23 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 		c->retries = 0; // it lives (RFC 9293 3.8.6.1)
 	if (c->snd_wnd > window)
 		window_grown(tcp, c);
-	if (s->sacks && (c->flags & TCP_F_SACK))
-		fresh = tcp_sack_input(tcp, c, s);
+	if (c->bulk != NULL)
+		a.prior_fack = c->bulk->rack.fack;
+	if (s->sacks && (c->flags & TCP_F_SACK)) {
+		a.delivered = tcp_sack_input(tcp, c, &a);
+		tcp->n.dup_acks_in += a.delivered != 0;
+	}
 	if (seq_lt(c->snd_una, s->ack)) {
-		if (!new_ack(tcp, c, s))
+		if (!new_ack(tcp, c, &a))
 			return TCP_ACK_GONE;
 	} else if (!(c->flags & TCP_F_SACK) && ack_is_duplicate(c, s, window)) {
 		dup_ack(tcp, c);
 		tcp_conn_dirty(tcp, c);
+	} else if (a.dsack && c->bulk != NULL) {
+		tcp_undo_try(tcp, c, &a);
 	}
-	if (fresh || (c->recovery != TCP_R_OPEN && (c->flags & TCP_F_SACK))) {
-		tcp->n.dup_acks_in += fresh != 0;
-		if (tcp_loss_mark(tcp, c))
-			recovery_deepen(tcp, c);
-		if (c->recovery == TCP_R_OPEN && c->lost_bytes)
-			tcp_recovery_enter(tcp, c);
-		tcp_conn_dirty(tcp, c);
-	}
+	if (c->bulk != NULL && (c->flags & TCP_F_SACK) &&
+		(c->sacked_segs > 0 || c->recovery != TCP_R_OPEN))
+		loss_look(tcp, c, &a);
 	return TCP_ACK_OK;
 }

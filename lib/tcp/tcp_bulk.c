@@ -18,6 +18,8 @@ struct tcp_bulk *tcp_bulk_get(struct tcp *tcp, struct tcp_conn *c)
 		}
 		b->conn = c;
 		b->recover = c->snd_una - 1;
+		b->rack.fack = c->snd_una;
+		b->rack.reo_mult = 1;
 		b->cut_us = (uint32_t)tcp->now_us;
 		c->bulk = b;
 	} else if (b->used_ms == tcp->now_ms) {

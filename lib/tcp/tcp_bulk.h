@@ -55,6 +55,32 @@ extern const struct tcp_cc_ops tcp_cc_newreno, tcp_cc_cubic;
 
 #define TCP_CWND_MAX (1u << 30)
 
+// ---- loss recovery -----------------------------------------------------------------------------
+struct tcp_rack {                  // RFC 8985 section 5
+	uint32_t sent_us, end_seq; // the latest-sent segment that is known to have arrived
+	uint32_t rtt_us;           // of what arrived last
+	uint32_t fack;             // the highest that is known to have arrived
+	uint32_t round_end;        // until it is acknowledged, reports of duplicates count once
+	uint8_t reo_mult;          // of the reordering window, a quarter of the least round trip
+	uint8_t reo_persist;       // recoveries until that is one again
+	bool valid;                // something has arrived since this struct was made
+	bool reordering;           // seen
+	bool in_round;             // round_end holds
+};
+
+struct tcp_prr { // RFC 6937: bytes, from the beginning of fast recovery on
+	uint32_t delivered, out, flight;
+};
+
+struct tcp_undo { // what a cut was from, to go back there if it was for nothing
+	uint32_t cwnd, ssthresh;
+	uint32_t una;      // when it was made
+	uint32_t first_ms; // the first retransmission
+	uint32_t again;    // retransmissions not reported as duplicates
+	bool valid, any;   // any: something was sent again
+	union tcp_cc_state cc;
+};
+
 // ---- tcp_bulk.c --------------------------------------------------------------------------------
 struct tcp_bulk {
 	struct base_list node; // of tcp.bulks: the longest unused first
@@ -63,6 +89,10 @@ struct tcp_bulk {
 	uint32_t recover;             // snd_nxt when recovery began
 	uint32_t cut_us;              // when the congestion window was last cut for a loss
 	uint32_t probe_end, probe_ms; // what acknowledges the loss probe, and when it went
+	bool probe_again;             // it was a retransmission
+	struct tcp_rack rack;
+	struct tcp_prr prr;
+	struct tcp_undo undo;
 	struct tcp_hystart hystart;
 	union tcp_cc_state cc;
 };

@@ -26,7 +26,6 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key)
 	c->node.ts_offset = tcp_ts_offset(tcp, key);
 	c->oow_ms = tcp->now_ms - UINT16_MAX;
 	c->last_rx_ms = tcp->now_ms;
-	c->delivered_us = (uint32_t)tcp->now_us;
 	tcp_rtt_init(tcp, c);
 	tcp_table_add(tcp, &c->node);
 	return c;
@@ -71,6 +70,8 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 	tcp_unsent_free(c);
 	tcp_ooo_free(tcp, c);
 	tcp_bulk_free(tcp, c);
+	if (tcp->dsack_conn == c)
+		tcp->dsack_conn = NULL;
 	if (c->flags & TCP_F_COUNTED)
 		tcp->conns--;
 	c->flags &= ~(TCP_F_COUNTED | TCP_F_DIRTY);

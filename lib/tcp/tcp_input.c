@@ -49,10 +49,12 @@ static void unacceptable(struct tcp *tcp, struct tcp_conn *c, const struct tcp_s
 		tcp->n.outside_window++;
 		return;
 	}
-	if (s->len && seq_le(s->seq + s->len, c->node.rcv_nxt))
+	if (s->len && seq_le(s->seq + s->len, c->node.rcv_nxt)) {
 		tcp->n.duplicates++;
-	else
+		tcp_dsack_note(tcp, c, s->seq, s->seq + s->len);
+	} else {
 		tcp->n.outside_window++;
+	}
 	if (seg_space(s) && c->node.state != TCP_SYN_RCVD)
 		ack_now(tcp, c);
 	else
@@ -113,7 +115,7 @@ static bool sequence_check(struct tcp *tcp, struct tcp_conn *c, const struct tcp
 }
 
 // Cuts what was received before, what lies beyond the window and what lies beyond the FIN.
-static void text_trim(const struct tcp_conn *c, struct tcp_seg *s)
+static void text_trim(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
 	uint32_t edge = seq_max(c->rcv_adv, c->node.rcv_nxt), end = s->seq + s->len;
 
@@ -126,6 +128,8 @@ static void text_trim(const struct tcp_conn *c, struct tcp_seg *s)
 	if (seq_lt(s->seq, c->node.rcv_nxt)) {
 		uint32_t n = RTE_MIN(s->len, c->node.rcv_nxt - s->seq);
 
+		if (n)
+			tcp_dsack_note(tcp, c, s->seq, s->seq + n);
 		s->seq += n;
 		s->data_off += n;
 		s->len -= n;
@@ -220,7 +224,7 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		ack_now(tcp, c);
 		return true;
 	}
-	text_trim(c, s);
+	text_trim(tcp, c, s);
 	if (s->flags & RTE_TCP_FIN_FLAG)
 		fin_note(tcp, c, s);
 	if (s->len && s->seq == c->node.rcv_nxt)

@@ -140,6 +140,7 @@ struct tcp_ooo {
 #define TCP_F_FULL       0x10000 // the owner was told of no room: TCP_EV_WRITABLE is owed
 #define TCP_F_PTO        0x20000 // TCP_T_RTX runs for a loss probe (RFC 8985 section 7)
 #define TCP_F_PROBED     0x40000 // a loss probe is out: probe_end, probe_ms
+#define TCP_F_REO        0x80000 // TCP_T_RTX runs for segments that may have been overtaken
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -189,8 +190,7 @@ struct tcp_conn {
 	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
 	uint32_t lost_bytes, retrans_bytes;
 	uint32_t sacked_segs, sent_segs;
-	uint32_t delivered_us; // when the latest-sent segment known to have arrived was sent
-	uint32_t last_tx_us;   // of data or SYN
+	uint32_t last_tx_us; // of data or SYN
 	uint32_t fin_seq;
 	uint32_t oow_ms;       // last answer to an unacceptable segment
 	struct tcp_bulk *bulk; // NULL: neither filled its window nor lost anything of late
@@ -241,6 +241,8 @@ struct tcp {
 	uint8_t rcv_wscale;
 	unsigned listens;
 	uint16_t listen[TCP_LISTEN_MAX];
+	struct tcp_conn *dsack_conn; // owes a report of a duplicate; NULL: nobody does
+	struct tcp_range dsack;
 	struct tcp_counters n;
 };
 
@@ -271,6 +273,11 @@ struct tcp_seg {
 	struct tcp_range sack[TCP_SACK_BLOCKS];
 };
 
+static inline uint32_t meta_space(const struct tcp_meta *s)
+{
+	return s->len + !!(s->flags & TCP_M_FIN);
+}
+
 static inline uint32_t seg_space(const struct tcp_seg *s) // sequence numbers it takes
 {
 	return s->len + !!(s->flags & RTE_TCP_SYN_FLAG) + !!(s->flags & RTE_TCP_FIN_FLAG);
@@ -281,7 +288,9 @@ bool tcp_options_parse(struct tcp_seg *s, const uint8_t *p, uint32_t len);
 uint32_t tcp_options_syn(uint8_t *p, uint16_t mss, bool sack, bool ts, bool wscale, uint8_t shift,
 	uint32_t tsval, uint32_t tsecr);
 uint32_t tcp_options_ts(uint8_t *p, uint32_t tsval, uint32_t tsecr);
-uint32_t tcp_options_sack(uint8_t *p, const struct tcp_ooo *ooo, unsigned max);
+// dsack: a duplicate to report first (RFC 2883), or NULL.
+uint32_t tcp_options_sack(
+	uint8_t *p, const struct tcp_range *dsack, const struct tcp_ooo *ooo, unsigned max);
 
 // ---- tcp_table.c -------------------------------------------------------------------------------
 int tcp_table_open(struct tcp *tcp, uint32_t nodes_max);
@@ -341,21 +350,50 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 enum tcp_ack_result { TCP_ACK_OK, TCP_ACK_BAD, TCP_ACK_GONE };
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
-bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c); // false: no memory
+
+// What one acknowledgement did.
+struct tcp_acked {
+	const struct tcp_seg *seg;
+	uint32_t bytes;      // beyond snd_una
+	uint32_t delivered;  // newly known to have arrived, by SACK too
+	uint32_t sent_us;    // of the first that was sent once
+	uint32_t again_us;   // of the last that was sent again
+	uint32_t prior_fack; // rack.fack before it
+	bool sampled, again, fin;
+	bool dsack; // it reports a duplicate
+};
 
 // ---- tcp_sack.c: the sender's side -------------------------------------------------------------
-// Marks what the blocks cover.
-// Returns the bytes newly marked.
-uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
-// By SACK (RFC 6675 IsLost). True: a retransmission of this round was lost, too.
-bool tcp_loss_mark(struct tcp *tcp, struct tcp_conn *c);
-// All below the highest that was reported: the time for reordering is over.
-void tcp_loss_mark_holes(struct tcp *tcp, struct tcp_conn *c);
-void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c); // the first segment
-void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);  // after a retransmission timeout
+// Marks what the blocks cover. Returns the bytes newly marked.
+uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a);
+void tcp_loss_mark(struct tcp_conn *c, struct tcp_meta *s);
+void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c);  // the first segment
+void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);   // after a retransmission timeout
+void tcp_loss_unmark_all(struct tcp *tcp, struct tcp_conn *c); // it was for nothing
 void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);
-// A segment arrived: keeps c->delivered_us.
-void tcp_delivered_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp_meta *s);
+
+// ---- tcp_rack.c: what is lost, by time (RFC 8985) ----------------------------------------------
+// A segment arrived, for the first time that we hear of.
+void tcp_rack_delivered(
+	struct tcp *tcp, struct tcp_conn *c, const struct tcp_meta *s, struct tcp_acked *a);
+// A duplicate was reported.
+void tcp_rack_dsack(struct tcp_conn *c);
+// Marks what is lost, and arms the timer for what may be soon. True: so is a retransmission that went
+// after the window was cut.
+bool tcp_rack_detect(struct tcp *tcp, struct tcp_conn *c);
+// Whether the time for its arrival, and for its being overtaken, is over.
+bool tcp_rack_overdue(const struct tcp *tcp, const struct tcp_conn *c, const struct tcp_meta *s);
+
+// ---- tcp_recovery.c ----------------------------------------------------------------------------
+bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c); // false: no memory
+void tcp_recovery_leave(struct tcp_conn *c);
+void tcp_recovery_deepen(struct tcp *tcp, struct tcp_conn *c); // another sign of congestion
+// How much may be sent for what has arrived (RFC 6937).
+void tcp_recovery_pace(struct tcp_conn *c, const struct tcp_acked *a);
+// What a cut is from is kept, and goes back there when it was for nothing.
+void tcp_undo_save(struct tcp_conn *c);
+void tcp_undo_again(struct tcp *tcp, struct tcp_conn *c); // a retransmission leaves
+void tcp_undo_try(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a);
 
 static inline uint32_t tcp_flight(const struct tcp_conn *c)
 {
@@ -394,6 +432,8 @@ void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 void tcp_ooo_drain(struct tcp *tcp, struct tcp_conn *c); // moves what is in order now
 void tcp_ooo_free(struct tcp *tcp, struct tcp_conn *c);
 void tcp_ooo_prune(struct tcp *tcp); // when mbufs are scarce
+// [start, end) came again: the next ACK says so (RFC 2883).
+void tcp_dsack_note(struct tcp *tcp, struct tcp_conn *c, uint32_t start, uint32_t end);
 
 // ---- tcp_segment.c -----------------------------------------------------------------------------
 // Cuts at most
@@ -416,6 +456,8 @@ void tcp_xmit_reset_reply(struct tcp *tcp, const struct tcp_seg *s); // RFC 9293
 void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw);
 
 // ---- tcp_output.c ------------------------------------------------------------------------------
+// One segment of new data whatever the congestion window. False: there is none, or no room at the peer.
+bool tcp_output_one(struct tcp *tcp, struct tcp_conn *c);
 bool tcp_output(struct tcp *tcp, struct tcp_conn *c);          // false: short of mbufs, try again
 void tcp_output_override(struct tcp *tcp, struct tcp_conn *c); // persist: whatever the window takes
 

@@ -116,6 +116,16 @@ static void sack_tell(struct tcp *tcp, struct tcp_conn *c, uint32_t start, uint3
 	tcp_xmit_ack(tcp, c);
 }
 
+void tcp_dsack_note(struct tcp *tcp, struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	if (!(c->flags & TCP_F_SACK))
+		return;
+	if (tcp->dsack_conn != NULL) // one a turn waits for its ACK
+		tcp_xmit_ack(tcp, tcp->dsack_conn);
+	tcp->dsack_conn = c;
+	tcp->dsack = (struct tcp_range){start, end};
+}
+
 static void sack_trim(struct tcp_ooo *o, uint32_t rcv_nxt)
 {
 	unsigned n = 0, untold = 0;
@@ -228,6 +238,7 @@ void tcp_ooo_add(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		end = ooo_swallow(tcp, o, prev, end);
 	if (seq_le(end, start)) { // all of it is there
 		tcp->n.duplicates++;
+		tcp_dsack_note(tcp, c, s->seq, s->seq + s->len);
 		return;
 	}
 	s->m = tcp_mbuf_slice(s->m, s->data_off + (start - s->seq), end - start);

@@ -151,10 +151,19 @@ uint32_t tcp_options_syn(uint8_t *p, uint16_t mss, bool sack, bool ts, bool wsca
 	return n;
 }
 
-// NOP NOP SACK with at most `max` blocks; 0 bytes when there is none.
-uint32_t tcp_options_sack(uint8_t *p, const struct tcp_ooo *ooo, unsigned max)
+static uint8_t *put_block(uint8_t *p, const struct tcp_range *r)
 {
-	unsigned n = ooo == NULL ? 0 : ooo->blocks;
+	put32(p, r->start);
+	put32(p + 4, r->end);
+	return p + 8;
+}
+
+// NOP NOP SACK with at most `max` blocks; 0 bytes when there is none.
+uint32_t tcp_options_sack(
+	uint8_t *p, const struct tcp_range *dsack, const struct tcp_ooo *ooo, unsigned max)
+{
+	unsigned held = ooo == NULL ? 0 : ooo->blocks, n = held + (dsack != NULL);
+	uint8_t *at = p + 4;
 
 	if (n > max)
 		n = max;
@@ -163,9 +172,9 @@ uint32_t tcp_options_sack(uint8_t *p, const struct tcp_ooo *ooo, unsigned max)
 	p[0] = p[1] = OPT_NOP;
 	p[2] = OPT_SACK;
 	p[3] = (uint8_t)(2 + 8 * n);
-	for (unsigned i = 0; i < n; i++) {
-		put32(p + 4 + 8 * i, ooo->sack[i].start);
-		put32(p + 8 + 8 * i, ooo->sack[i].end);
-	}
+	if (dsack != NULL)
+		at = put_block(at, dsack);
+	for (unsigned i = 0; i < n - (dsack != NULL); i++)
+		at = put_block(at, &ooo->sack[i]);
 	return 4 + 8 * n;
 }

@@ -5,9 +5,10 @@
 
 enum sent { SENT_ALL, SENT_WINDOW, SENT_CWND, SENT_NO_MBUF };
 
-static uint32_t meta_space(const struct tcp_meta *s)
+static void recovery_count(struct tcp_conn *c, uint32_t len)
 {
-	return s->len + !!(s->flags & TCP_M_FIN);
+	if (c->recovery == TCP_R_FAST)
+		c->bulk->prr.out += len;
 }
 
 // Lost segments in order, as the congestion window allows; the first of a recovery at once.
@@ -27,6 +28,7 @@ static enum sent lost_send(struct tcp *tcp, struct tcp_conn *c)
 			return SENT_NO_MBUF;
 		s->flags |= TCP_M_RETRANS;
 		c->retrans_bytes += meta_space(s);
+		recovery_count(c, s->len);
 		c->flags &= ~TCP_F_RTX_FORCE;
 	}
 	return SENT_ALL;
@@ -71,10 +73,9 @@ static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m
 	*s = (struct tcp_meta){.seq = c->snd_nxt, .len = (uint16_t)m->pkt_len};
 	if (c->unsent_bytes == 0 && fin_due(c))
 		fin_mark(c, s);
-	if (c->sent_head == NULL)
-		c->delivered_us = (uint32_t)tcp->now_us; // all before has arrived
 	tcp_sent_append(tcp, c, m);
 	c->snd_nxt += meta_space(s);
+	recovery_count(c, s->len);
 	tcp_xmit_first(tcp, c, m);
 }
 
@@ -111,7 +112,7 @@ static void timers_set(struct tcp *tcp, struct tcp_conn *c, enum sent how, bool 
 		if (c->flags & TCP_F_PERSIST)
 			tcp_timer_stop(c, TCP_T_RTX);
 		c->flags &= ~TCP_F_PERSIST;
-		if (sent_new || !tcp_timer_armed(c, TCP_T_RTX))
+		if (!tcp_timer_armed(c, TCP_T_RTX) || (sent_new && !(c->flags & TCP_F_REO)))
 			tcp_rtx_arm(tcp, c);
 	} else if (how == SENT_WINDOW && !tcp_timer_armed(c, TCP_T_RTX)) {
 		c->flags |= TCP_F_PERSIST;
@@ -164,6 +165,19 @@ static bool output(struct tcp *tcp, struct tcp_conn *c, bool override)
 	}
 	ok = acks_send(tcp, c);
 	return ok && how != SENT_NO_MBUF;
+}
+
+bool tcp_output_one(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t want = segment_size(tcp, c, false);
+	struct rte_mbuf *m;
+
+	if (want == 0 || c->sent_segs >= tcp->sent_max)
+		return false;
+	m = tcp_segment_cut(tcp, c, want);
+	if (m != NULL)
+		segment_send(tcp, c, m);
+	return m != NULL;
 }
 
 bool tcp_output(struct tcp *tcp, struct tcp_conn *c)

@@ -23,7 +23,7 @@ void tcp_rtx_arm(struct tcp *tcp, struct tcp_conn *c)
 	base_assert(c->sent_head != NULL);
 	if (!probe && tcp_timer_armed(c, TCP_T_RTX))
 		return; // new data does not put a retransmission off (RFC 6298 section 5.1)
-	c->flags &= ~TCP_F_PTO;
+	c->flags &= ~(TCP_F_PTO | TCP_F_REO);
 	if (probe)
 		c->flags |= TCP_F_PTO;
 	tcp_timer_arm(tcp, c, TCP_T_RTX, probe ? pto_us : rto_us);
@@ -73,6 +73,8 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	tcp->n.rto_fires++;
 	if (c->retries >= RETRIES_MAX)
 		return give_up(tcp, c);
+	if (b && c->recovery == TCP_R_OPEN)
+		tcp_undo_save(c);
 	if (c->retries == 0) // RFC 5681 section 3.1: once for a flight
 		tcp_cc_cut(tcp, c, tcp_flight(c), true);
 	c->retries++;
@@ -89,29 +91,41 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	return true;
 }
 
-// Nothing came back for a flight of several segments: its end goes again, for an acknowledgement to
-// tell what is missing (RFC 8985 section 7). What was reported above a hole tells already. In fast
-// recovery, where one acknowledgement of a filled hole may be all that comes, the first goes again.
+// Nothing came back for a flight of several segments: new data goes, or its end again, for an
+// acknowledgement to tell what is missing (RFC 8985 section 7). In fast recovery, where one
+// acknowledgement of a filled hole may be all that comes, the first goes again.
 static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
 {
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
-	bool fast = c->recovery == TCP_R_FAST;
-	struct rte_mbuf *m = fast ? c->sent_head : c->sent_tail;
+	bool fast = c->recovery == TCP_R_FAST, fresh;
 
 	c->flags &= ~TCP_F_PTO;
-	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
-	if (b == NULL)
+	if (b == NULL) {
+		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
 		return;
-	if (!fast && c->sacked_segs > 0) {
-		tcp_loss_mark_holes(tcp, c);
-		tcp_recovery_enter(tcp, c);
-		tcp_conn_dirty(tcp, c);
-	} else if (tcp_xmit_again(tcp, c, m)) {
+	}
+	fresh = !fast && tcp_output_one(tcp, c);
+	if (fresh || tcp_xmit_again(tcp, c, fast ? c->sent_head : c->sent_tail)) {
 		tcp->n.loss_probes++;
 		c->flags |= TCP_F_PROBED;
 		b->probe_end = fast ? c->snd_una + 1 : c->snd_nxt;
 		b->probe_ms = tcp->now_ms;
+		b->probe_again = !fresh;
 	}
+	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+}
+
+// The time for segments to arrive out of order is over.
+static void reorder_wait_over(struct tcp *tcp, struct tcp_conn *c)
+{
+	c->flags &= ~TCP_F_REO;
+	if (tcp_rack_detect(tcp, c))
+		tcp_recovery_deepen(tcp, c);
+	if (c->recovery == TCP_R_OPEN && c->lost_bytes)
+		tcp_recovery_enter(tcp, c);
+	if (!tcp_timer_armed(c, TCP_T_RTX))
+		tcp_rtx_arm(tcp, c);
+	tcp_conn_dirty(tcp, c);
 }
 
 uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c)
@@ -159,9 +173,12 @@ bool tcp_timeout(struct tcp *tcp, struct tcp_conn *c, enum tcp_timer t)
 			return persist(tcp, c);
 		if (c->sent_head == NULL)
 			return true;
-		if (!(c->flags & TCP_F_PTO))
+		if (c->flags & TCP_F_REO)
+			reorder_wait_over(tcp, c);
+		else if (c->flags & TCP_F_PTO)
+			loss_probe(tcp, c);
+		else
 			return retransmit(tcp, c);
-		loss_probe(tcp, c);
 		return true;
 	case TCP_T_DELACK:
 		c->flags |= TCP_F_ACK_NOW;

@@ -48,19 +48,23 @@ static uint32_t ts_now(const struct tcp *tcp, const struct tcp_conn *c)
 }
 
 // SACK blocks ride where they do not make the segment longer than a full one.
-static uint32_t options_write(
-	const struct tcp *tcp, struct tcp_conn *c, uint8_t *opts, uint32_t len)
+static uint32_t options_write(struct tcp *tcp, struct tcp_conn *c, uint8_t *opts, uint32_t len)
 {
+	bool dsack = tcp->dsack_conn == c;
 	uint32_t n = 0, room, blocks;
 
 	if (c->flags & TCP_F_TS)
 		n = tcp_options_ts(opts, ts_now(tcp, c), c->ts_recent);
-	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
+	if ((c->ooo == NULL && !dsack) || !(c->flags & TCP_F_SACK))
 		return n;
 	room = len == 0 ? 40 - n : RTE_MIN(40 - n, (uint32_t)c->mss - RTE_MIN(len, c->mss));
 	blocks = room < 12 ? 0 : (room - 4) / 8;
-	tcp_ooo_told(c, blocks);
-	return n + tcp_options_sack(opts + n, c->ooo, blocks);
+	tcp_ooo_told(c, blocks - (blocks && dsack));
+	if (dsack && blocks) {
+		tcp->dsack_conn = NULL;
+		tcp->n.dsacks_out++;
+	}
+	return n + tcp_options_sack(opts + n, dsack ? &tcp->dsack : NULL, c->ooo, blocks);
 }
 
 // An ACK is still owed when this segment did not tell of new holes: it had no room for the blocks, or
@@ -158,6 +162,7 @@ bool tcp_xmit_again(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 	s->sent_us = c->last_tx_us = (uint32_t)tcp->now_us;
 	s->flags |= TCP_M_EVER;
 	tcp->n.retransmits++;
+	tcp_undo_again(tcp, c);
 	conn_out(tcp, c, m, s->seq, meta_tcp_flags(c, s), s->len);
 	return true;
 }

@@ -200,7 +200,7 @@ static inline void one_in_sack(struct one *o, uint32_t start, uint32_t end)
 
 	if (o->tsval)
 		n = tcp_options_ts(opts, o->tsval, 0);
-	n += tcp_options_sack(opts + n, &b, 1);
+	n += tcp_options_sack(opts + n, NULL, &b, 1);
 	one_in_raw(o, ACK, opts, n, NULL, 0);
 }
 

@@ -60,9 +60,10 @@ struct sim_options {
 	uint64_t seed;
 	double loss, dup, reorder; // 0..1
 	uint32_t delay_us;
-	bool hold;       // sent mbufs come back at delivery only
-	bool multi_segs; // the devices take chains
-	bool csum;       // the devices make checksums (and nobody checks)
+	uint32_t reorder_us; // at most so late; 0: four times delay_us
+	bool hold;           // sent mbufs come back at delivery only
+	bool multi_segs;     // the devices take chains
+	bool csum;           // the devices make checksums (and nobody checks)
 	uint32_t rcv_buf, snd_buf;
 	uint64_t keepalive_us;
 	uint32_t conns_max, syn_max;
@@ -143,7 +144,10 @@ static inline void sim_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 			f->held = NULL;
 			f->at_us = sim->now_us + sim->opt.delay_us;
 			if (base_rng_below(&sim->rng, 1000000) < sim->opt.reorder * 1e6)
-				f->at_us += base_rng_below(&sim->rng, 4 * sim->opt.delay_us + 1);
+				f->at_us += base_rng_below(&sim->rng,
+					(sim->opt.reorder_us ? sim->opt.reorder_us
+							     : 4 * sim->opt.delay_us) +
+						1);
 			if (sim->opt.hold && k == copies - 1) {
 				f->held = m[i];
 				m[i] = NULL;

@@ -36,7 +36,7 @@ static uint32_t options_random(struct one *o, struct base_rng *rng, uint8_t *opt
 
 		for (unsigned i = 0; i < b.blocks; i++)
 			b.sack[i] = (struct tcp_range){near(rng, una), near(rng, una + 1460)};
-		return tcp_options_sack(opts, &b, 4);
+		return tcp_options_sack(opts, NULL, &b, 4);
 	}
 	case 3:
 		return tcp_options_ts(opts, near(rng, 1000), 0);

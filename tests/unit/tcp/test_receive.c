@@ -39,9 +39,14 @@ static void test_a_hole_is_told_by_sack_blocks_latest_first(void **state)
 	expect_block(s, 0, 500, 600);
 	one_in_at(o, 350, ACK, d, 100); // overlaps what is there
 	one_in_at(o, 420, ACK, d, 100);
+	s = one_out(o); // each duplicate is told of (RFC 2883)
+	assert_int_equal(s->ack, IRS + 1 + 450);
+	expect_block(s, 0, 350, 400);
+	expect_block(s, 1, 500, 600);
 	s = one_out(o);
 	assert_int_equal(s->ack, IRS + 1 + 600);
-	assert_int_equal(s->sacks, 0);
+	assert_int_equal(s->sacks, 1);
+	expect_block(s, 0, 420, 450);
 	assert_null(o->c->ooo);
 	assert_int_equal(tcp_rx_bytes(o->c), 600);
 	one_close(o);
