@@ -73,12 +73,21 @@ static void ready_print(const struct lcached *s)
 	fflush(stdout);
 }
 
+// The sleep is a tick's whatever interrupts it: the ledger, and patience at the end, count ticks. Up to
+// a moment, because what is left of a span grows by the timer's slack with each interruption.
 static void tick(struct lcached *s)
 {
-	struct timespec ts = {.tv_nsec = TICK_US * 1000};
+	struct timespec until;
 
 	control_tick(s->control, base_now_read());
-	nanosleep(&ts, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += TICK_US * 1000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
 }
 
 // Brings the workers home: no input, connections reset, no slot under way, then out of the loop.
@@ -191,7 +200,7 @@ err_group:
 	base_log(missing ? BASE_LOG_WARN : BASE_LOG_INFO, "mbufs missing %u", missing);
 err_port:
 	port_eal_cleanup(&s->eal);
-	// Telemetry's threads are gone with EAL: nobody calls the control core any more.
+	// Telemetry is closed: nobody calls the control core any more.
 	if (s->control != NULL)
 		control_close(s->control);
 	return rc;

@@ -92,7 +92,10 @@ struct control_command {
 	const char *name, *help;
 };
 extern const struct control_command control_commands[];
-// Runs a telemetry command on the control core and waits for it, at most a second. Any thread.
+// Runs a telemetry command on the control core and waits for it, at most five seconds. Any thread.
 // 0 or -1, as rte_telemetry wants it.
 int control_call(
 	struct control *c, const char *command, const char *params, struct rte_tel_data *reply);
+// From now on no call is answered: those that wait return, those to come do at once. Before the ticks
+// end for good.
+void control_calls_refuse(struct control *c);

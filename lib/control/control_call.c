@@ -8,12 +8,13 @@
 
 #include "control/control_internal.h"
 
-#define CALL_WAIT_S 1
+#define CALL_WAIT_S 5 // a control core whose CPU others have is late by seconds
 
 struct call { // on the stack of the thread that waits
 	struct base_list node;
 	const char *command, *params;
 	struct rte_tel_data *reply;
+	uint64_t id; // never 0, never used again: addresses are
 	int rc;
 	bool done;
 };
@@ -22,6 +23,8 @@ struct control_calls {
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	struct base_list posted; // of struct call
+	uint64_t last_id;
+	bool refused; // nobody serves any more
 };
 
 int control_calls_open(struct control *c)
@@ -37,10 +40,11 @@ int control_calls_open(struct control *c)
 	pthread_cond_init(&q->answered, &attr);
 	pthread_condattr_destroy(&attr);
 	c->calls = q;
+	c->call_wait_s = CALL_WAIT_S;
 	return 0;
 }
 
-// After the last caller is gone (telemetry is cleaned up first).
+// After the last caller is gone.
 void control_calls_close(struct control *c)
 {
 	struct control_calls *q = c->calls;
@@ -60,8 +64,10 @@ void control_calls_serve(struct control *c)
 	pthread_mutex_lock(&q->lock);
 	base_list_for_each_safe (node, next, &q->posted) {
 		struct call *call = base_container_of(node, struct call, node);
-		int rc = control_command_run(c, call->command, call->params, call->reply);
+		int rc;
 
+		c->serving = call->id;
+		rc = control_command_run(c, call->command, call->params, call->reply);
 		if (rc == CONTROL_AGAIN)
 			continue; // a worker is asked; the caller's patience is the bound
 		base_list_remove(node);
@@ -72,6 +78,24 @@ void control_calls_serve(struct control *c)
 	pthread_mutex_unlock(&q->lock);
 }
 
+void control_calls_refuse(struct control *c)
+{
+	struct control_calls *q = c->calls;
+
+	pthread_mutex_lock(&q->lock);
+	q->refused = true;
+	pthread_cond_broadcast(&q->answered);
+	pthread_mutex_unlock(&q->lock);
+}
+
+// What was asked of a worker for it is nobody's.
+static void call_take_back(struct control *c, struct call *call)
+{
+	base_list_remove(&call->node);
+	if (c->asker == call->id)
+		c->asker = 0;
+}
+
 int control_call(
 	struct control *c, const char *command, const char *params, struct rte_tel_data *reply)
 {
@@ -80,13 +104,15 @@ int control_call(
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += CALL_WAIT_S;
+	until.tv_sec += c->call_wait_s;
 	pthread_mutex_lock(&q->lock);
+	call.id = ++q->last_id;
 	base_list_append(&q->posted, &call.node);
-	while (!call.done && pthread_cond_timedwait(&q->answered, &q->lock, &until) == 0)
+	while (!call.done && !q->refused &&
+		pthread_cond_timedwait(&q->answered, &q->lock, &until) == 0)
 		;
 	if (!call.done)
-		base_list_remove(&call.node);
+		call_take_back(c, &call);
 	pthread_mutex_unlock(&q->lock);
 	return call.done ? call.rc : -1;
 }

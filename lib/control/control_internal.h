@@ -82,16 +82,19 @@ struct control {
 	struct worker_report report[WORKER_MAX];
 	bool stalled[WORKER_MAX];
 	struct control_calls *calls;
+	unsigned call_wait_s;                  // what a caller waits at most
 	struct mem_domain *domain[WORKER_MAX]; // NULL: not yet, or no more
 	struct control_memory memory;
-	struct worker_probe probe;        // the last question about a key
-	const struct rte_tel_data *asker; // whose it is; NULL: answered
-	uint64_t asked_us;
+	struct worker_probe probe; // the last question about a key
+	uint64_t serving;          // the call that is being run ...
+	uint64_t asker;            // ... whose the question is; 0: nobody's
 	unsigned probe_worker;
 };
 
 // Makes bytes of a percentage. 0 or -EINVAL with the reason in err.
 int control_maxmemory_resolve(struct control_config *cfg, char *err, size_t err_len);
+// 0, or -EINVAL with what does not go together in err.
+int control_config_check(const struct control_config *cfg, char *err, size_t err_len);
 // maxmemory-clients in bytes; 0: no limit.
 uint64_t control_clients_bytes(const struct control_config *cfg);
 #define CONTROL_AGAIN 1

@@ -3,8 +3,7 @@
 
 #include "control/control_internal.h"
 
-#define KEY_MAX  250
-#define STALE_US (1000 * 1000) // whoever asked has given up
+#define KEY_MAX 250
 
 static void question_send(struct control *c, const char *key, size_t len)
 {
@@ -15,7 +14,6 @@ static void question_send(struct control *c, const char *key, size_t len)
 	p->key_len = len;
 	memcpy(p->key, key, len);
 	c->probe_worker = worker_of_hash(p->hash, c->workers);
-	c->asked_us = c->now.mono_us;
 	worker_probe_ask(c->group, c->probe_worker, p);
 }
 
@@ -46,7 +44,6 @@ int control_usage_command(struct control *c, const char *params, struct rte_tel_
 {
 	size_t len = params != NULL ? strlen(params) : 0;
 	struct worker_probe_answer a;
-	bool mine = c->asker == d;
 
 	if (len == 0 || len > KEY_MAX) {
 		rte_tel_data_start_dict(d);
@@ -54,18 +51,15 @@ int control_usage_command(struct control *c, const char *params, struct rte_tel_
 			d, "error", "/lcached/memory/usage,KEY: a key of 1 to 250 bytes");
 		return 0;
 	}
-	if (c->asker != NULL && c->now.mono_us - c->asked_us > STALE_US) {
-		c->asker = NULL;
-		mine = false;
-	}
-	if (c->asker == NULL) {
-		c->asker = d;
+	if (c->asker == 0) {
+		c->asker = c->serving;
 		question_send(c, params, len);
 		return CONTROL_AGAIN;
 	}
-	if (!mine || !worker_probe_answer_get(c->group, c->probe_worker, c->probe.seq, &a))
+	if (c->asker != c->serving ||
+		!worker_probe_answer_get(c->group, c->probe_worker, c->probe.seq, &a))
 		return CONTROL_AGAIN;
-	c->asker = NULL;
+	c->asker = 0;
 	rte_tel_data_start_dict(d);
 	answer_reply(c, &a, d);
 	return 0;

@@ -311,13 +311,17 @@ int port_eal_build(
 int port_eal_init(struct port_eal *eal)
 {
 	char *argv[PORT_EAL_ARGS_MAX + 1]; // getopt reorders it
+	struct port_signals signals;
+	int rc;
 
 	memcpy(argv, eal->argv, sizeof(argv));
 	rte_openlog_stream(stderr);
 	signal(SIGPIPE, SIG_IGN); // virtio-user writes to its peer's socket, gone or not
-	if (rte_eal_init(eal->argc, argv) < 0) {
-		int rc = rte_errno ? -rte_errno : -EINVAL;
-
+	port_signals_hold(&signals);
+	rc = rte_eal_init(eal->argc, argv);
+	port_signals_release(&signals);
+	if (rc < 0) {
+		rc = rte_errno ? -rte_errno : -EINVAL;
 		base_error("port: EAL does not start: %s", rte_strerror(-rc));
 		port_eal_release(eal);
 		return rc;

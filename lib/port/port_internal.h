@@ -30,5 +30,15 @@ uint64_t port_pool_bytes(const struct port_config *cfg, unsigned mbufs);
 // NULL with rte_errno set.
 struct rte_mempool *port_pool_create(const char *name, unsigned mbufs, uint16_t room, int node);
 
+#define PORT_SIGNALS_MAX 65
+
+struct port_signals { // the real-time signals that a driver is kept from
+	bool held[PORT_SIGNALS_MAX], ignored[PORT_SIGNALS_MAX];
+};
+
+// Around the start of EAL and of the device: takes every real-time signal that is free, and gives them back.
+void port_signals_hold(struct port_signals *held);
+void port_signals_release(const struct port_signals *held);
+
 // The node of the first PCI device as sysfs knows it, -1: none or unknown.
 int port_numa_guess(const struct port_config *cfg);

@@ -314,20 +314,11 @@ static unsigned pools_free(struct port *port)
 	return missing;
 }
 
-int port_open(struct port *port, const struct port_config *cfg, unsigned workers, unsigned conns)
+static int device_start(struct port *port, const struct port_config *cfg,
+	const struct rte_eth_dev_info *info, unsigned conns)
 {
-	struct rte_eth_dev_info info;
-	int rc;
+	int rc = device_configure(port, cfg, info);
 
-	base_assert(workers > 0 && workers <= PORT_WORKERS_MAX);
-	memset(port, 0, sizeof(*port));
-	port->workers = workers;
-	rc = device_find(port, &info);
-	if (rc)
-		return rc;
-	port->queues = queues_pick(cfg, &info, workers);
-	base_assert(port->queues > 0);
-	rc = device_configure(port, cfg, &info);
 	if (rc)
 		return rc;
 	rc = pools_create(port, cfg, conns);
@@ -341,17 +332,39 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 		base_error("port: %s does not start: %s", port->driver, rte_strerror(-rc));
 		goto err_close;
 	}
-	views_fill(port, cfg);
-	port->driver_keeps = driver_keeps(port, cfg->rx_desc);
-	link_wait(port);
-	base_info("port: %s, workers %u, queues %u, flows spread by %s", port->driver, workers,
-		port->queues, port->spread == PORT_SPREAD_TOEPLITZ ? "software" : "the device");
 	return 0;
 
 err_close:
 	rte_eth_dev_close(port->port_id); // gives the queues' mbufs back
 	pools_free(port);
 	return rc;
+}
+
+int port_open(struct port *port, const struct port_config *cfg, unsigned workers, unsigned conns)
+{
+	struct rte_eth_dev_info info;
+	struct port_signals signals;
+	int rc;
+
+	base_assert(workers > 0 && workers <= PORT_WORKERS_MAX);
+	memset(port, 0, sizeof(*port));
+	port->workers = workers;
+	rc = device_find(port, &info);
+	if (rc)
+		return rc;
+	port->queues = queues_pick(cfg, &info, workers);
+	base_assert(port->queues > 0);
+	port_signals_hold(&signals);
+	rc = device_start(port, cfg, &info, conns);
+	port_signals_release(&signals);
+	if (rc)
+		return rc;
+	views_fill(port, cfg);
+	port->driver_keeps = driver_keeps(port, cfg->rx_desc);
+	link_wait(port);
+	base_info("port: %s, workers %u, queues %u, flows spread by %s", port->driver, workers,
+		port->queues, port->spread == PORT_SPREAD_TOEPLITZ ? "software" : "the device");
+	return 0;
 }
 
 unsigned port_close(struct port *port)
