@@ -18,8 +18,13 @@
 #define DRAIN_TICKS   3000
 #define EXIT_BAD_ARGS 2
 
-static int bad_args(const char *err)
+// One line, whatever the words on the command line hold.
+static int bad_args(char *err)
 {
+	for (char *c = err; *c != '\0'; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
 	fprintf(stderr, "lcached: %s\n", err);
 	return EXIT_BAD_ARGS;
 }

@@ -22,7 +22,8 @@ void control_orders_push(struct control *c)
 {
 	c->orders.maxmemory_bytes = c->cfg->maxmemory_bytes;
 	c->orders.verbosity = (uint32_t)c->cfg->verbosity;
-	c->orders.clients_bytes_max = control_clients_bytes(c->cfg) / c->workers;
+	c->orders.clients_bytes_max =
+		(control_clients_bytes(c->cfg) + c->workers - 1) / c->workers; // 0 stays no limit
 	c->orders.store = control_store_settings(c->cfg);
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;

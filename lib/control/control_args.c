@@ -5,6 +5,9 @@
 
 #include "control/control_internal.h"
 
+#define HUGEPAGE_BYTES (UINT64_C(2) << 20)
+#define MAXMEMORY_MIN  (UINT64_C(1) << 20) // as of bytes
+
 // ---- the file ----------------------------------------------------------------------------------
 static int config_line(struct control_config *cfg, const char *file, unsigned number, char *line,
 	char *err, size_t err_len)
@@ -132,6 +135,36 @@ static int args_pass(struct control_config *cfg, int argc, char **argv, int *eal
 	return 0;
 }
 
+// What no single value shows.
+int control_config_check(const struct control_config *cfg, char *err, size_t err_len)
+{
+	if (cfg->tcp_port == 0 && cfg->udp_port == 0) {
+		snprintf(err, err_len, "port and udp-port are both 0: nothing to serve");
+		return -EINVAL;
+	}
+	if (cfg->region_bytes > 0 && cfg->region_bytes < cfg->workers * HUGEPAGE_BYTES) {
+		snprintf(err, err_len,
+			"memory-region: %llu bytes are less than a hugepage of 2mb for each of "
+			"%llu "
+			"workers",
+			(unsigned long long)cfg->region_bytes, (unsigned long long)cfg->workers);
+		return -EINVAL;
+	}
+	if (cfg->maxmemory_percent > 0 && cfg->maxmemory_bytes < MAXMEMORY_MIN) {
+		snprintf(err, err_len, "maxmemory: %llu%% are %llu bytes, less than 1mb",
+			(unsigned long long)cfg->maxmemory_percent,
+			(unsigned long long)cfg->maxmemory_bytes);
+		return -EINVAL;
+	}
+	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2) {
+		snprintf(err, err_len, "item-size-max: %llu is more than half of maxmemory (%llu)",
+			(unsigned long long)cfg->item_bytes_max,
+			(unsigned long long)cfg->maxmemory_bytes);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 // The command line wins over the file, so the file that it names is read first.
 int control_config_args(
 	struct control_config *cfg, int argc, char **argv, int *eal_args, char *err, size_t err_len)
@@ -142,17 +175,7 @@ int control_config_args(
 		return -EINVAL;
 	if (args_pass(cfg, argc, argv, eal_args, false, err, err_len) < 0)
 		return -EINVAL;
-	if (cfg->tcp_port == 0 && cfg->udp_port == 0) {
-		snprintf(err, err_len, "port and udp-port are both 0: nothing to serve");
-		return -EINVAL;
-	}
 	if (control_maxmemory_resolve(cfg, err, err_len) < 0)
 		return -EINVAL;
-	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2) {
-		snprintf(err, err_len, "item-size-max: %llu is more than half of maxmemory (%llu)",
-			(unsigned long long)cfg->item_bytes_max,
-			(unsigned long long)cfg->maxmemory_bytes);
-		return -EINVAL;
-	}
-	return 0;
+	return control_config_check(cfg, err, err_len);
 }

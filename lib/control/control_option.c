@@ -147,6 +147,34 @@ static int item_bytes_parse(const char *value, uint64_t *bytes)
 	return base_bytes_parse(text, bytes);
 }
 
+// Bytes in the largest unit that holds them whole: 64kb.
+static void size_text(uint64_t bytes, char *buf, size_t len)
+{
+	static const char unit[][3] = {"", "kb", "mb", "gb"};
+	unsigned u = 0;
+
+	while (bytes > 0 && bytes % 1024 == 0 && u + 1 < BASE_ARRAY_LEN(unit)) {
+		bytes /= 1024;
+		u++;
+	}
+	snprintf(buf, len, "%llu%s", (unsigned long long)bytes, unit[u]);
+}
+
+static void range_error(
+	const struct control_option *o, const char *value, bool size, char *err, size_t err_len)
+{
+	char min[32], max[32];
+
+	if (size) {
+		size_text(o->min, min, sizeof(min));
+		size_text(o->max, max, sizeof(max));
+	} else {
+		snprintf(min, sizeof(min), "%llu", (unsigned long long)o->min);
+		snprintf(max, sizeof(max), "%llu", (unsigned long long)o->max);
+	}
+	snprintf(err, err_len, "%.64s is out of range: %s to %s", value, min, max);
+}
+
 static int number_set(struct control_config *cfg, const struct control_option *o, const char *value,
 	char *err, size_t err_len)
 {
@@ -158,14 +186,13 @@ static int number_set(struct control_config *cfg, const struct control_option *o
 		: o->type == CONTROL_OPTION_ITEM_BYTES ? item_bytes_parse(value, &v)
 						       : base_u64_parse(value, strlen(value), &v);
 
-	if (rc < 0) {
-		snprintf(err, err_len, "'%s' is not %s", value,
+	if (rc < 0 && rc != -ERANGE) {
+		snprintf(err, err_len, "'%.64s' is not %s", value,
 			size ? "a size (a number, with k, kb, m, mb, g or gb)" : "a number");
 		return -EINVAL;
 	}
-	if (v < o->min || v > o->max) {
-		snprintf(err, err_len, "%s is out of range: %llu to %llu", value,
-			(unsigned long long)o->min, (unsigned long long)o->max);
+	if (rc < 0 || v < o->min || v > o->max) {
+		range_error(o, value, size, err, err_len);
 		return -EINVAL;
 	}
 	*option_u64(cfg, o) = o->type == CONTROL_OPTION_MEGABYTES ? v << 20 : v;
@@ -204,7 +231,8 @@ static int maxmemory_set(struct control_config *cfg, const struct control_option
 		if (n == 0 || value[n - 1] != '%')
 			return number_set(cfg, o, value, err, err_len);
 		if (base_u64_parse(value, n - 1, &percent) < 0 || percent < 1 || percent > 100) {
-			snprintf(err, err_len, "'%s' is not a percentage from 1%% to 100%%", value);
+			snprintf(err, err_len, "'%.64s' is not a percentage from 1%% to 100%%",
+				value);
 			return -EINVAL;
 		}
 	}
@@ -222,7 +250,7 @@ static int share_set(struct control_config *cfg, const struct control_option *o,
 	if (n == 0 || value[n - 1] != '%')
 		return number_set(cfg, o, value, err, err_len);
 	if (base_u64_parse(value, n - 1, &percent) < 0 || percent < 1 || percent > 100) {
-		snprintf(err, err_len, "'%s' is not a percentage from 1%% to 100%%", value);
+		snprintf(err, err_len, "'%.64s' is not a percentage from 1%% to 100%%", value);
 		return -EINVAL;
 	}
 	*option_u64(cfg, o) = CONTROL_PERCENT | percent;
@@ -237,7 +265,7 @@ static int policy_set(struct control_config *cfg, const char *value, char *err, 
 		cfg->policy = (uint64_t)policy;
 		return 0;
 	}
-	n = snprintf(err, err_len, "'%s' is not one of", value);
+	n = snprintf(err, err_len, "'%.64s' is not one of", value);
 	for (unsigned i = 0; i < STORE_POLICIES && n > 0 && (size_t)n < err_len; i++)
 		n += snprintf(
 			err + n, err_len - (size_t)n, "%s %s", i ? "," : "", store_policy_name(i));
@@ -268,7 +296,7 @@ static int congestion_set(struct control_config *cfg, const struct control_optio
 		if (strcmp(value, name) == 0)
 			return text_set(cfg, o, value, err, err_len);
 	}
-	n = snprintf(err, err_len, "'%s' is not one of", value);
+	n = snprintf(err, err_len, "'%.64s' is not one of", value);
 	for (unsigned i = 0; (name = tcp_congestion_name(i)) != NULL && n > 0; i++) {
 		if ((size_t)n >= err_len)
 			break;
@@ -283,8 +311,8 @@ static int decay_set(struct control_config *cfg, const struct control_option *o,
 	int64_t v;
 
 	if (base_i64_parse(value, strlen(value), &v) < 0 || v < -1 || v > INT32_MAX) {
-		snprintf(err, err_len, "'%s' is not -1 or a number of milliseconds up to %d", value,
-			INT32_MAX);
+		snprintf(err, err_len, "'%.64s' is not -1 or a number of milliseconds up to %d",
+			value, INT32_MAX);
 		return -EINVAL;
 	}
 	*(int64_t *)option_u64(cfg, o) = v;
@@ -297,7 +325,7 @@ static int yes_no_set(struct control_config *cfg, const struct control_option *o
 	bool yes = strcmp(value, "yes") == 0;
 
 	if (!yes && strcmp(value, "no") != 0) {
-		snprintf(err, err_len, "'%s' is not yes or no", value);
+		snprintf(err, err_len, "'%.64s' is not yes or no", value);
 		return -EINVAL;
 	}
 	*(bool *)option_text(cfg, o) = yes;
@@ -325,7 +353,7 @@ static int address_set(struct control_config *cfg, const struct control_option *
 		goto bad;
 	return text_set(cfg, o, value, err, err_len);
 bad:
-	snprintf(err, err_len, "'%s' is not %s", value,
+	snprintf(err, err_len, "'%.64s' is not %s", value,
 		prefix ? "an IPv4 address with its prefix length (198.18.211.2/24)"
 		       : "an IPv4 address (198.18.211.1)");
 	return -EINVAL;
@@ -394,8 +422,8 @@ int control_config_set(
 	if (o == NULL || !control_option_takes_value(o)) {
 		const char *near = base_name_nearest(name, control_config_name);
 
-		snprintf(err, err_len, "unknown option '%s'%s%s", name, near ? "; nearest: " : "",
-			near ? near : "");
+		snprintf(err, err_len, "unknown option '%.64s'%s%s", name,
+			near ? "; nearest: " : "", near ? near : "");
 		return -ENOENT;
 	}
 	if (control_option_value_set(cfg, o, value, why, sizeof(why)) < 0) {

@@ -268,7 +268,8 @@ static int config_change(
 	enum mem_verdict fits = MEM_FITS;
 	char err[256], lines[512] = "";
 
-	if (control_config_set(&wanted, name, value, err, sizeof(err)) < 0) {
+	if (control_config_set(&wanted, name, value, err, sizeof(err)) < 0 ||
+		control_config_check(&wanted, err, sizeof(err)) < 0) {
 		control_text_reply(d, "error", err);
 		return 0;
 	}
@@ -292,7 +293,6 @@ static int cmd_config_set(struct control *c, const char *params, struct rte_tel_
 {
 	const char *eq = params != NULL ? strchr(params, '=') : NULL;
 	char name[64];
-	int live;
 
 	rte_tel_data_start_dict(d);
 	if (eq == NULL || (size_t)(eq - params) >= sizeof(name)) {
@@ -300,10 +300,8 @@ static int cmd_config_set(struct control *c, const char *params, struct rte_tel_
 		return 0;
 	}
 	snprintf(name, sizeof(name), "%.*s", (int)(eq - params), params);
-	live = control_config_live(name);
-	if (live <= 0) {
-		rte_tel_data_add_dict_string(d, "error",
-			live < 0 ? "unknown option" : "this option is read at start only");
+	if (control_config_live(name) == 0) {
+		rte_tel_data_add_dict_string(d, "error", "this option is read at start only");
 		return 0;
 	}
 	return config_change(c, d, name, eq + 1);

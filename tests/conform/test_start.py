@@ -70,6 +70,23 @@ def run_server(space, *options, seconds=QUICK_S):
         ("-f", "/no/such/file.conf"),
         ("--maxmemory-policy", "allkeys-nonsense"),
         ("--maxmemory", "12parsecs"),
+        ("--maxmemory", ""),
+        ("--maxmemory", "-1"),
+        ("--maxmemory", "1kb"),
+        ("--maxmemory", "99999999999999999999"),
+        ("--maxmemory", "101%"),
+        ("--maxmemory", "two\nlines"),
+        ("--maxmemory", "x" * 1000),
+        ("-m", "1"),  # items may be 1 MiB, and an item at most half of it
+        ("--maxmemory-samples", "65"),
+        ("--maxmemory-clients", "5%%"),
+        ("--memory-region", "1.5gb"),
+        ("--memory-region", "1kb"),
+        ("--client-output-buffer-limit", "0"),
+        ("--client-query-buffer-limit", "1gb"),
+        ("--jemalloc-dirty-decay-ms", "-2"),
+        ("--jemalloc-bg-thread", "maybe"),
+        ("--lazyfree-idle-threshold", "50%"),
         ("surplus",),
     ),
     ids=" ".join,
@@ -83,6 +100,25 @@ def test_bad_option_ends_with_2_and_one_line(space, options):
     assert out == ""
     assert len(err.strip().splitlines()) == 1, err
     assert err.strip().isprintable()
+    assert space.server.ip("-o", "link") == links
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    (
+        (("--memory-region", "900gb"), r"region 921600 MiB: \d+ MiB of hugepages are wanted, \d+ are "
+         r"free: sysctl vm.nr_hugepages=\d{6}"),
+        (("--maxmemory", "900gb"), r"maxmemory 921600 .* are wanted, the .* has \d+"),
+    ),
+)
+def test_memory_that_the_machine_lacks(space, option, said):
+    """One line says what was asked for, what there is, and how to get it."""
+    links = space.server.ip("-o", "link")
+    code, out, err = run_server(space, "-d", "tap", *option)
+    assert code == 2, err
+    assert out == ""
+    lines = [line for line in err.splitlines() if "error" in line]
+    assert len(lines) == 1 and re.search(said, lines[0]), err
     assert space.server.ip("-o", "link") == links
 
 

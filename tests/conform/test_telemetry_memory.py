@@ -108,9 +108,23 @@ def test_all_comes_back_after_a_flush(telemetry, tcp):
     ("jemalloc-dirty-decay-ms=-2", "milliseconds"),
     ("jemalloc-bg-thread=maybe", "yes or no"),
     ("memory-region=1gb", "start"),
+    ("maxmemory=", "is not a size"),
+    ("maxmemory=-1gb", "is not a size"),
+    ("maxmemory=\"1gb\"", "is not a size"),
+    ("maxmemory=1kb", "out of range: 1mb to 1024gb"),
+    ("maxmemory=99999999999999999999", "out of range"),
+    ("maxmemory=101%", "1% to 100%"),
+    ("maxmemory=1mb", "item-size-max"),
+    ("maxmemory-clients=5%%", "1% to 100%"),
+    ("maxmemory-samples=65", "1 to 64"),
+    ("maxmemory-policy=lru", "noeviction"),
+    ("maxmemroy=1gb", "maxmemory"),
+    ("maxmemory", "NAME=VALUE"),
 ])
 def test_a_bad_change_says_why(telemetry, change, wrong):
+    before = telemetry.ask("/lcached/config")
     assert wrong in telemetry.ask("/lcached/config/set," + change)["error"]
+    assert telemetry.ask("/lcached/config") == before
 
 
 def test_decay_changes_while_serving(telemetry):

@@ -107,8 +107,8 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"-t 0", "-t: 0 is out of range"},
 		{"-t 65", "-t: 65 is out of range"},
 		{"-m 0", "-m: 0 is out of range"},
-		{"-I 1", "-I: 1 is out of range: 1024"},
-		{"-I 2g", "-I: 2g is out of range: 1024"},
+		{"-I 1", "-I: 1 is out of range: 1kb to 1gb"},
+		{"-I 2g", "-I: 2g is out of range: 1kb to 1gb"},
 		{"--maxmemory 0%", "'0%' is not a percentage from 1% to 100%"},
 		{"--maxmemory 101%", "'101%' is not a percentage"},
 		{"--maxmemory-clients 5x%", "'5x%' is not a percentage"},
@@ -131,6 +131,8 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"--gateway 10.0.0.0/8", "'10.0.0.0/8' is not an IPv4 address"},
 		{"-p 0 -U 0", "nothing to serve"},
 		{"-m 1 -I 1mb", "item-size-max"},
+		{"--memory-region 2mb --maxmemory 1% -I 1k", "maxmemory: 1% are 20971 bytes, less"},
+		{"--memory-region 5mb -t 3", "memory-region: 5242880 bytes are less than a huge"},
 		{"-f /nonexistent", "/nonexistent: No such file"},
 		{"-f /tmp", "/tmp: Is a directory"},
 		{"-M=1", "unknown option"},
@@ -145,6 +147,60 @@ static void bad_values_say_what_is_wrong(void **state)
 		if (strstr(err, table[i][1]) == NULL)
 			fail_msg("'%s' says '%s', not '%s'", table[i][0], err, table[i][1]);
 	}
+}
+
+// Every option of memory, and every way to get its value wrong.
+static void bad_sizes_say_what_is_wrong(void **state)
+{
+	static const char *const never[] = {"", "-1", "+5", "x", "mb", "1.5gb", "1 gb", " 1gb",
+		"12tb", "1e9", "0x100000", "1gbb", "-5%", "%", "101%", "1.5%", "5%%"};
+	static const char *const names[] = {"maxmemory", "maxmemory-clients", "memory-region",
+		"client-output-buffer-limit", "client-query-buffer-limit", "item-size-max"};
+	static const char *const table[][3] = {
+		{"maxmemory", "1048575", "1048575 is out of range: 1mb to 1024gb"},
+		{"maxmemory", "1025gb", "1025gb is out of range: 1mb to 1024gb"},
+		{"maxmemory", "99999999999999999999", "99999999999999999999 is out of range"},
+		{"maxmemory", "17179869184gb", "17179869184gb is out of range"}, // 2^64
+		{"maxmemory", "18446744073709551617%", "is not a percentage"},
+		{"maxmemory-clients", "1025gb", "is out of range: 0 to 1024gb"},
+		{"memory-region", "1025gb", "is out of range: 0 to 1024gb"},
+		{"client-output-buffer-limit", "0", "is out of range: 64kb to 1gb"},
+		{"client-query-buffer-limit", "17mb", "is out of range: 16kb to 16mb"},
+		{"lfu-log-factor", "-1", "'-1' is not a number"},
+		{"maxmemory-samples", "99999999999999999999", "is out of range: 1 to 64"},
+		{"jemalloc-dirty-decay-ms", "-2", "'-2' is not -1 or a number of milliseconds"},
+		{"jemalloc-dirty-decay-ms", "2147483648", "milliseconds up to 2147483647"},
+		{"jemalloc-muzzy-decay-ms", "", "'' is not -1 or a number of milliseconds"},
+		{"jemalloc-bg-thread", "1", "'1' is not yes or no"},
+		{"disable-thp", "", "'' is not yes or no"},
+		{"lazyfree-lazy-user-flush", "YES", "'YES' is not yes or no"},
+		{"maxmemory-policy", "", "'' is not one of noeviction,"},
+	};
+	struct control_config cfg, before;
+	char err[256];
+
+	control_config_init(&cfg);
+	before = cfg;
+	for (size_t n = 0; n < BASE_ARRAY_LEN(names); n++) {
+		for (size_t i = 0; i < BASE_ARRAY_LEN(never); i++) {
+			assert_int_equal(
+				control_config_set(&cfg, names[n], never[i], err, sizeof(err)),
+				-EINVAL);
+			assert_true(strncmp(err, names[n], strlen(names[n])) == 0);
+			assert_non_null(strstr(err,
+				strchr(never[i], '%') && n < 2
+					? "is not a percentage from 1% to 100%"
+					: "is not a size"));
+		}
+	}
+	for (size_t i = 0; i < BASE_ARRAY_LEN(table); i++) {
+		assert_int_equal(
+			control_config_set(&cfg, table[i][0], table[i][1], err, sizeof(err)),
+			-EINVAL);
+		if (strstr(err, table[i][2]) == NULL)
+			fail_msg("%s '%s' says '%s'", table[i][0], table[i][1], err);
+	}
+	assert_memory_equal(&cfg, &before, sizeof(cfg)); // nothing was half taken
 }
 
 static void file_write(char *path, const char *text)
@@ -225,6 +281,7 @@ int main(void)
 		cmocka_unit_test(maxmemory_may_be_a_part),
 		cmocka_unit_test(short_and_long_options_are_read),
 		cmocka_unit_test(bad_values_say_what_is_wrong),
+		cmocka_unit_test(bad_sizes_say_what_is_wrong),
 		cmocka_unit_test(command_line_wins_over_the_file),
 		cmocka_unit_test(file_errors_name_the_line),
 		cmocka_unit_test(every_option_can_be_read_back_and_set_again),
