@@ -41,6 +41,7 @@ static void frame_input(struct dpdk *d, struct rte_mbuf *m)
 		else
 			rte_pktmbuf_free(m);
 		break;
+	case NET_TOO_BIG:
 	case NET_NEIGH:
 	case NET_DONE:
 		break;

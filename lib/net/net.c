@@ -13,15 +13,18 @@
 
 static bool own_valid(const struct net_own *own)
 {
-	return base_ip_is4(&own->ip) && base_ip_as4(&own->ip) != 0 && own->prefix_len <= 32;
+	if (base_ip_is4(&own->ip))
+		return base_ip_as4(&own->ip) != 0 && own->prefix_len <= 32;
+	return !base_ip_none(&own->ip) && own->ip.b[0] != 0xff && own->prefix_len <= 128;
 }
 
 static bool options_valid(const struct net_options *opt)
 {
-	if (opt->owns == 0 || opt->owns > NET_OWN_MAX)
+	if (opt->owns == 0 || opt->owns > NET_OWNS_GIVEN_MAX)
 		return false;
 	for (unsigned i = 0; i < opt->owns; i++) {
-		if (!own_valid(&opt->own[i]))
+		if (!own_valid(&opt->own[i]) ||
+			(!base_ip_is4(&opt->own[i].ip) && opt->mtu < RTE_IPV6_MIN_MTU))
 			return false;
 	}
 	return opt->mem && opt->pool && opt->tx && opt->tx->flush &&
@@ -29,14 +32,37 @@ static bool options_valid(const struct net_options *opt)
 		opt->mtu <= MTU_MAX && rte_is_valid_assigned_ether_addr(&opt->mac);
 }
 
+// RFC 4291 appendix A. Neighbour discovery needs one.
+static struct base_ip link_local(const struct rte_ether_addr *mac)
+{
+	const uint8_t *b = mac->addr_bytes;
+
+	return (struct base_ip){
+		.b = {0xfe, 0x80, [8] = b[0] ^ 2, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5]}};
+}
+
+static void link_local_add(struct net *net)
+{
+	struct net_own own = {.ip = link_local(&net->opt.mac), .prefix_len = 64};
+
+	if (net_own_find(net, &own.ip) == NET_OWN_MAX)
+		net->opt.own[net->opt.owns++] = own;
+}
+
 static void own_init(struct net *net)
 {
+	for (unsigned i = 0; i < net->opt.owns; i++)
+		net->ip6 |= !base_ip_is4(&net->opt.own[i].ip);
+	if (net->ip6)
+		link_local_add(net);
 	for (unsigned i = 0; i < net->opt.owns; i++) {
 		const struct net_own *own = &net->opt.own[i];
 
 		net->mask[i] = base_ip_mask(&own->ip, own->prefix_len);
-		if (!base_ip_is4(&own->ip))
+		if (!base_ip_is4(&own->ip)) {
+			net->own_state[i] = net->opt.dad ? NET_OWN_TENTATIVE : NET_OWN_VALID;
 			continue;
+		}
 		net->own4[i] = base_ip_as4(&own->ip);
 		// /31 and /32 have no broadcast address (RFC 3021)
 		net->broadcast[i] = own->prefix_len <= 30
@@ -78,6 +104,9 @@ int net_open(struct net **out, const struct net_options *opt)
 	own_init(net);
 	net_routes_init(net);
 	net->ip_id = (uint16_t)opt->seed;
+	base_rng_seed(&net->rng, opt->seed ^ UINT64_C(0x495076));
+	net->frag6_id = (uint32_t)base_rng_next(&net->rng);
+	net->dad_due_us = UINT64_MAX;
 	net->icmp_credit_us = NET_ICMP_BURST * NET_ICMP_GAP_US;
 	net->announce_due_us = UINT64_MAX;
 	net->frag_due_us = UINT64_MAX;
@@ -123,6 +152,11 @@ static uint16_t vlan_read(const struct rte_mbuf *m, uint16_t *l2_len, rte_be16_t
 	return rte_be_to_cpu_16(tag->vlan_tci) & RTE_ETHER_MAX_VLAN_ID;
 }
 
+static bool ip6_group(const struct rte_ether_addr *mac) // RFC 2464 section 7
+{
+	return mac->addr_bytes[0] == 0x33 && mac->addr_bytes[1] == 0x33;
+}
+
 enum net_verdict net_input(
 	struct net *net, struct rte_mbuf **packet, uint64_t now_us, struct net_packet *pkt)
 {
@@ -145,7 +179,8 @@ enum net_verdict net_input(
 		goto drop;
 	}
 	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	group = rte_is_broadcast_ether_addr(&eth->dst_addr);
+	group = rte_is_broadcast_ether_addr(&eth->dst_addr) ||
+		(net->ip6 && ip6_group(&eth->dst_addr));
 	if (!group && !rte_is_same_ether_addr(&eth->dst_addr, &net->opt.mac)) {
 		net->n.not_ours++;
 		goto drop;
@@ -163,6 +198,8 @@ enum net_verdict net_input(
 	rte_ether_addr_copy(&eth->src_addr, &pkt->src_mac);
 	if (base_likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
 		return net_ipv4_input(net, packet, l2_len, group, now_us, pkt);
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) && net->ip6)
+		return net_ipv6_input(net, packet, l2_len, group, now_us, pkt);
 	if (type == RTE_BE16(RTE_ETHER_TYPE_ARP))
 		return net_arp_input(net, m, l2_len, now_us, pkt);
 	net->n.unknown_proto++;
@@ -177,22 +214,46 @@ void net_neigh_learn(
 	net_neigh_update(net, &ip, mac, true, now_us);
 }
 
+static void announce(struct net *net)
+{
+	net_arp_announce(net);
+	net_nd_announce(net);
+}
+
 uint64_t net_timers(struct net *net, uint64_t now_us)
 {
 	uint64_t due_us = net_neigh_timers(net, now_us);
 
+	if (base_unlikely(now_us >= net->dad_due_us)) {
+		net_dad_end(net);
+		if (!net->opt.silent)
+			net_nd_announce(net);
+	}
 	if (base_unlikely(now_us >= net->announce_due_us)) {
-		net_arp_announce(net);
+		announce(net);
 		net->announce_due_us = UINT64_MAX;
 	}
 	due_us = base_min_u64(due_us, net_frag_timers(net, now_us));
+	due_us = base_min_u64(due_us, net->dad_due_us);
 	return base_min_u64(due_us, net->announce_due_us);
 }
 
 void net_announce(struct net *net, uint64_t now_us)
 {
-	net_arp_announce(net);
+	net_dad_start(net, now_us);
+	if (net->opt.silent)
+		return;
+	announce(net);
 	net->announce_due_us = now_us + NET_ANNOUNCE_GAP_US;
+}
+
+uint64_t net_taken(const struct net *net)
+{
+	uint64_t taken = 0;
+
+	for (unsigned i = 0; i < NET_OWN_MAX; i++)
+		taken |= (uint64_t)(net->own_state[i] == NET_OWN_TAKEN) << i;
+	return taken;
 }
 
 uint16_t net_mtu(const struct net *net, const struct base_ip *dst)

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// net: Ethernet, VLAN, ARP, IPv4 with reassembly, ICMP and UDP for one worker, over rte_mbuf.
+// net: Ethernet, VLAN, ARP, IPv4 and IPv6 with reassembly, neighbour discovery, ICMP and UDP for one
+// worker, over rte_mbuf.
 // Packets and the time come in, packets go out into a batch; no device, no clock.
 //
-// Owner thread: the worker. One struct net a worker; ARP results are told to the other workers by
+// Owner thread: the worker. One struct net a worker; neighbours are told to the other workers by
 // the worker module (NET_NEIGH).
 //
 //	switch (net_input(net, &m, now, &pkt)) {
 //	case NET_UDP: ... reply with net_udp_output(net, reply, &pkt) ...
 //	case NET_TCP: tcp_input(tcp, m, &pkt); break;
+//	case NET_TOO_BIG: tcp_too_big(tcp, &pkt, now); break;
 //	case NET_NEIGH: tell the others pkt.neigh; break;
 //	case NET_DONE: break;
 //	}
@@ -53,7 +55,8 @@ struct net_own { // an address of ours
 	uint8_t prefix_len; // of its on-link prefix, 0..32 or 0..128
 };
 // The place in the list of own addresses stands for an address where one of ours is meant.
-#define NET_OWN_MAX 64
+#define NET_OWN_MAX        64
+#define NET_OWNS_GIVEN_MAX (NET_OWN_MAX - 1) // IPv6 brings a link-local one with it
 
 struct net_options {
 	struct mem_domain *mem;   // borrowed
@@ -64,7 +67,9 @@ struct net_options {
 	unsigned owns;
 	struct base_ip gateway[NET_FAMILIES]; // default gateways; none: zero
 	uint16_t vlan;                        // 0: untagged
-	uint16_t mtu;                         // IP bytes, 576..9216
+	bool dad;             // IPv6 addresses are checked for duplicates from net_announce on
+	bool silent;          // another worker speaks for our addresses: announces, checks
+	uint16_t mtu;         // IP bytes, 576..9216; with IPv6 1280 at least
 	uint64_t tx_offloads; // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS that hold
 	uint64_t rx_offloads; // RTE_ETH_RX_OFFLOAD_*_CKSUM that hold: their mbuf flags count
 	int socket_id;
@@ -80,12 +85,17 @@ int net_route_add(
 struct net_counters { // writer: the worker
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t arp_rx, arp_tx, icmp_rx, icmp_tx, icmp_limited, fragments, reassembled;
+	uint64_t nd_rx, nd_tx; // of icmp_rx; beside icmp_tx
+	uint64_t too_big;      // path MTUs lowered
 	// drops, by reason
 	uint64_t bad_ether, bad_vlan, bad_arp, bad_ip_header, bad_ip_checksum, bad_ip_length;
 	uint64_t not_ours, unknown_proto, bad_udp, bad_udp_checksum, bad_icmp, frag_dropped;
 	uint64_t neigh_dropped, neigh_full, no_mbuf, no_route;
-	uint64_t bad_source;    // a source that cannot be one host: multicast, ours, 0
-	uint64_t arp_conflicts; // somebody else uses our address
+	uint64_t bad_ext, bad_nd; // IPv6: extension headers; neighbour discovery
+	uint64_t too_big_ignored; // not about anything of ours, or saying nothing
+	uint64_t dad_taken;       // an address of ours was found to be another's at the start
+	uint64_t bad_source;      // a source that cannot be one host: multicast, ours, 0
+	uint64_t arp_conflicts;   // somebody else uses our address
 	uint64_t tx_copied,
 		tx_dropped; // chains without MULTI_SEGS: made one mbuf; too long for one
 	uint64_t tx_fragments;
@@ -96,7 +106,7 @@ struct net_packet {
 	struct base_ip src;          // one host's address; NET_NEIGH: the neighbour's
 	uint8_t local;               // our address that it was sent to, or that answers
 	bool group;                  // it was sent to a broadcast address
-	uint16_t src_port, dst_port; // UDP only
+	uint16_t src_port, dst_port; // NET_UDP, NET_TOO_BIG only
 	uint16_t l3_off;             // offset of the IP header in the mbuf
 	uint16_t l4_off;             // offset of the UDP or TCP header in the mbuf
 	uint16_t l4_len;             // bytes from there on; the mbuf ends there (padding removed)
@@ -104,6 +114,8 @@ struct net_packet {
 	uint8_t ecn;                 // of the IP header
 	bool l4_checked;             // checksum known to be good
 	bool reassembled; // from fragments; the frame is whole, and good to go in elsewhere
+	uint16_t mtu;     // NET_TOO_BIG: IP bytes that the path takes
+	uint32_t seq;     // NET_TOO_BIG: of the segment that was too big
 	struct rte_ether_addr src_mac;
 };
 
@@ -113,6 +125,8 @@ enum net_verdict {
 	NET_TCP,  // m is the caller's; IP is good; l4_len may be anything, but the first
 	// min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
 	// verify (net_l4_checksum() == 0)
+	NET_TOO_BIG, // m is gone; a router says that a TCP segment of ours does not fit the path: src
+		     // and the ports are the flow's, as it comes in. Not to be believed unseen
 	NET_NEIGH, // m is gone; a neighbour was learned (src, src_mac): pass it on to the other workers
 };
 
@@ -123,8 +137,12 @@ void net_close(struct net *net);
 // not be the mbuf that came in: fragments are put together, split headers too.
 enum net_verdict net_input(
 	struct net *net, struct rte_mbuf **m, uint64_t now_us, struct net_packet *pkt);
-// Announces our address (gratuitous ARP, RFC 5227 section 3). At start.
+// Announces our addresses (gratuitous ARP, RFC 5227 section 3; unsolicited advertisements, RFC 4861
+// 7.2.6), after the duplicate address check of IPv6, which takes a second (RFC 4862 5.4) in which
+// those addresses take nothing. At start.
 void net_announce(struct net *net, uint64_t now_us);
+// One bit an own address: what that check has found with others. Such an address stays silent.
+uint64_t net_taken(const struct net *net);
 // A neighbour that another worker has learned.
 void net_neigh_learn(
 	struct net *net, struct base_ip ip, const struct rte_ether_addr *mac, uint64_t now_us);
@@ -154,7 +172,8 @@ struct net_to { // where a packet goes, and as what
 // the device cannot, so it must be able to write that field. ol_flags holds nothing else but
 // RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len; l4_len is not needed. Others may
 // hold references to m, if they leave data_off, data_len, pkt_len, ol_flags and the headroom of the
-// first mbuf alone until theirs is the only one. Frames over the MTU are fragmented.
+// first mbuf alone until theirs is the only one. Packets over the MTU are
+// fragmented, those over an IPv6 path's MTU, too.
 #define NET_HEADROOM (18 + 40)
 void net_ip_output(struct net *net, struct rte_mbuf *m, const struct net_to *to, uint64_t now_us);
 
@@ -198,6 +217,12 @@ static inline uint16_t net_pseudo_sum(
 // goes into the (zeroed) field. Over a received segment with its field in place: 0 when good.
 uint16_t net_l4_checksum(const struct rte_mbuf *m, uint32_t l4_off, const struct base_ip *src,
 	const struct base_ip *dst, uint8_t proto);
+
+// The path's MTU in IP bytes as far as routers have told, and such a word of a router's that has been
+// found to be true. Forgotten after ten minutes. Not below NET_PMTU4_MIN or 1,280.
+#define NET_PMTU4_MIN 576
+uint16_t net_path_mtu(struct net *net, const struct base_ip *dst, uint64_t now_us);
+void net_path_mtu_set(struct net *net, const struct base_ip *dst, uint16_t mtu, uint64_t now_us);
 
 // IP payload bytes of a packet to dst that fit the link's MTU.
 uint16_t net_mtu(const struct net *net, const struct base_ip *dst);

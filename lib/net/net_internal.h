@@ -17,12 +17,16 @@
 #define NET_NEIGH_QUEUE     64  // packets that wait for one neighbour
 #define NET_WAIT_MAX        512 // and for all of them
 #define NET_NEIGH_TRIES     3
-#define NET_ARP_RETRY_US    UINT64_C(1000000)  // RFC 1122 2.3.2.1: at most one request a second
+#define NET_NEIGH_RETRY_US  UINT64_C(1000000) // RFC 1122 2.3.2.1, RFC 4861 10: one request a second
 #define NET_NEIGH_FRESH_US  UINT64_C(60000000) // RFC 1122 2.3.2.1: "on the order of a minute"
 #define NET_NEIGH_STALE_US  UINT64_C(60000000)
 #define NET_ANNOUNCE_GAP_US UINT64_C(2000000)  // RFC 5227: ANNOUNCE_NUM 2, ANNOUNCE_INTERVAL 2 s
 #define NET_DEFEND_US       UINT64_C(10000000) // RFC 5227: DEFEND_INTERVAL
-#define NET_FRAG_ENTRIES    64                 // datagrams in reassembly
+#define NET_DAD_US          UINT64_C(1000000)  // RFC 4862 5.1, RFC 4861 10: RETRANS_TIMER
+#define NET_PMTU_SETS       64
+#define NET_PMTU_WAYS       4
+#define NET_PMTU_US         UINT64_C(600000000) // RFC 1191 6.3, RFC 8201 5.3: ten minutes
+#define NET_FRAG_ENTRIES    64                  // datagrams in reassembly
 #define NET_FRAG_TIMEOUT_US UINT64_C(2000000)
 #define NET_FRAGS_OUT       128             // 65,535 bytes at the smallest MTU make 119
 #define NET_ICMP_GAP_US     UINT64_C(10000) // 100 errors a second ...
@@ -67,6 +71,18 @@ struct net_neigh_table {
 	struct net_wait wait[NET_WAIT_MAX];
 };
 
+enum net_own_state {
+	NET_OWN_VALID,
+	NET_OWN_TENTATIVE, // RFC 4862: the duplicate address check is under way
+	NET_OWN_TAKEN,     // it failed
+};
+
+struct net_pmtu { // what a router said
+	struct base_ip dst;
+	uint64_t until_us;
+	uint16_t mtu; // IP bytes
+};
+
 struct net_route {
 	struct base_ip prefix, mask;
 	struct base_ip via; // none: on-link
@@ -77,14 +93,21 @@ struct net {
 	rte_be32_t own4[NET_OWN_MAX];      // own addresses once more; IPv6 ones: 0
 	rte_be32_t broadcast[NET_OWN_MAX]; // of their prefixes; 0: it has none
 	struct base_ip mask[NET_OWN_MAX];
+	uint8_t own_state[NET_OWN_MAX]; // enum net_own_state
+	bool ip6;                       // some of them are IPv6
 	uint64_t tx_offloads, rx_offloads;
 	uint8_t l2_len;         // 14 or 18
 	uint8_t l2[NET_L2_MAX]; // our Ethernet header, destination and type unset
 	uint16_t ip_id;
+	uint32_t frag6_id;
+	struct base_rng rng;
 	struct net_counters n;
 	uint64_t icmp_credit_us, icmp_last_us; // token bucket, in microseconds
 	uint64_t announce_due_us;              // UINT64_MAX: none
 	uint64_t defend_after_us;
+	uint64_t dad_due_us;    // UINT64_MAX: no check under way
+	uint64_t pmtu_until_us; // every entry is older from then on
+	struct net_pmtu pmtu[NET_PMTU_SETS * NET_PMTU_WAYS];
 	struct net_route route[NET_OWN_MAX + NET_ROUTES_MAX + NET_FAMILIES]; // longest prefix first
 	unsigned routes, routes_static;
 	struct rte_ip_frag_tbl *frags;
@@ -109,6 +132,12 @@ bool net_neigh_resolve(struct net *net, const struct base_ip *ip, struct net_hop
 // What a neighbour said. `create`: also when the address is new. True when the table has it now.
 bool net_neigh_update(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
 	bool create, uint64_t now_us);
+// What a solicitation's sender says about itself: hearsay (RFC 4861 7.2.3). True: something new.
+bool net_neigh_heard(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
+	uint64_t now_us);
+// An advertisement (RFC 4861 7.2.5); mac NULL: it says none. True: there is something to tell.
+bool net_neigh_advertised(struct net *net, const struct base_ip *ip,
+	const struct rte_ether_addr *mac, bool solicited, bool override, uint64_t now_us);
 uint64_t net_neigh_timers(struct net *net, uint64_t now_us);
 
 // ---- net_arp.c
@@ -136,18 +165,77 @@ static inline unsigned net_own4_find(const struct net *net, rte_be32_t ip)
 enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
 	uint64_t now_us, struct net_packet *pkt);
 
+// Whether the device has found the checksum to be good.
+bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto);
+
+// ---- net_ipv6.c
+// As net_ipv4_input. `group`: came by link-layer multicast or broadcast.
+enum net_verdict net_ipv6_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
+	uint64_t now_us, struct net_packet *pkt);
+// Our address `ip` of either family, whatever its state; NET_OWN_MAX: it is none.
+static inline unsigned net_own_find(const struct net *net, const struct base_ip *ip)
+{
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (base_ip_same(&net->opt.own[i].ip, ip))
+			return i;
+	}
+	return NET_OWN_MAX;
+}
+
+// ---- net_nd.c
+#define NET_ND_SOLICIT   135
+#define NET_ND_ADVERT    136
+#define NET_ND_BYTES_MAX 512
+// A solicitation or advertisement with a good checksum. Takes m.
+enum net_verdict net_nd_input(
+	struct net *net, struct rte_mbuf *m, uint64_t now_us, struct net_packet *pkt);
+// Asks for `target` in the name of our address `local`: everybody, or `mac` alone.
+void net_nd_solicit(struct net *net, unsigned local, const struct base_ip *target,
+	const struct rte_ether_addr *mac);
+// Says that our IPv6 addresses are ours.
+void net_nd_announce(struct net *net);
+// Begins the duplicate address check of tentative addresses; what nobody has claimed at its end is
+// valid.
+void net_dad_start(struct net *net, uint64_t now_us);
+void net_dad_end(struct net *net);
+
+// ---- net_icmp6.c
+#define NET_ICMP6_UNREACHABLE 1
+#define NET_ICMP6_PROBLEM     4
+// Takes m.
+enum net_verdict net_icmp6_input(
+	struct net *net, struct rte_mbuf *m, uint64_t now_us, struct net_packet *pkt);
+// Tells the sender of m, rate-limited; does not take m.
+void net_icmp6_error(struct net *net, struct rte_mbuf *m, const struct net_packet *pkt,
+	uint8_t type, uint8_t code, uint32_t word, uint64_t now_us);
+void net_icmp6_checksum(struct rte_mbuf *m, const struct base_ip *src, const struct base_ip *dst);
+// The address that a received packet was sent to.
+struct base_ip net_packet_dst(const struct rte_mbuf *m, const struct net_packet *pkt);
+
 // ---- net_frag.c
 // Takes a fragment; returns the whole datagram, its L2 and L3 lengths unchanged, or NULL.
 struct rte_mbuf *net_frag_input(
 	struct net *net, struct rte_mbuf *m, uint16_t off, uint16_t ihl, uint64_t now_us);
 uint64_t net_frag_timers(struct net *net, uint64_t now_us);
-// Cuts m, an IP packet over the MTU, into pieces[NET_FRAGS_OUT]. Returns their number; 0: dropped
-// and counted. Takes m.
-unsigned net_frag_output(struct net *net, struct rte_mbuf *m, struct rte_mbuf **pieces);
+// The same for IPv6: IP header at off, fragment header at `frag_at`. Headers between the two are gone
+// from the datagram.
+struct rte_mbuf *net_frag6_input(
+	struct net *net, struct rte_mbuf *m, uint16_t off, uint16_t frag_at, uint64_t now_us);
+// Cuts m, an IP packet over `mtu`, into pieces[NET_FRAGS_OUT]. Returns their number; 0: dropped and
+// counted. Takes m.
+unsigned net_frag_output(
+	struct net *net, struct rte_mbuf *m, bool ip4, uint16_t mtu, struct rte_mbuf **pieces);
 
 // ---- net_icmp.c
 enum net_verdict net_icmp_input(
-	struct net *net, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
+	struct net *net, struct rte_mbuf *m, struct net_packet *pkt, uint64_t now_us);
+// Whether one more error may be sent now (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)).
+bool net_icmp_error_allowed(struct net *net, uint64_t now_us);
+// A request's ICMP message as an mbuf of our own, to be made its answer. Takes m. NULL: no memory.
+struct rte_mbuf *net_icmp_body(struct net *net, struct rte_mbuf *m, uint16_t l4_off);
+// Ports and sequence number of a quoted segment or datagram of ours, at `at`, into pkt, as of the
+// flow that comes in. False: cut off.
+bool net_quote_ports(const struct rte_mbuf *m, uint32_t at, struct net_packet *pkt);
 
 // ---- net_udp.c
 enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_packet *pkt);
@@ -161,6 +249,9 @@ const struct base_ip *net_route_lookup(const struct net *net, const struct base_
 unsigned net_on_link(const struct net *net, const struct base_ip *ip);
 
 // ---- net_output.c
+// An IPv6 header before m.
+void net_ip6_prepend(struct rte_mbuf *m, const struct base_ip *src, const struct base_ip *dst,
+	uint8_t proto, uint8_t hop_limit, uint8_t tos);
 // Queues a finished frame; copies or drops what the device cannot send. Takes m.
 void net_frame_output(struct net *net, struct rte_mbuf *m);
 // Puts the Ethernet header of an IPv4 or IPv6 packet to `mac` before m and queues it.

@@ -66,7 +66,7 @@ static uint16_t header_check(
 	return ihl;
 }
 
-static bool l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto)
+bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto)
 {
 	uint64_t offload =
 		proto == IPPROTO_TCP ? RTE_ETH_RX_OFFLOAD_TCP_CKSUM : RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
@@ -87,7 +87,7 @@ static enum net_verdict datagram_input(struct net *net, struct rte_mbuf **packet
 	pkt->l4_off = (uint16_t)(pkt->l3_off + ihl);
 	l4_len = (uint16_t)(m->pkt_len - pkt->l4_off);
 	pkt->l4_len = l4_len;
-	pkt->l4_checked = l4_checked(net, m, proto);
+	pkt->l4_checked = net_l4_checked(net, m, proto);
 	head = proto == IPPROTO_TCP ? 60 : 8; // what the protocols read
 	m = *packet = net_mbuf_pull(net, m, (uint16_t)(pkt->l4_off + RTE_MIN(l4_len, head)));
 	if (m == NULL)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The neighbour table: addresses resolved by ARP, and the packets that wait for them.
+// The neighbour table: addresses resolved by ARP and neighbour discovery, and the packets that wait
+// for them.
 #include "net/net_internal.h"
 
 static uint16_t *bucket_of(struct net_neigh_table *t, const struct base_ip *ip)
@@ -142,9 +143,14 @@ static void hop_fill(
 static void entry_ask(struct net *net, const struct net_neigh *e, bool everybody)
 {
 	unsigned local = net_local_for(net, &e->ip);
+	const struct rte_ether_addr *mac = everybody ? NULL : &e->mac;
 
-	if (local < NET_OWN_MAX)
-		net_arp_request(net, local, base_ip_as4(&e->ip), everybody ? NULL : &e->mac);
+	if (local == NET_OWN_MAX || net->own_state[local] != NET_OWN_VALID)
+		return;
+	if (base_ip_is4(&e->ip))
+		net_arp_request(net, local, base_ip_as4(&e->ip), mac);
+	else
+		net_nd_solicit(net, local, &e->ip, mac);
 }
 
 static struct net_neigh *entry_open(struct net *net, const struct base_ip *ip, uint64_t now_us)
@@ -162,7 +168,7 @@ static struct net_neigh *entry_open(struct net *net, const struct base_ip *ip, u
 	e->state = NET_NEIGH_INCOMPLETE;
 	e->tries = 1;
 	t->open++;
-	due_set(t, e, now_us + NET_ARP_RETRY_US);
+	due_set(t, e, now_us + NET_NEIGH_RETRY_US);
 	entry_ask(net, e, true);
 	return e;
 }
@@ -187,31 +193,80 @@ bool net_neigh_resolve(struct net *net, const struct base_ip *ip, struct net_hop
 	if (e->state == NET_NEIGH_STALE) {
 		e->state = NET_NEIGH_PROBE;
 		e->tries = 1;
-		due_set(t, e, now_us + NET_ARP_RETRY_US);
+		due_set(t, e, now_us + NET_NEIGH_RETRY_US);
 		entry_ask(net, e, false);
 	}
 	hop_fill(t, e, hop);
 	return true;
 }
 
+// e is at `mac` from now on, known for sure (FRESH) or from hearsay (STALE).
+static void entry_settle(struct net *net, struct net_neigh *e, const struct rte_ether_addr *mac,
+	uint8_t state, uint64_t now_us)
+{
+	struct net_neigh_table *t = &net->neigh;
+	struct rte_mbuf *m;
+
+	base_assert(state == NET_NEIGH_FRESH || state == NET_NEIGH_STALE);
+	if (e->state == NET_NEIGH_INCOMPLETE)
+		t->open--;
+	else if (e->state != NET_NEIGH_FREE && state == NET_NEIGH_STALE)
+		generation_move(t); // whoever uses it comes back and makes it PROBE
+	rte_ether_addr_copy(mac, &e->mac);
+	e->state = state;
+	due_set(t, e,
+		now_us + (state == NET_NEIGH_FRESH ? NET_NEIGH_FRESH_US : NET_NEIGH_STALE_US));
+	while ((m = wait_pop(t, e)) != NULL)
+		net_packet_output(net, m, mac, net_ether_type(&e->ip));
+}
+
 bool net_neigh_update(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
 	bool create, uint64_t now_us)
 {
-	struct net_neigh_table *t = &net->neigh;
-	struct net_neigh *e = entry_find(t, ip);
-	struct rte_mbuf *m;
+	struct net_neigh *e = entry_find(&net->neigh, ip);
 
 	if (e == NULL && create)
 		e = entry_make(net, ip);
 	if (e == NULL)
 		return false;
-	if (e->state == NET_NEIGH_INCOMPLETE)
-		t->open--;
-	rte_ether_addr_copy(mac, &e->mac);
-	e->state = NET_NEIGH_FRESH;
-	due_set(t, e, now_us + NET_NEIGH_FRESH_US);
-	while ((m = wait_pop(t, e)) != NULL)
-		net_packet_output(net, m, mac, net_ether_type(ip));
+	entry_settle(net, e, mac, NET_NEIGH_FRESH, now_us);
+	return true;
+}
+
+bool net_neigh_heard(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
+	uint64_t now_us)
+{
+	struct net_neigh *e = entry_find(&net->neigh, ip);
+
+	if (e == NULL)
+		e = entry_make(net, ip);
+	else if (e->state != NET_NEIGH_INCOMPLETE && rte_is_same_ether_addr(&e->mac, mac))
+		return false; // nothing new
+	if (e == NULL)
+		return false;
+	entry_settle(net, e, mac, NET_NEIGH_STALE, now_us);
+	return true;
+}
+
+bool net_neigh_advertised(struct net *net, const struct base_ip *ip,
+	const struct rte_ether_addr *mac, bool solicited, bool override, uint64_t now_us)
+{
+	struct net_neigh *e = entry_find(&net->neigh, ip);
+	bool same;
+
+	if (e == NULL || (e->state == NET_NEIGH_INCOMPLETE && mac == NULL))
+		return false;
+	if (mac == NULL)
+		mac = &e->mac;
+	same = rte_is_same_ether_addr(&e->mac, mac);
+	if (e->state != NET_NEIGH_INCOMPLETE && !same && !override) {
+		if (e->state == NET_NEIGH_FRESH)
+			entry_settle(net, e, &e->mac, NET_NEIGH_STALE, now_us);
+		return false;
+	}
+	if (!solicited && same && e->state != NET_NEIGH_INCOMPLETE)
+		return false;
+	entry_settle(net, e, mac, solicited ? NET_NEIGH_FRESH : NET_NEIGH_STALE, now_us);
 	return true;
 }
 
@@ -229,7 +284,7 @@ static void entry_expire(struct net *net, struct net_neigh *e, uint64_t now_us)
 	case NET_NEIGH_PROBE:
 		if (e->tries < NET_NEIGH_TRIES) {
 			e->tries++;
-			e->due_us = now_us + NET_ARP_RETRY_US;
+			e->due_us = now_us + NET_NEIGH_RETRY_US;
 			entry_ask(net, e, e->state == NET_NEIGH_INCOMPLETE);
 			break;
 		}

@@ -2,7 +2,9 @@
 // The way out: checksums the device does not make, IPv4 and Ethernet headers, the batch.
 #include "net/net_internal.h"
 
-#define NET_TTL 64
+#define NET_TTL  64
+#define IP4_HEAD sizeof(struct rte_ipv4_hdr)
+#define IP6_HEAD sizeof(struct rte_ipv6_hdr)
 
 void net_l2_write(
 	const struct net *net, uint8_t *l2, const struct rte_ether_addr *mac, uint16_t ether_type)
@@ -49,7 +51,7 @@ void net_packet_output(
 
 // m starts with its L4 header, whose checksum field holds the pseudo-header sum when ol_flags asks
 // for a checksum. `soft`: the device must not be asked, whatever it can.
-static void l4_finish(const struct net *net, struct rte_mbuf *m, bool soft)
+static void l4_finish(const struct net *net, struct rte_mbuf *m, bool ip4, bool soft)
 {
 	uint64_t kind = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	bool udp = kind == RTE_MBUF_F_TX_UDP_CKSUM;
@@ -60,7 +62,7 @@ static void l4_finish(const struct net *net, struct rte_mbuf *m, bool soft)
 	if (kind == 0)
 		return;
 	if (!soft && (net->tx_offloads & offload)) {
-		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
+		m->ol_flags |= ip4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 		return;
 	}
 	m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
@@ -84,10 +86,13 @@ static void ip_checksum_set(const struct net *net, struct rte_mbuf *m)
 		ip->hdr_checksum = rte_ipv4_cksum(ip);
 }
 
-// DF stays clear: nothing here would act on "fragmentation needed".
+// DF is set on segments that path MTU discovery can make smaller. TCP never makes them smaller than
+// NET_PMTU4_MIN; those, and datagrams, may be cut on the way.
 static void ip4_prepend(struct net *net, struct rte_mbuf *m, const struct net_to *to)
 {
-	void *head = rte_pktmbuf_prepend(m, sizeof(struct rte_ipv4_hdr));
+	bool whole = to->proto == IPPROTO_TCP && m->pkt_len > NET_PMTU4_MIN - IP4_HEAD &&
+		m->pkt_len <= net->opt.mtu - IP4_HEAD;
+	void *head = rte_pktmbuf_prepend(m, IP4_HEAD);
 	struct rte_ipv4_hdr *ip = head;
 
 	base_assert(head != NULL); // NET_HEADROOM is the caller's duty
@@ -96,24 +101,56 @@ static void ip4_prepend(struct net *net, struct rte_mbuf *m, const struct net_to
 		.type_of_service = to->tos,
 		.total_length = rte_cpu_to_be_16((uint16_t)m->pkt_len),
 		.packet_id = rte_cpu_to_be_16(net->ip_id++),
+		.fragment_offset = whole ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0,
 		.time_to_live = NET_TTL,
 		.next_proto_id = to->proto,
 		.src_addr = net->own4[to->local],
 		.dst_addr = base_ip_as4(to->dst),
 	};
+	ip_checksum_set(net, m);
+}
+
+void net_ip6_prepend(struct rte_mbuf *m, const struct base_ip *src, const struct base_ip *dst,
+	uint8_t proto, uint8_t hop_limit, uint8_t tos)
+{
+	uint16_t payload_len = (uint16_t)m->pkt_len;
+	void *head = rte_pktmbuf_prepend(m, IP6_HEAD);
+	struct rte_ipv6_hdr *ip = head;
+
+	base_assert(head != NULL); // NET_HEADROOM is the caller's duty
+	ip->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT);
+	ip->payload_len = rte_cpu_to_be_16(payload_len);
+	ip->proto = proto;
+	ip->hop_limits = hop_limit;
+	memcpy(ip->src_addr, src, sizeof(*src));
+	memcpy(ip->dst_addr, dst, sizeof(*dst));
+	m->l3_len = IP6_HEAD;
+}
+
+static void ip_prepend(struct net *net, struct rte_mbuf *m, const struct net_to *to, bool ip4)
+{
+	if (base_likely(ip4))
+		ip4_prepend(net, m, to);
+	else
+		net_ip6_prepend(
+			m, &net->opt.own[to->local].ip, to->dst, to->proto, NET_TTL, to->tos);
 }
 
 static bool is_broadcast(const struct net *net, const struct net_to *to)
 {
 	rte_be32_t dst = base_ip_as4(to->dst);
 
+	if (!base_ip_is4(to->dst))
+		return false;
 	return dst == net->broadcast[to->local] || dst == NET_LIMITED_BROADCAST;
 }
 
 static bool is_host(const struct net *net, const struct base_ip *ip)
 {
-	return rte_be_to_cpu_32(base_ip_as4(ip)) < NET_MULTICAST_FIRST &&
-		net_own4_find(net, base_ip_as4(ip)) == NET_OWN_MAX;
+	bool group = base_ip_is4(ip) ? rte_be_to_cpu_32(base_ip_as4(ip)) >= NET_MULTICAST_FIRST
+				     : ip->b[0] == 0xff;
+
+	return !group && net_own_find(net, ip) == NET_OWN_MAX;
 }
 
 // m starts with its IP header; mac: the next hop's where it is known.
@@ -127,7 +164,8 @@ static void packet_send(struct net *net, struct rte_mbuf *m, const struct net_to
 		next = net_route_lookup(net, to->dst);
 		if (is_broadcast(net, to)) {
 			mac = &everybody;
-		} else if (next == NULL || !is_host(net, next) || !is_host(net, to->dst)) {
+		} else if (net->own_state[to->local] != NET_OWN_VALID || next == NULL ||
+			!is_host(net, next) || !is_host(net, to->dst)) {
 			net->n.no_route++;
 			rte_pktmbuf_free(m);
 			return;
@@ -141,35 +179,49 @@ static void packet_send(struct net *net, struct rte_mbuf *m, const struct net_to
 }
 
 static void fragments_output(struct net *net, struct rte_mbuf *m, const struct net_to *to,
-	const struct rte_ether_addr *mac, uint64_t now_us)
+	const struct rte_ether_addr *mac, uint16_t mtu, uint64_t now_us)
 {
 	struct rte_mbuf *piece[NET_FRAGS_OUT];
+	bool ip4 = base_ip_is4(to->dst);
 	unsigned n;
 
-	if (m->pkt_len > UINT16_MAX - sizeof(struct rte_ipv4_hdr)) {
+	if (m->pkt_len > UINT16_MAX - (ip4 ? IP4_HEAD : 0)) {
 		net->n.tx_dropped++;
 		rte_pktmbuf_free(m);
 		return;
 	}
-	l4_finish(net, m, true);
-	ip4_prepend(net, m, to);
-	n = net_frag_output(net, m, piece);
+	l4_finish(net, m, ip4, true);
+	ip_prepend(net, m, to, ip4);
+	n = net_frag_output(net, m, ip4, mtu, piece);
 	for (unsigned i = 0; i < n; i++) {
-		ip_checksum_set(net, piece[i]);
+		if (ip4)
+			ip_checksum_set(net, piece[i]);
 		packet_send(net, piece[i], to, mac, now_us);
 	}
+}
+
+// The largest IP packet that goes to dst in one piece. Routers cut IPv4 packets on the way, and
+// IPv6 ones of up to 1,280 bytes fit any path.
+static uint16_t mtu_for(
+	struct net *net, const struct net_to *to, bool ip4, uint32_t len, uint64_t now_us)
+{
+	if (ip4 || len <= RTE_IPV6_MIN_MTU - IP6_HEAD)
+		return net->opt.mtu;
+	return net_path_mtu(net, to->dst, now_us);
 }
 
 static void packet_output(struct net *net, struct rte_mbuf *m, const struct net_to *to,
 	const struct rte_ether_addr *mac, uint64_t now_us)
 {
-	if (base_unlikely(m->pkt_len > net_mtu(net, to->dst))) {
-		fragments_output(net, m, to, mac, now_us);
+	bool ip4 = base_ip_is4(to->dst);
+	uint16_t mtu = mtu_for(net, to, ip4, m->pkt_len, now_us);
+
+	if (base_unlikely(m->pkt_len + (ip4 ? IP4_HEAD : IP6_HEAD) > mtu)) {
+		fragments_output(net, m, to, mac, mtu, now_us);
 		return;
 	}
-	l4_finish(net, m, false);
-	ip4_prepend(net, m, to);
-	ip_checksum_set(net, m);
+	l4_finish(net, m, ip4, false);
+	ip_prepend(net, m, to, ip4);
 	packet_send(net, m, to, mac, now_us);
 }
 

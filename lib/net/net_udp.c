@@ -2,15 +2,10 @@
 // UDP (RFC 768).
 #include "net/net_internal.h"
 
-static bool checksum_good(
-	const struct net *net, const struct rte_mbuf *m, const struct net_packet *pkt)
+static bool checksum_good(struct rte_mbuf *m, const struct net_packet *pkt)
 {
-	const struct rte_ipv4_hdr *ip =
-		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, pkt->l3_off);
-	struct base_ip dst = net->opt.own[pkt->local].ip;
+	struct base_ip dst = net_packet_dst(m, pkt); // which may be a broadcast address
 
-	if (base_unlikely(pkt->group)) // the address that it was sent to is not ours alone
-		dst = base_ip4(ip->dst_addr);
 	return net_l4_checksum(m, pkt->l4_off, &pkt->src, &dst, IPPROTO_UDP) == 0;
 }
 
@@ -19,6 +14,7 @@ enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_p
 	const struct rte_udp_hdr *udp =
 		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, pkt->l4_off);
 	uint16_t len;
+	bool none;
 
 	if (pkt->l4_len < sizeof(*udp))
 		goto bad;
@@ -27,7 +23,9 @@ enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_p
 		goto bad;
 	net_mbuf_trim(m, (uint32_t)pkt->l4_off + len);
 	pkt->l4_len = len;
-	if (udp->dgram_cksum != 0 && !pkt->l4_checked && !checksum_good(net, m, pkt)) {
+	// none at all is an IPv4 sender's choice (RFC 768), and an IPv6 sender's fault (RFC 8200 8.1)
+	none = udp->dgram_cksum == 0;
+	if (none ? !base_ip_is4(&pkt->src) : !pkt->l4_checked && !checksum_good(m, pkt)) {
 		net->n.bad_udp_checksum++;
 		goto drop;
 	}

@@ -203,6 +203,8 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 			rte_pktmbuf_free(m);
 		}
 		break;
+	case NET_TOO_BIG:
+		break;
 	case NET_NEIGH:
 		worker_neigh_tell(w, &pkt.src, &pkt.src_mac);
 		break;

@@ -1,9 +1,69 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Random damage to good frames, in random pieces: nothing is read out of bounds (the sanitizer
 // build looks), every packet that is handed on lies inside its mbuf, and every mbuf comes back.
-#include "net_helper.h"
+#include "net6_helper.h"
 
-#define ROUNDS 40000
+#define ROUNDS 80000
+
+static const uint8_t header_chain[] = {
+	NEXT_OPTIONS,
+	0,
+	5,
+	2,
+	0,
+	0,
+	1,
+	0, //
+	NEXT_ROUTING,
+	0,
+	1,
+	4,
+	0,
+	0,
+	0,
+	0, //
+	IPPROTO_UDP,
+	0,
+	0,
+	0,
+	0,
+	0,
+	0,
+	0,
+};
+
+static struct frame good_frame6(struct base_rng *rng, const uint8_t *bytes, uint32_t len)
+{
+	struct ip6_fields ip = {.src = base_rng_below(rng, 4) ? PEER6 : FAR6, .dst = OUR6};
+	struct ip6_fields ask = {.src = PEER6, .dst = OUR6_NODE, .dmac = &our6_node_mac};
+	uint8_t b[1500] = {IPPROTO_UDP};
+	uint32_t n;
+
+	switch (base_rng_below(rng, 6)) {
+	case 0:
+		return frame_nd(ask, 135, 0, OUR6, &peer_mac);
+	case 1:
+		return their_advert(GATEWAY6, &gateway_mac, ND_SOLICITED | ND_OVERRIDE);
+	case 2:
+		b[0] = base_rng_below(rng, 2) ? 128 : 2;
+		memcpy(b + 8, bytes, 100);
+		return frame_icmp6(ip, b, 108);
+	case 3: // the first or second of two fragments
+		b[3] = base_rng_below(rng, 2) ? 1 : 0;
+		b[2] = b[3] ? 0 : 2;
+		b[7] = (uint8_t)base_rng_below(rng, 2);
+		memcpy(b + 8, bytes, 512);
+		ip.proto = NEXT_FRAGMENT;
+		return frame_ip6(ip, b, 520);
+	case 4:
+		memcpy(b, header_chain, sizeof(header_chain));
+		n = udp6_bytes(b + sizeof(header_chain), ip.src, ip.dst, 5000, 11211, bytes, len);
+		ip.proto = NEXT_HOP_BY_HOP;
+		return frame_ip6(ip, b, (uint32_t)sizeof(header_chain) + n);
+	default:
+		return frame_udp6(ip, 5000, 11211, bytes, len);
+	}
+}
 
 static struct frame good_frame(struct base_rng *rng)
 {
@@ -14,7 +74,7 @@ static struct frame good_frame(struct base_rng *rng)
 
 	ip.option_bytes = (uint8_t)(base_rng_below(rng, 4) ? 0 : 4 * base_rng_below(rng, 11));
 	ip.id = (uint16_t)base_rng_below(rng, 2);
-	switch (base_rng_below(rng, 7)) {
+	switch (base_rng_below(rng, 14)) {
 	case 0:
 		return frame_arp(&all_mac, 1, &peer_mac, PEER_IP, &no_mac, OUR_IP);
 	case 1:
@@ -29,8 +89,10 @@ static struct frame good_frame(struct base_rng *rng)
 		ip.fragment = (uint16_t)(base_rng_below(rng, 3) * 512);
 		ip.fragment |= ip.fragment < 1024; // more follow the first two of three
 		return frame_ip(ip, bytes, 512);
-	default:
+	case 6:
 		return frame_udp(ip, 5000, 11211, bytes, len);
+	default:
+		return good_frame6(rng, bytes, len);
 	}
 }
 
@@ -121,7 +183,7 @@ static void damaged_frames_do_no_harm(void **state)
 
 	base_rng_seed(&rng, 20221122);
 	rig_make(&r);
-	struct net_options opt = rig_options(&r);
+	struct net_options opt = rig6_options(&r);
 	opt.tx_offloads = 0;
 	assert_int_equal(net_open(&r.net, &opt), 0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -149,7 +211,7 @@ static void an_empty_pool_does_no_harm(void **state)
 	struct rig r;
 
 	base_rng_seed(&rng, 7);
-	rig_open(&r);
+	rig6_open(&r);
 	for (unsigned i = 0; i < 2000; i++) {
 		struct frame f = good_frame(&rng);
 		r.segment_bytes = (uint32_t)(base_rng_below(&rng, 2) ? 0 : 40);
