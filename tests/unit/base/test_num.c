@@ -146,6 +146,17 @@ static void format_agrees_with_printf_and_parses_back(void **state)
 		v = i < 100 ? v * 3 + (uint64_t)(i & 1) + (v == 0) : UINT64_MAX - v / 7;
 	}
 	assert_int_equal(base_u64_format((char[20]){0}, UINT64_MAX), 20);
+	for (v = 1; v <= UINT64_MAX / 10; v *= 10) { // where the length changes
+		char got[20] = "", want[21];
+
+		for (uint64_t near = v * 10 - 2; near <= v * 10 + 1; near++) {
+			size_t len = base_u64_format(got, near);
+
+			snprintf(want, sizeof(want), "%" PRIu64, near);
+			assert_int_equal(len, strlen(want));
+			assert_memory_equal(got, want, len);
+		}
+	}
 }
 
 int main(void)
