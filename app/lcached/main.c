@@ -55,6 +55,9 @@ static void settings_fill(struct lcached *s)
 	t->tcp_port = (uint16_t)s->cfg.tcp_port;
 	t->udp_port = (uint16_t)s->cfg.udp_port;
 	t->tcp_congestion = s->cfg.tcp_congestion;
+	t->tcp_keepalive_s = s->cfg.tcp_keepalive_s;
+	t->tcp_user_timeout_s = s->cfg.tcp_user_timeout_s;
+	t->tcp_ecn = s->cfg.tcp_ecn;
 	t->verbosity = (unsigned)s->cfg.verbosity;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();

@@ -76,6 +76,15 @@ static const struct control_option options[] = {
 		"polling cores, one shard each"},
 	{"tcp-congestion", 0, CONTROL_OPTION_CONGESTION, false, AT(tcp_congestion), 1, 0, "cubic",
 		"NAME", "congestion control: cubic (RFC 9438), newreno"},
+	{"tcp-ecn", 0, CONTROL_OPTION_YES_NO, false, AT(tcp_ecn), 0, 0, "no", "YES|NO",
+		"explicit congestion notification (RFC 3168)"},
+	{"tcp-keepalive", 0, CONTROL_OPTION_NUMBER, false, AT(tcp_keepalive_s), 0, 1000000, "7200",
+		"SECONDS", "of silence, after which a client is asked whether it lives; 0: never"},
+	{"tcp-user-timeout", 0, CONTROL_OPTION_NUMBER, false, AT(tcp_user_timeout_s), 0, 1000000,
+		"0", "SECONDS",
+		"of silence of a client that owes an acknowledgement, after which it is dropped; "
+		"0: "
+		"after 15 retransmissions"},
 	{"item-size-max", 'I', CONTROL_OPTION_ITEM_BYTES, false, AT(item_bytes_max), 1024, GIB,
 		"1mb", "SIZE", "largest item; 1k to 1g, units of 1,024"},
 	{"maxconns", 'c', CONTROL_OPTION_NUMBER, false, AT(conns_max), 1, 1 << 20, "1024", "N",

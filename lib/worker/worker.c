@@ -81,7 +81,9 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.rto_min_us = 200 * 1000,
 		.delack_us = 40 * 1000,
 		.time_wait_us = 60 * 1000 * 1000,
-		.keepalive_us = UINT64_C(7200) * 1000 * 1000,
+		.keepalive_us = opt->settings->tcp_keepalive_s * 1000000,
+		.user_timeout_us = opt->settings->tcp_user_timeout_s * 1000000,
+		.ecn = opt->settings->tcp_ecn,
 		.syn_max = 4096,
 		.cc = opt->settings->tcp_congestion,
 	};

@@ -36,7 +36,9 @@ struct worker_settings {
 	uint32_t client_output_bytes; // replies waiting, from which on it is not read any more
 	uint16_t tcp_port, udp_port;  // 0: off
 	char address[64];
-	const char *tcp_congestion; // NULL: tcp's default
+	const char *tcp_congestion;                   // NULL: tcp's default
+	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
+	bool tcp_ecn;
 	unsigned verbosity;
 	uint64_t start_wall_s;
 	uint64_t pid;

@@ -40,6 +40,7 @@ static const struct {
 	COUNTER(keepalive_drops),
 	COUNTER(time_wait),
 	COUNTER(bad_header),
+	COUNTER(bad_flags),
 	COUNTER(bad_checksum),
 	COUNTER(bad_option),
 	COUNTER(no_conn),
