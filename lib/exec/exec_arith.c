@@ -4,27 +4,43 @@
 
 #define EXEC_DIGITS_MAX 20 // of 2^64 - 1
 
-static bool exec_space(char c)
+static bool exec_space(int c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-bool exec_number_parse(const char *s, uint32_t len, uint64_t *out)
+// The next character of a value, or -1 behind its last.
+static int exec_char_next(struct store_span span[2])
 {
-	uint32_t i = 0, first;
-	uint64_t v = 0;
-	bool negative = false;
-
-	while (i < len && exec_space(s[i]))
-		i++;
-	if (i < len && (s[i] == '-' || s[i] == '+'))
-		negative = s[i++] == '-';
-	for (first = i; i < len && s[i] >= '0' && s[i] <= '9'; i++) {
-		if (__builtin_mul_overflow(v, 10, &v) ||
-			__builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
-			return false;
+	if (span[0].bytes == 0) {
+		span[0] = span[1];
+		span[1].bytes = 0;
 	}
-	if (i == first || (i < len && s[i] != '\0' && !exec_space(s[i])))
+	if (span[0].bytes == 0)
+		return -1;
+	span[0].bytes--;
+	return (unsigned char)*span[0].at++;
+}
+
+bool exec_number_parse(const struct store_span value[2], uint64_t *out)
+{
+	struct store_span rest[2] = {value[0], value[1]};
+	int c = exec_char_next(rest);
+	bool negative, digits = false;
+	uint64_t v = 0;
+
+	while (exec_space(c))
+		c = exec_char_next(rest);
+	negative = c == '-';
+	if (c == '-' || c == '+')
+		c = exec_char_next(rest);
+	for (; c >= '0' && c <= '9'; c = exec_char_next(rest)) {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+			__builtin_add_overflow(v, (uint64_t)(c - '0'), &v))
+			return false;
+		digits = true;
+	}
+	if (!digits || (c > 0 && !exec_space(c)))
 		return false;
 	if (negative) {
 		v = -v;
@@ -55,7 +71,7 @@ static struct store_item *exec_arith_replace(
 	memcpy(key_copy, store_item_key(old), key.len); // the reserve may evict `old`
 	if (store_reserve(ex->store, &key, client_flags, deadline_s, len, &it) != STORE_OK)
 		return NULL;
-	memcpy(store_item_value(it), text, len);
+	store_value_write(it, 0, text, len);
 	store_commit(ex->store, it, hash, 0);
 	return it;
 }
@@ -67,12 +83,12 @@ static struct store_item *exec_arith_write(
 
 	if (!store_writable(it) || (grown && !store_value_resize(ex->store, it, len)))
 		return exec_arith_replace(ex, it, hash, text, len);
-	memcpy(store_item_value(it), text, len);
+	store_value_write(it, 0, text, len);
 	if (grown) { // memcached makes a new item of it, neither stale nor fetched
 		store_value_changed(ex->store, it, 0);
 		return it;
 	}
-	memset(store_item_value(it) + len, ' ', it->value_bytes - len); // memcached keeps the width
+	store_value_fill(it, len, ' ', it->value_bytes - len); // memcached keeps the width
 	it->cas = store_cas_next(ex->store);
 	exec_bump(ex, it);
 	return it;
@@ -89,7 +105,7 @@ static struct store_item *exec_arith_vivify(
 
 	if (store_reserve(ex->store, &key, 0, 0, len, &it) != STORE_OK)
 		return NULL;
-	memcpy(store_item_value(it), text, len);
+	store_value_write(it, 0, text, len);
 	store_commit(ex->store, it, hash, 0);
 	return it;
 }
@@ -145,6 +161,7 @@ void exec_arith(
 {
 	struct store_item *it = exec_find(ex, r->key, r->key_len, hash);
 	char text[EXEC_DIGITS_MAX];
+	struct store_span value[2];
 	uint64_t number;
 
 	out->proto.key_base64 = r->key_base64;
@@ -161,7 +178,8 @@ void exec_arith(
 		out->proto.status = PROTO_EXISTS;
 		return;
 	}
-	if (!exec_number_parse(store_item_value(it), it->value_bytes, &number)) {
+	store_value_spans(it, value);
+	if (!exec_number_parse(value, &number)) {
 		out->proto.status = PROTO_NON_NUMERIC;
 		return;
 	}

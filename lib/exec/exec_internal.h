@@ -23,7 +23,7 @@ void exec_describe(const struct exec *ex, const struct store_item *it, struct ex
 void exec_link(struct exec *ex, const struct proto_request *r, uint64_t hash,
 	struct store_item *item, struct exec_result *out);
 // The number that memcached reads from a value: false for what it calls non-numeric.
-bool exec_number_parse(const char *s, uint32_t len, uint64_t *out);
+bool exec_number_parse(const struct store_span value[2], uint64_t *out);
 
 void exec_get(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out);

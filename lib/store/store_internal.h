@@ -142,6 +142,63 @@ static inline uint64_t store_item_bytes(const struct store_item *it)
 		(uint64_t)it->value_bytes;
 }
 
+// ---- one piece or two (store_value.c) ----
+#define STORE_TAIL_ADDRESS 8   // bytes, in the head
+#define STORE_SPLIT_ABOVE  320 // bytes of an item that is never split; also the smallest head
+#define STORE_SPLIT_GAIN   32  // bytes that it saves at least,
+#define STORE_SPLIT_SHARE  32  // ... and this part of the one block
+static_assert(sizeof(struct store_item) + 4 + UINT8_MAX + STORE_TAIL_ADDRESS < STORE_SPLIT_ABOVE,
+	"the key and the tail's address lie in the head");
+
+struct store_layout {                    // what is asked of the allocator
+	uint64_t head_bytes, tail_bytes; // no tail: 0
+};
+
+// Of an item of so many bytes, as store_item_bytes counts them.
+static inline struct store_layout store_layout_of(uint64_t bytes)
+{
+	uint64_t head, tail, one;
+
+	if (base_likely(bytes <= STORE_SPLIT_ABOVE))
+		return (struct store_layout){bytes, 0};
+	head = (bytes - 1) & ~(mem_size_step(bytes) - 1); // the class below
+	if (head >= MEM_SMALL_MAX && bytes + STORE_TAIL_ADDRESS <= 2 * MEM_SMALL_MAX)
+		head = MEM_SMALL_MAX; // neither piece has a page in vain
+	tail = bytes + STORE_TAIL_ADDRESS - head;
+	one = mem_size_taken(bytes);
+	if (mem_size_taken(head) + mem_size_taken(tail) +
+			base_max_u64(STORE_SPLIT_GAIN, one / STORE_SPLIT_SHARE) >
+		one)
+		return (struct store_layout){bytes, 0};
+	return (struct store_layout){head, tail};
+}
+
+static inline uint64_t store_layout_usable(const struct store *s, struct store_layout l)
+{
+	return mem_usable(s->mem, l.head_bytes) +
+		(l.tail_bytes ? mem_usable(s->mem, l.tail_bytes) : 0);
+}
+
+// Where the tail's address lies.
+static inline char *store_tail_place(struct store_item *it)
+{
+	return store_item_key(it) + store_item_key_len(it);
+}
+
+static inline char *store_tail(struct store_item *it)
+{
+	char *tail;
+
+	memcpy(&tail, store_tail_place(it), sizeof(tail));
+	return tail;
+}
+
+// Both pieces, or none: without the header. NULL: no memory.
+struct store_item *store_pieces_alloc(struct store *s, struct store_layout l, char **tail);
+void store_pieces_free(struct store *s, void *head, char *tail, struct store_layout l);
+// An item that is in no queue.
+void store_item_free(struct store *s, struct store_item *it);
+
 static inline uint64_t store_item_hash(struct store_item *it)
 {
 	return base_hash(store_item_key(it), store_item_key_len(it));
@@ -177,7 +234,11 @@ static inline void store_due_leave(struct store *s, struct store_item *it, uint6
 
 static inline uint64_t store_item_usable(const struct store *s, const struct store_item *it)
 {
-	return mem_usable(s->mem, store_item_bytes(it));
+	uint64_t bytes = store_item_bytes(it);
+
+	if (base_likely(!(it->bits & STORE_ITEM_SPLIT)))
+		return mem_usable(s->mem, bytes);
+	return store_layout_usable(s, store_layout_of(bytes));
 }
 
 // An item of the small queue leaves it.

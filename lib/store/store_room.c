@@ -94,7 +94,8 @@ uint64_t store_limit_wanted(const struct store *s, uint8_t key_len, uint64_t val
 
 	if (base_likely(!s->limit_bytes || used + value_bytes + WANTED_OVER <= s->limit_bytes))
 		return 0;
-	bytes = mem_usable(s->mem, sizeof(struct store_item) + 4 + key_len + value_bytes) +
+	bytes = store_layout_usable(
+			s, store_layout_of(sizeof(struct store_item) + 4 + key_len + value_bytes)) +
 		WANTED_OVER + s->headroom_bytes;
 	if (!store_evicts(s)) // nothing goes
 		return used + bytes <= s->limit_bytes ? 0 : used + bytes;

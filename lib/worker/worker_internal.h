@@ -105,10 +105,10 @@ struct worker_slot {
 	struct store_item *item;
 	char *payload; // of a small set: value_bytes; of a gather: its text. Requester's memory
 	uint32_t payload_bytes;
-	uint32_t value_bytes; // of the reply
-	const char *value;
-	uint8_t msg;     // enum worker_msg
-	uint8_t refused; // RESERVE: no item, the reply is composed
+	uint32_t value_bytes;       // of the reply, or of a gather's text,
+	struct store_span value[2]; // ... which lies there; asked by the owner
+	uint8_t msg;                // enum worker_msg
+	uint8_t refused;            // RESERVE: no item, the reply is composed
 	struct proto_reply reply;
 	struct proto_request req;
 	char head[PROTO_HEAD_MAX];
