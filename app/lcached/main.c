@@ -201,7 +201,9 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 	rc = worker_group_open(&s->group, &(struct worker_group_options){.workers = eal.workers});
 	if (rc < 0)
 		goto err_group;
+	lcached_crash_install(s->group, eal.workers, s->cfg.flight_dir);
 	rc = serve(s);
+	lcached_crash_remove();
 	worker_group_close(s->group);
 err_group:
 	missing = port_close(&s->port);

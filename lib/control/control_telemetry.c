@@ -358,6 +358,7 @@ const struct control_command control_commands[] = {
 	{"/lcached/config", "configuration; an option's name, or nothing for all"},
 	{"/lcached/config/set", "change an option while serving: NAME=VALUE"},
 	{"/lcached/flush", "forget every item"},
+	{"/lcached/flight/dump", "write the flight recorder to a file in flight-dir"},
 	{NULL, NULL},
 };
 
@@ -375,6 +376,7 @@ static int (*const control_command_fn[])(
 	cmd_config,
 	cmd_config_set,
 	cmd_flush,
+	control_flight_command,
 };
 
 static_assert(BASE_ARRAY_LEN(control_command_fn) + 1 == BASE_ARRAY_LEN(control_commands),

@@ -131,6 +131,11 @@ void tcp_user_set(struct tcp_conn *c, void *user);
 void *tcp_user(const struct tcp_conn *c);
 void tcp_peer(const struct tcp_conn *c, struct base_ip *ip, uint16_t *port);
 uint16_t tcp_local_port(const struct tcp_conn *c);
+// What the flight recorder calls it: unique among those that are open.
+static inline uint32_t tcp_conn_mark(const struct tcp_conn *c)
+{
+	return (uint32_t)((uintptr_t)c >> 6);
+}
 unsigned tcp_local(const struct tcp_conn *c); // our address, as for net_ip()
 
 // Runs what is due, at most `TCP_TIMERS_MAX` a call. Returns the next deadline (us), UINT64_MAX:

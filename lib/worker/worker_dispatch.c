@@ -54,6 +54,7 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 	uint32_t emitted = 0;
 	struct worker_slot *keep;
 
+	worker_request_note(w, sink, r, res->proto.status);
 	proto_compose(r, &res->proto, w->head, &reply);
 	if (base_likely(base_list_empty(&sink->slots))) {
 		uint32_t value_bytes = reply.value ? res->proto.value_bytes : 0;
@@ -119,6 +120,7 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 		return;
 	}
 	w->n.requests_remote++;
+	worker_request_note(w, sink, r, FLIGHT_STATUS_AWAY);
 	s = worker_slot_take(w, sink);
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, q->hash);

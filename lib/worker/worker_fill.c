@@ -101,7 +101,8 @@ bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_ou
 	return fill_local(w, c, o, r, q->hash);
 }
 
-static void fill_finish_local(struct worker *w, struct worker_slot *s, bool valid)
+static void fill_finish_local(
+	struct worker *w, struct worker_conn *c, struct worker_slot *s, bool valid)
 {
 	struct proto_reply reply;
 
@@ -111,6 +112,7 @@ static void fill_finish_local(struct worker *w, struct worker_slot *s, bool vali
 		store_abort(w->store, s->item);
 		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};
 	}
+	worker_request_note(w, &c->sink, &s->req, w->result.proto.status);
 	proto_compose(&s->req, &w->result.proto, w->head, &reply);
 	worker_slot_result_set(s, w->head, &reply, &w->result, 0);
 }
@@ -123,7 +125,7 @@ static void fill_finish(struct worker *w, struct worker_conn *c)
 	c->fill_slot = NULL;
 	c->state = WORKER_CONN_COMMAND;
 	if (s->owner == w->id) {
-		fill_finish_local(w, s, valid);
+		fill_finish_local(w, c, s, valid);
 	} else if (s->payload == NULL) {
 		worker_msg_send(w, s, valid ? WORKER_MSG_COMMIT : WORKER_MSG_ABORT);
 	} else if (valid) {
