@@ -2,55 +2,6 @@
 // incr, decr, ma: 64-bit counters kept as decimal text.
 #include "exec/exec_internal.h"
 
-#define EXEC_DIGITS_MAX 20 // of 2^64 - 1
-
-static bool exec_space(int c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-// The next character of a value, or -1 behind its last.
-static int exec_char_next(struct store_span span[2])
-{
-	if (span[0].bytes == 0) {
-		span[0] = span[1];
-		span[1].bytes = 0;
-	}
-	if (span[0].bytes == 0)
-		return -1;
-	span[0].bytes--;
-	return (unsigned char)*span[0].at++;
-}
-
-bool exec_number_parse(const struct store_span value[2], uint64_t *out)
-{
-	struct store_span rest[2] = {value[0], value[1]};
-	int c = exec_char_next(rest);
-	bool negative, digits = false;
-	uint64_t v = 0;
-
-	while (exec_space(c))
-		c = exec_char_next(rest);
-	negative = c == '-';
-	if (c == '-' || c == '+')
-		c = exec_char_next(rest);
-	for (; c >= '0' && c <= '9'; c = exec_char_next(rest)) {
-		if (__builtin_mul_overflow(v, 10, &v) ||
-			__builtin_add_overflow(v, (uint64_t)(c - '0'), &v))
-			return false;
-		digits = true;
-	}
-	if (!digits || (c > 0 && !exec_space(c)))
-		return false;
-	if (negative) {
-		v = -v;
-		if ((int64_t)v < 0)
-			return false;
-	}
-	*out = v;
-	return true;
-}
-
 static uint64_t exec_arith_apply(const struct proto_request *r, uint64_t v)
 {
 	if (!r->decr)
@@ -99,7 +50,7 @@ static struct store_item *exec_arith_vivify(
 	struct exec *ex, const struct proto_request *r, uint64_t hash)
 {
 	struct store_key key = {r->key, r->key_len, hash};
-	char text[EXEC_DIGITS_MAX];
+	char text[EXEC_NUMBER_DIGITS];
 	uint32_t len = (uint32_t)base_u64_format(text, r->initial);
 	struct store_item *it;
 
@@ -127,6 +78,7 @@ static void exec_arith_times(struct exec *ex, const struct proto_request *r, str
 static void exec_arith_finish(struct exec *ex, const struct proto_request *r, struct store_item *it,
 	bool created, uint64_t number, struct exec_result *out)
 {
+	exec_number_mark(it); // the digits were just written
 	if (exec_has(r, 'E'))
 		it->cas = r->cas_set;
 	exec_describe(ex, it, out);
@@ -160,8 +112,7 @@ void exec_arith(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out)
 {
 	struct store_item *it = exec_find(ex, r->key, r->key_len, hash);
-	char text[EXEC_DIGITS_MAX];
-	struct store_span value[2];
+	char text[EXEC_NUMBER_DIGITS];
 	uint64_t number;
 
 	out->proto.key_base64 = r->key_base64;
@@ -178,8 +129,7 @@ void exec_arith(
 		out->proto.status = PROTO_EXISTS;
 		return;
 	}
-	store_value_spans(it, value);
-	if (!exec_number_parse(value, &number)) {
+	if (!exec_number_of(it, &number)) {
 		out->proto.status = PROTO_NON_NUMERIC;
 		return;
 	}

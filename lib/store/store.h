@@ -41,7 +41,7 @@ enum store_verdict {
 #define STORE_ITEM_STALE   0x04  // meta: invalidated, still served (X)
 #define STORE_ITEM_WON     0x08  // meta: one client has been told to recache (W was sent)
 #define STORE_ITEM_CFLAGS  0x10  // 4 bytes of client flags stand before the key
-#define STORE_ITEM_NUMBER  0x20  // reserved: value kept as an integer
+#define STORE_ITEM_NUMBER  0x20  // the value is digits, then blanks (lib/exec/exec_number.c)
 #define STORE_ITEM_BASE64  0x40  // meta b: clients know the key in base64
 #define STORE_ITEM_PRIVATE 0x80  // reserved, and not committed
 #define STORE_ITEM_FIELD   0x300 // what the access field holds: enum store_field

@@ -167,8 +167,8 @@ void store_value_changed(struct store *s, struct store_item *it, uint64_t cas)
 {
 	base_assert(store_writable(it));
 	store_touch_access(s, it);
-	it->bits &= (uint16_t) ~(
-		STORE_ITEM_FETCHED | STORE_ITEM_STALE | STORE_ITEM_WON | STORE_ITEM_BASE64);
+	it->bits &= (uint16_t) ~(STORE_ITEM_FETCHED | STORE_ITEM_STALE | STORE_ITEM_WON |
+		STORE_ITEM_BASE64 | STORE_ITEM_NUMBER);
 	it->cas = cas ? cas : store_cas_next(s);
 	s->n.items_total++;
 }
