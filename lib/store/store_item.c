@@ -46,7 +46,7 @@ void store_delete(struct store *s, struct store_item *it, uint64_t hash)
 
 void store_bucket_prefetch(const struct store *s, uint64_t hash)
 {
-	__builtin_prefetch(store_index_chain(&s->live, hash));
+	base_prefetch(store_index_chain(&s->live, hash));
 }
 
 void store_item_prefetch(const struct store *s, uint64_t hash)
@@ -55,13 +55,13 @@ void store_item_prefetch(const struct store *s, uint64_t hash)
 	uint32_t match = store_line_match(line, hash);
 	const char *it;
 
-	if (base_likely(match)) {
+	if (match) {
 		it = (const char *)store_slot_item(line->slot[__builtin_ctz(match)]);
-		__builtin_prefetch(it);
-		__builtin_prefetch(it + BASE_CACHE_LINE);
-	} else if (line->next) {
-		__builtin_prefetch(line->next);
+		base_prefetch(it);
+		base_prefetch(it + BASE_CACHE_LINE);
 	}
+	if (line->next)
+		base_prefetch(line->next);
 }
 
 struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash)
