@@ -20,7 +20,7 @@ static void pool_insert(struct store *s, const struct store_candidate *c)
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < s->pool_count; i++) {
-		if (s->pool[i].it == c->it) {
+		if (s->pool[i].sample.slot == c->sample.slot) {
 			pool_remove(s, i);
 			break;
 		}
@@ -40,31 +40,41 @@ static void pool_insert(struct store *s, const struct store_candidate *c)
 
 // ---- rounds of samples --------------------------------------------------------------------------
 
-static void sample_reclaim(struct store *s, struct store_item **sample, unsigned i, unsigned n)
+uint64_t *store_sample_slot(const struct store *s, const struct store_sample *sample)
 {
-	struct store_item *it = sample[i];
-	uint64_t hash = store_item_hash(it);
+	struct store_line *line = store_index_chain(&s->live, sample->hash);
+
+	for (; line; line = line->next)
+		for (unsigned i = 0; i < STORE_SLOTS; i++)
+			if (line->slot[i] == sample->slot)
+				return &line->slot[i];
+	return NULL;
+}
+
+static void sample_reclaim(struct store *s, struct store_sample *sample, unsigned i, unsigned n)
+{
+	struct store_sample gone = sample[i];
 
 	for (unsigned k = i; k < n; k++) // it may have been met twice
-		if (sample[k] == it)
-			sample[k] = NULL;
-	store_slot_clear(s, store_index_locate(&s->live, it, hash), hash);
-	store_item_expire(s, it);
+		if (sample[k].slot == gone.slot)
+			sample[k].slot = 0;
+	store_slot_clear(s, store_sample_slot(s, &gone), gone.hash);
+	store_item_expire(s, store_slot_item(gone.slot));
 	s->n.reclaimed++;
 }
 
 // Offers a round of samples to the pool. True when expired ones were among them, which are gone.
 bool store_pool_fill(struct store *s)
 {
-	struct store_item *sample[STORE_SAMPLES_MAX];
+	struct store_sample sample[STORE_SAMPLES_MAX];
 	// Main's order is in its items alone; it takes more of them to come near the queue.
 	unsigned want = s->set.samples * (s->traits->queues ? 2 : 1);
 	unsigned n = store_items_sample(s, sample, base_min_u64(want, STORE_SAMPLES_MAX));
 	bool reclaimed = false;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct store_item *it = sample[i];
-		struct store_candidate c = {.it = it};
+		struct store_item *it = store_slot_item(sample[i].slot);
+		struct store_candidate c = {.sample = sample[i]};
 
 		if (!it || it->refs > 1)
 			continue;
@@ -79,7 +89,6 @@ bool store_pool_fill(struct store *s)
 		c.score = store_item_score(s, it);
 		if (s->pool_count == STORE_POOL_MAX && c.score <= s->pool[0].score)
 			continue;
-		c.hash = store_item_hash(it);
 		pool_insert(s, &c);
 	}
 	return reclaimed;
@@ -101,40 +110,46 @@ void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash)
 // over.
 static bool candidate_evict(struct store *s, const struct store_candidate *c)
 {
-	uint64_t *slot = store_index_locate(&s->live, c->it, c->hash);
+	uint64_t *slot = store_sample_slot(s, &c->sample);
+	struct store_item *it = store_slot_item(c->sample.slot);
 
-	if (!slot || c->it->refs > 1 || (s->traits->is_volatile && !(c->it->bits & STORE_ITEM_DUE)))
+	if (!slot || it->refs > 1 || (s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE)))
 		return false;
-	store_access_convert(s, c->it);
-	if (store_item_score(s, c->it) < c->score)
+	store_access_convert(s, it);
+	if (store_item_score(s, it) < c->score)
 		return false;
-	store_cold_note(s, c->it);
-	store_slot_evict(s, slot, c->hash);
+	store_cold_note(s, it);
+	store_slot_evict(s, slot, c->sample.hash);
 	return true;
 }
 
 // The best that is left is the next victim, likely.
 static void pool_prefetch(const struct store *s)
 {
-	if (s->pool_count > 0)
-		__builtin_prefetch(store_index_chain(&s->live, s->pool[s->pool_count - 1].hash));
+	const struct store_sample *next;
+
+	if (s->pool_count == 0)
+		return;
+	next = &s->pool[s->pool_count - 1].sample;
+	base_prefetch(store_index_chain(&s->live, next->hash));
+	base_prefetch(store_slot_item(next->slot));
 }
 
 bool store_random_evict(struct store *s)
 {
+	struct store_sample sample;
 	struct store_item *it;
-	uint64_t hash;
 
-	if (store_items_sample(s, &it, 1) == 0)
+	if (store_items_sample(s, &sample, 1) == 0)
 		return false;
+	it = store_slot_item(sample.slot);
 	if (store_item_expired(s, it)) {
-		sample_reclaim(s, &it, 0, 1);
+		sample_reclaim(s, &sample, 0, 1);
 		return true;
 	}
 	if (it->refs > 1)
 		return false;
-	hash = store_item_hash(it);
-	store_slot_evict(s, store_index_locate(&s->live, it, hash), hash);
+	store_slot_evict(s, store_sample_slot(s, &sample), sample.hash);
 	return true;
 }
 

@@ -7,7 +7,7 @@
 #include "store/store_index.h"
 
 #define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
-#define STORE_DRAW            2   // buckets of a round of samples
+#define STORE_DRAWN           8   // buckets whose samples are under way; a power of two
 #define STORE_POOL_MAX        16  // Redis' EVPOOL_SIZE
 #define STORE_SPLITS_COMMIT   2   // splits that one commit may do
 #define STORE_FLUSH_LINES     128 // lines that a flush reclaims by itself
@@ -47,11 +47,23 @@ struct store_clock {
 	bool sweep_now;       // the policy was switched: go through at once
 };
 
-// A candidate for eviction. `it` may be gone: it is looked for in its bucket before it is followed.
+// An item met in its bucket. It may be gone later: it is looked for there before it is followed.
+struct store_sample {
+	uint64_t slot; // of the index: the item and its tag
+	uint64_t hash; // of the bucket, not of the item: what it was found with
+};
+
+// A candidate for eviction.
 struct store_candidate {
-	uint64_t hash;
-	struct store_item *it;
+	struct store_sample sample;
 	uint64_t score; // when it was sampled; the highest goes first
+};
+
+// The buckets that samples come from, one after the other, each to its last item.
+struct store_sampler {
+	uint64_t drawn[STORE_DRAWN]; // random hashes, from `head` round
+	unsigned head;
+	unsigned at; // items of its bucket that have been taken
 };
 
 // An index that a flush took away, until its items are freed.
@@ -97,7 +109,7 @@ struct store {
 	uint8_t pool_count;
 	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
 	uint32_t walk_bucket;                        // where the last walk for a victim ended
-	uint64_t drawn[2][STORE_DRAW];               // hashes for the next rounds of samples
+	struct store_sampler sampler;
 	struct base_rng rng;
 	struct store_counters n;
 };
@@ -324,9 +336,13 @@ static inline void store_clock_count(struct store *s)
 // ---- eviction (store_evict.c, store_sample.c) ----
 // Evicts one item, or reclaims expired ones. False: nothing was found to evict.
 bool store_evict_one(struct store *s);
+// `hash`: of the item, or any other of its bucket.
 void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash);
+// Where a sampled item is, or NULL when it has gone or moved.
+uint64_t *store_sample_slot(const struct store *s, const struct store_sample *sample);
+void store_sampler_open(struct store *s);
 // Up to `want` items at random of those that the policy may evict.
-unsigned store_items_sample(struct store *s, struct store_item **out, unsigned want);
+unsigned store_items_sample(struct store *s, struct store_sample *out, unsigned want);
 
 // Evicts an item at random of those that the policy may evict. False: the one met is held.
 bool store_random_evict(struct store *s);
