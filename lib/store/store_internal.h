@@ -87,6 +87,7 @@ struct store {
 	uint64_t limit_bytes;
 	uint64_t headroom_bytes;      // kept free below the limit for the next segment,
 	uint64_t side_headroom_bytes; // and for a page of the queue
+	uint64_t refused_bytes;       // what was charged when the allocator refused the last time
 	uint64_t item_bytes_max;
 	uint64_t cas_next, cas_step;
 	struct store_generation *dead; // newest first
