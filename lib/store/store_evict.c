@@ -1,42 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Eviction by sampling: a pool of the best candidates, as Redis has it.
+// Eviction by sampling.
 #include "store/store_internal.h"
 
 #define EVICT_TRIES  16  // rounds of sampling for one eviction
 #define WALK_BUCKETS 256 // looked at when they all failed
-
-// ---- the pool -----------------------------------------------------------------------------------
-
-static void pool_remove(struct store *s, unsigned k)
-{
-	s->pool_count--;
-	memmove(&s->pool[k], &s->pool[k + 1], (s->pool_count - k) * sizeof(s->pool[0]));
-}
-
-// Ascending by score. A full pool drops its lowest entry; one that is not above the lowest of a full
-// pool is not taken.
-static void pool_insert(struct store *s, const struct store_candidate *c)
-{
-	unsigned k = 0;
-
-	for (unsigned i = 0; i < s->pool_count; i++) {
-		if (s->pool[i].sample.slot == c->sample.slot) {
-			pool_remove(s, i);
-			break;
-		}
-	}
-	while (k < s->pool_count && s->pool[k].score < c->score)
-		k++;
-	if (s->pool_count == STORE_POOL_MAX) {
-		if (k == 0)
-			return;
-		pool_remove(s, 0);
-		k--;
-	}
-	memmove(&s->pool[k + 1], &s->pool[k], (s->pool_count - k) * sizeof(s->pool[0]));
-	s->pool[k] = *c;
-	s->pool_count++;
-}
 
 // ---- rounds of samples --------------------------------------------------------------------------
 
@@ -74,7 +41,7 @@ bool store_pool_fill(struct store *s)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct store_item *it = store_slot_item(sample[i].slot);
-		struct store_candidate c = {.sample = sample[i]};
+		uint64_t score;
 
 		if (!it || it->refs > 1)
 			continue;
@@ -86,10 +53,9 @@ bool store_pool_fill(struct store *s)
 		store_access_convert(s, it);
 		if (store_item_small(it))
 			continue; // goes by its queue
-		c.score = store_item_score(s, it);
-		if (s->pool_count == STORE_POOL_MAX && c.score <= s->pool[0].score)
-			continue;
-		pool_insert(s, &c);
+		score = store_item_score(s, it);
+		if (store_pool_wants(&s->pool, score))
+			store_pool_offer(&s->pool, &sample[i], score);
 	}
 	return reclaimed;
 }
@@ -108,31 +74,35 @@ void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash)
 
 // A candidate that has gone, is held, was used since it was sampled, or lost its deadline is passed
 // over.
-static bool candidate_evict(struct store *s, const struct store_candidate *c)
+static bool candidate_evict(struct store *s)
 {
-	uint64_t *slot = store_sample_slot(s, &c->sample);
-	struct store_item *it = store_slot_item(c->sample.slot);
+	struct store_sample c;
+	uint64_t score = store_pool_take(&s->pool, &c);
+	uint64_t *slot = store_sample_slot(s, &c);
+	struct store_item *it = store_slot_item(c.slot);
 
 	if (!slot || it->refs > 1 || (s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE)))
 		return false;
 	store_access_convert(s, it);
-	if (store_item_score(s, it) < c->score)
+	if (store_item_score(s, it) < score)
 		return false;
 	store_cold_note(s, it);
-	store_slot_evict(s, slot, c->sample.hash);
+	store_slot_evict(s, slot, c.hash);
 	return true;
 }
 
-// The best that is left is the next victim, likely.
-static void pool_prefetch(const struct store *s)
+// The best that is left is the next victim, likely, and the next item to be stored gets its memory.
+static void victim_prefetch(const struct store *s)
 {
-	const struct store_sample *next;
+	const struct store_sample *next = store_pool_best(&s->pool);
+	const char *it;
 
-	if (s->pool_count == 0)
+	if (!next)
 		return;
-	next = &s->pool[s->pool_count - 1].sample;
+	it = (const char *)store_slot_item(next->slot);
 	base_prefetch(store_index_chain(&s->live, next->hash));
-	base_prefetch(store_slot_item(next->slot));
+	base_prefetch(it);
+	base_prefetch(it + BASE_CACHE_LINE);
 }
 
 bool store_random_evict(struct store *s)
@@ -190,9 +160,9 @@ bool store_evict_one(struct store *s)
 		}
 		if (store_pool_fill(s))
 			return true;
-		while (s->pool_count > 0)
-			if (candidate_evict(s, &s->pool[--s->pool_count])) {
-				pool_prefetch(s);
+		while (s->pool.count > 0)
+			if (candidate_evict(s)) {
+				victim_prefetch(s);
 				return true;
 			}
 	}

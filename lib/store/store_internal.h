@@ -53,10 +53,13 @@ struct store_sample {
 	uint64_t hash; // of the bucket, not of the item: what it was found with
 };
 
-// A candidate for eviction.
-struct store_candidate {
-	struct store_sample sample;
-	uint64_t score; // when it was sampled; the highest goes first
+// The best candidates for eviction (store_pool.c). They stay in their places; their order is a
+// permutation of the places, 4 bits each, the lowest score first; behind `count` the free ones.
+struct store_pool {
+	uint64_t score[STORE_POOL_MAX]; // when they were sampled; UINT64_MAX: free
+	struct store_sample sample[STORE_POOL_MAX];
+	uint64_t order;
+	unsigned count;
 };
 
 // The buckets that samples come from, one after the other, each to its last item.
@@ -107,9 +110,8 @@ struct store {
 	struct lazy_entry *lazy_head, *lazy_tail;
 	uint32_t idle; // share of empty turns, of 2^16
 	double cold;   // of evicted items, smoothed: ticks of age, or LFU's rank
-	uint8_t pool_count;
-	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
-	uint32_t walk_bucket;                        // where the last walk for a victim ended
+	struct store_pool pool;
+	uint32_t walk_bucket; // where the last walk for a victim ended
 	struct store_sampler sampler;
 	struct base_rng rng;
 	struct store_counters n;
@@ -308,7 +310,12 @@ int store_policy_apply(struct store *s, const struct store_settings *set);
 void store_access_begin(
 	struct store *s, struct store_item *it, const struct store_item *old, uint64_t hash);
 // Turns the field over to the present policy's kind.
-void store_access_convert(struct store *s, struct store_item *it);
+void store_access_turn(struct store *s, struct store_item *it);
+static inline void store_access_convert(struct store *s, struct store_item *it)
+{
+	if (base_unlikely(store_item_field(it) != s->traits->field))
+		store_access_turn(s, it);
+}
 // How much it deserves to go; the field is of the present policy's kind.
 uint64_t store_item_score(const struct store *s, const struct store_item *it);
 
@@ -332,6 +339,27 @@ static inline void store_clock_count(struct store *s)
 	s->clock.moved = true;
 	if (base_unlikely(s->clock.left-- == 0))
 		store_clock_tick(s);
+}
+
+// ---- the pool (store_pool.c) ----
+void store_pool_clear(struct store_pool *p);
+// Offers a sample. A full pool gives up its lowest for a higher one. An item is in it once.
+void store_pool_offer(struct store_pool *p, const struct store_sample *sample, uint64_t score);
+// Takes the one with the highest score out; returns that. The pool is not empty.
+uint64_t store_pool_take(struct store_pool *p, struct store_sample *sample);
+
+// Whether a sample with that score would be taken.
+static inline bool store_pool_wants(const struct store_pool *p, uint64_t score)
+{
+	return p->count < STORE_POOL_MAX || score > p->score[p->order % STORE_POOL_MAX];
+}
+
+// The one that would be taken next, or NULL.
+static inline const struct store_sample *store_pool_best(const struct store_pool *p)
+{
+	if (p->count == 0)
+		return NULL;
+	return &p->sample[p->order >> (p->count - 1) * 4 & (STORE_POOL_MAX - 1)];
 }
 
 // ---- eviction (store_evict.c, store_sample.c) ----
