@@ -24,6 +24,9 @@ TOTAL_LIMIT_S = 29 * 60
 BUILD_LIMIT_S = 600
 SMOKE_LIMIT_S = 300
 CONFORM_LIMIT_S = 1200
+SIM_LIMIT_S = 240
+SIM_SEEDS = 400
+SIM_SEEDS_SLOW = 300
 SHOWN_LINES = 60  # of a failed step's log
 SKIPPED = 77
 
@@ -249,6 +252,13 @@ def conform_run(run, variant):
     run.add(name, *counts, log)
 
 
+def sim_run(run, variant):
+    seeds = SIM_SEEDS_SLOW if variant.slow else SIM_SEEDS
+    step(run, f"{variant.name} sim {seeds} seeds",
+         ["scripts/sim", "--build", variant.path, "--count", seeds, "--jobs", min(2, os.cpu_count() or 1)],
+         SIM_LIMIT_S, SANITIZER_ENV)
+
+
 def checks_run(run):
     step(run, "check format", ["scripts/format", "--check"], 120)
     step(run, "check layers", ["scripts/layers"], 60)
@@ -261,6 +271,8 @@ def run_all(run, quick):
     checks_run(run)
     for variant in built:
         unit_run(run, variant)
+        if variant.server:
+            sim_run(run, variant)
     for variant in built:
         if not variant.server or (quick and variant.slow):
             continue

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The server's device, behind the seam of struct port_queue: receive rings that take mbufs of the
+// worker's pool, spread over the queues; checksums made and checked where it is asked to; sent
+// mbufs given back at once or late.
+
+#include "sim.h"
+
+// ---- receiving ---------------------------------------------------------------------------------
+static uint16_t nic_rx(void *arg, struct rte_mbuf **m, uint16_t n)
+{
+	struct sim_queue *q = arg;
+	uint16_t k = 0;
+
+	while (k < n && q->tail != q->head)
+		m[k++] = q->in[q->tail++ % SIM_RX_RING];
+	return k;
+}
+
+// Over a whole packet with its checksum in place.
+static bool l4_good(const struct rte_ipv4_hdr *ip, const void *l4)
+{
+	uint16_t sum = rte_ipv4_udptcp_cksum(ip, l4);
+
+	return sum == 0 || (ip->next_proto_id == IPPROTO_UDP && sum == UINT16_MAX);
+}
+
+// What a device that checks would say: good, bad, or nothing.
+static void checks_note(struct rte_mbuf *m)
+{
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);
+	const uint8_t *l4;
+	uint16_t head, bytes;
+
+	if (m->data_len < RTE_ETHER_HDR_LEN + sizeof(*ip) ||
+		rte_pktmbuf_mtod(m, const uint8_t *)[12] != 0x08 ||
+		rte_pktmbuf_mtod(m, const uint8_t *)[13] != 0x00)
+		return;
+	head = rte_ipv4_hdr_len(ip);
+	bytes = rte_be_to_cpu_16(ip->total_length);
+	if (head < sizeof(*ip) || bytes < head || RTE_ETHER_HDR_LEN + bytes != m->data_len)
+		return;
+	if (rte_raw_cksum(ip, head) != 0xffff) {
+		m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
+		return;
+	}
+	m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	if ((rte_be_to_cpu_16(ip->fragment_offset) & 0x3fff) != 0)
+		return;
+	l4 = (const uint8_t *)ip + head;
+	if (ip->next_proto_id == IPPROTO_UDP && (bytes < head + 8 || (l4[6] | l4[7]) == 0))
+		return; // without a checksum
+	if (ip->next_proto_id == IPPROTO_TCP || ip->next_proto_id == IPPROTO_UDP)
+		m->ol_flags |=
+			l4_good(ip, l4) ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : RTE_MBUF_F_RX_L4_CKSUM_BAD;
+}
+
+static unsigned queue_of(struct sim *s, const struct sim_frame *f)
+{
+	struct sim_server *v = &s->server;
+
+	if (v->port.spread == PORT_SPREAD_TOEPLITZ) // any: the workers sort them out
+		return (unsigned)sim_pick(&s->link.rng, v->port.queues);
+	rte_pktmbuf_reset(v->scratch);
+	memcpy(rte_pktmbuf_append(v->scratch, f->len), f->data, f->len);
+	return port_flow_worker(&v->port, v->scratch) % v->port.queues;
+}
+
+void sim_nic_deliver(struct sim *s, const struct sim_frame *f)
+{
+	struct sim_queue *q = &s->server.queue[queue_of(s, f)];
+	struct rte_mbuf *m = NULL;
+
+	if (q->head - q->tail < SIM_RX_RING)
+		m = rte_pktmbuf_alloc(q->pool);
+	if (m == NULL) {
+		s->link.missed++;
+		sim_trace(s, SIM_MISSED, SIM_TO_SERVER, f->data, f->len);
+		return;
+	}
+	sim_trace(s, f->forged ? SIM_FORGED : SIM_DELIVERED, SIM_TO_SERVER, f->data, f->len);
+	if (!f->forged && !f->part)
+		sim_watch_delivered(s, SIM_TO_SERVER, f->data, f->len);
+	memcpy(rte_pktmbuf_append(m, f->len), f->data, f->len);
+	if (s->cfg.rx_checksums)
+		checks_note(m);
+	q->in[q->head++ % SIM_RX_RING] = m;
+}
+
+// ---- sending -----------------------------------------------------------------------------------
+// The checksums that were left to the device, over the copy.
+static void checksums_make(const struct rte_mbuf *m, uint8_t *data, uint16_t len)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)(data + RTE_ETHER_HDR_LEN);
+	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	uint8_t *l4_data = data + m->l2_len + m->l3_len;
+	uint16_t sum;
+
+	if (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) {
+		base_assert(ip->hdr_checksum == 0);
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+	}
+	if (l4 != RTE_MBUF_F_TX_TCP_CKSUM && l4 != RTE_MBUF_F_TX_UDP_CKSUM)
+		return;
+	base_assert(m->ol_flags & RTE_MBUF_F_TX_IPV4);
+	base_assert(l4_data > data && l4_data < data + len);
+	sum = (uint16_t)~rte_raw_cksum(l4_data, (size_t)(data + len - l4_data));
+	if (l4 == RTE_MBUF_F_TX_UDP_CKSUM && sum == 0)
+		sum = UINT16_MAX;
+	memcpy(l4_data + (l4 == RTE_MBUF_F_TX_TCP_CKSUM ? 16 : 6), &sum, sizeof(sum));
+}
+
+static void frame_send(struct sim_queue *q, const struct rte_mbuf *m)
+{
+	uint8_t data[SIM_FRAME_BYTES];
+	const uint8_t *p;
+
+	base_assert(m->pkt_len <= sizeof(data));
+	base_assert(m->nb_segs == 1 || q->sim->cfg.multi_segs);
+	p = rte_pktmbuf_read(m, 0, m->pkt_len, data);
+	if (p != data)
+		memcpy(data, p, m->pkt_len);
+	checksums_make(m, data, (uint16_t)m->pkt_len);
+	sim_link_send(q->sim, SIM_TO_SERVER, data, (uint16_t)m->pkt_len);
+}
+
+static void sent_keep(struct sim_queue *q, struct rte_mbuf *m)
+{
+	struct rte_mbuf **place = &q->sent[q->sent_at++ % SIM_TX_RING];
+
+	rte_pktmbuf_free(*place);
+	*place = m;
+}
+
+static uint16_t nic_tx(void *arg, struct rte_mbuf **m, uint16_t n)
+{
+	struct sim_queue *q = arg;
+
+	if (q->sim->cfg.tx_short && n > 0) // a ring that is nearly full
+		n = (uint16_t)sim_pick(&q->sim->link.rng, n + 1u);
+	for (uint16_t i = 0; i < n; i++) {
+		frame_send(q, m[i]);
+		if (q->sim->cfg.tx_keeps)
+			sent_keep(q, m[i]);
+		else
+			rte_pktmbuf_free(m[i]);
+	}
+	return n;
+}
+
+static void nic_tx_reclaim(void *arg)
+{
+	struct sim_queue *q = arg;
+
+	for (unsigned i = 0; i < SIM_TX_RING; i++) {
+		rte_pktmbuf_free(q->sent[i]);
+		q->sent[i] = NULL;
+	}
+}
+
+// ---- opening, closing --------------------------------------------------------------------------
+static uint64_t tx_offloads(const struct sim_config *c)
+{
+	uint64_t o = c->multi_segs ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0;
+
+	if (c->tx_checksums)
+		o |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+			RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	return o;
+}
+
+void sim_nic_open(struct sim *s)
+{
+	const struct sim_config *c = &s->cfg;
+	struct sim_server *v = &s->server;
+
+	v->port = (struct port){.workers = c->workers,
+		.queues = c->queues,
+		.numa_node = -1,
+		.mac = {{2, 0, 0, 0, 0, 1}},
+		.mtu = c->mtu,
+		.tx_offloads = tx_offloads(c),
+		.rx_offloads = c->rx_checksums ? RTE_ETH_RX_OFFLOAD_CHECKSUM : 0,
+		.multi_segs = c->multi_segs,
+		.spread = c->spread};
+	for (unsigned i = 0; i < c->workers; i++) {
+		struct sim_queue *q = &v->queue[i];
+
+		*q = (struct sim_queue){.sim = s, .pool = s->pools->server[c->pool][i]};
+		v->port.queue[i] = (struct port_queue){.queue_id = (uint16_t)i,
+			.has_rx = i < c->queues,
+			.has_tx = i < c->queues,
+			.has_tx_reclaim = true,
+			.rx = nic_rx,
+			.tx = nic_tx,
+			.tx_reclaim = nic_tx_reclaim,
+			.arg = q,
+			.pool = q->pool};
+	}
+	v->scratch = rte_pktmbuf_alloc(s->pools->scratch);
+	base_assert(v->scratch != NULL);
+}
+
+// Gives back all that the device holds.
+void sim_nic_empty(struct sim *s)
+{
+	struct sim_server *v = &s->server;
+	struct rte_mbuf *m;
+
+	for (unsigned i = 0; i < s->cfg.workers; i++) {
+		while (nic_rx(&v->queue[i], &m, 1) == 1)
+			rte_pktmbuf_free(m);
+		nic_tx_reclaim(&v->queue[i]);
+	}
+	rte_pktmbuf_free(v->scratch);
+	v->scratch = NULL;
+}
