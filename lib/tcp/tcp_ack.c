@@ -110,10 +110,13 @@ static uint32_t rtt_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_a
 	return a->again || !a->sampled ? 0 : rtt_us;
 }
 
+// RFC 9293 3.10.7.4, and whatever acknowledges more is newer, too: a segment that fills a hole has an
+// old sequence number. Its window kept out, the edge would move with the acknowledgement, beyond what
+// the peer has offered.
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
 {
-	bool fresh =
-		seq_lt(c->snd_wl1, s->seq) || (c->snd_wl1 == s->seq && seq_le(c->snd_wl2, s->ack));
+	bool fresh = seq_lt(c->snd_wl1, s->seq) || seq_lt(c->snd_wl2, s->ack) ||
+		(c->snd_wl1 == s->seq && c->snd_wl2 == s->ack);
 
 	if (!fresh)
 		return;
@@ -145,8 +148,6 @@ static void recovery_advance(
 		tcp_recovery_leave(c);
 	if (c->recovery == TCP_R_OPEN && b && seq_lt(b->recover, c->snd_una))
 		b->recover = c->snd_una - 1; // or it lies ahead 2 GiB later
-	if (b && b->ecn_cut && !seq_lt(c->snd_una, b->ecn_end))
-		b->ecn_cut = false;
 	if (!sack && c->recovery != TCP_R_FAST)
 		c->sacked_bytes = 0;
 	if (c->recovery != TCP_R_FAST) {
@@ -301,7 +302,6 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 	uint32_t window = c->snd_wnd;
 
 	if (!ack_in_range(c, s->ack)) {
-		tcp->n.bad_ack++;
 		tcp_answer_limited(tcp, c);
 		return TCP_ACK_BAD;
 	}
@@ -312,8 +312,6 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 		c->retries = 0; // it lives (RFC 9293 3.8.6.1)
 	if (c->snd_wnd > window)
 		window_grown(tcp, c);
-	if ((c->flags & TCP_F_ECN) && (s->flags & RTE_TCP_ECE_FLAG))
-		tcp_ecn_echo(tcp, c);
 	if (c->bulk != NULL)
 		a.prior_fack = c->bulk->rack.fack;
 	if (s->sacks && (c->flags & TCP_F_SACK)) {
