@@ -39,7 +39,6 @@ void worker_conn_stall(struct worker *w, struct worker_conn *c)
 	base_list_remove(&c->stalled_node);
 	base_list_append(&w->stalled, &c->stalled_node);
 	w->n.stalls++;
-	flight_event(w->flight, FLIGHT_STALL, 0, worker_conn_mark(c), 0);
 }
 
 // Parsing goes on while replies are only waiting for other shards, within bounds; a reply that
@@ -273,10 +272,12 @@ static void conn_run(struct worker *w, struct worker_conn *c, struct worker_rang
 	w->n.bytes_written += o.bytes;
 	if (o.first != NULL)
 		tcp_send(w->tcp, c->tcp, o.first);
-	// Room is left but a ready reply is not out: mbufs are short, nobody else will wake us.
-	blocked = !base_list_empty(&c->sink.slots) && o.bytes < o.room &&
+	// Room is left but a ready reply is not out, and nobody else will wake us: mbufs are short, or
+	// input that was used up has given some back, so that there is more room now than at first.
+	blocked = !base_list_empty(&c->sink.slots) &&
 		base_container_of(c->sink.slots.next, struct worker_slot, node)->state ==
-			WORKER_SLOT_READY;
+			WORKER_SLOT_READY &&
+		(o.bytes < o.room || tcp_send_room(w->tcp, c->tcp) > 0);
 	if (blocked)
 		worker_conn_stall(w, c);
 	conn_finish(w, c);

@@ -97,26 +97,22 @@ void worker_out_rollback(struct worker_out *o)
 
 bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot *s)
 {
-	const struct store_span part[] = {
-		{s->head, s->reply.head_len},
-		s->value[0],
-		s->value[1],
-		{s->reply.tail, s->reply.tail_len},
-	};
+	const char *part[3] = {s->head, s->value, s->reply.tail};
+	uint32_t len[3] = {s->reply.head_len, s->value_bytes, s->reply.tail_len};
 	uint32_t at = s->emitted;
 
 	if (s->drop)
 		return true;
-	for (unsigned i = 0; i < BASE_ARRAY_LEN(part); i++) {
+	for (int i = 0; i < 3; i++) {
 		uint32_t n;
 
-		if (at >= part[i].bytes) {
-			at -= part[i].bytes;
+		if (at >= len[i]) {
+			at -= len[i];
 			continue;
 		}
-		n = worker_out_append(w, o, part[i].at + at, part[i].bytes - at);
+		n = worker_out_append(w, o, part[i] + at, len[i] - at);
 		s->emitted += n;
-		if (n < part[i].bytes - at)
+		if (n < len[i] - at)
 			return false;
 		at = 0;
 	}
