@@ -5,6 +5,7 @@
 //	launch.c     one thread a worker: open, turn, back off, close
 //	telemetry.c  the one global: DPDK's callbacks get no argument
 //	signal.c     SIGTERM and SIGINT
+//	crash.c      a crash leaves the flight recorders behind
 #pragma once
 
 #include "control/control.h"
@@ -50,6 +51,12 @@ void lcached_threads_join(struct lcached *s);
 void lcached_signals_install(void);
 void lcached_signals_serving(void);
 bool lcached_stop_asked(void);
+
+// ---- crash.c
+// A crash writes the workers' recorders to DIR/lcached-PID-crash.flight before it ends the process.
+void lcached_crash_install(struct worker_group *group, unsigned workers, const char *dir);
+// Before the group is closed.
+void lcached_crash_remove(void);
 
 // ---- telemetry.c
 int lcached_telemetry_open(struct control *control);

@@ -55,6 +55,9 @@ static void settings_fill(struct lcached *s)
 	t->tcp_port = (uint16_t)s->cfg.tcp_port;
 	t->udp_port = (uint16_t)s->cfg.udp_port;
 	t->tcp_congestion = s->cfg.tcp_congestion;
+	t->tcp_keepalive_s = s->cfg.tcp_keepalive_s;
+	t->tcp_user_timeout_s = s->cfg.tcp_user_timeout_s;
+	t->tcp_ecn = s->cfg.tcp_ecn;
 	t->verbosity = (unsigned)s->cfg.verbosity;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();
@@ -198,7 +201,9 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 	rc = worker_group_open(&s->group, &(struct worker_group_options){.workers = eal.workers});
 	if (rc < 0)
 		goto err_group;
+	lcached_crash_install(s->group, eal.workers, s->cfg.flight_dir);
 	rc = serve(s);
+	lcached_crash_remove();
 	worker_group_close(s->group);
 err_group:
 	missing = port_close(&s->port);

@@ -44,6 +44,14 @@ static inline uint64_t base_max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+// Fetches the line at p, which need not be valid. GCC takes a function that does nothing but
+// __builtin_prefetch for one without effect, and drops the calls of it: the statement forbids that.
+static inline void base_prefetch(const void *p)
+{
+	__asm__ volatile("" : : "r"(p));
+	__builtin_prefetch(p);
+}
+
 // ---- time -------------------------------------------------------------------------------------
 // Read once per turn by whoever drives a worker (app or simulator), and passed down.
 struct base_now {

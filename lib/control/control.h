@@ -42,6 +42,9 @@ struct control_config { // fields are set by the option table alone
 	char address[CONTROL_TEXT_MAX]; // empty: the driver file's
 	char gateway[CONTROL_TEXT_MAX];
 	char tcp_congestion[CONTROL_TEXT_MAX];
+	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
+	bool tcp_ecn;
+	char flight_dir[CONTROL_TEXT_MAX];
 	bool help, version;
 };
 

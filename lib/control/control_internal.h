@@ -154,5 +154,6 @@ void control_memory_worker_metrics(struct control *c, unsigned i, struct control
 int control_memory_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_bins_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_flight_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_usage_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_malloc_stats_command(struct control *c, const char *params, struct rte_tel_data *d);

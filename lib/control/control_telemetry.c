@@ -118,31 +118,47 @@ static void info_net(struct control *c, struct rte_tel_data *d)
 static void info_tcp(struct control *c, struct rte_tel_data *d)
 {
 	const struct tcp_counters *n = &c->total.sum.tcp;
+	const struct metric m[] = {
+		{"tcp_rx_segments", n->rx_segments},
+		{"tcp_tx_segments", n->tx_segments},
+		{"tcp_passive_opens", n->passive_opens},
+		{"tcp_resets_in", n->resets_in},
+		{"tcp_resets_out", n->resets_out},
+		{"tcp_retransmits", n->retransmits},
+		{"tcp_fast_retransmits", n->fast_retransmits},
+		{"tcp_rto_fires", n->rto_fires},
+		{"tcp_loss_probes", n->loss_probes},
+		{"tcp_reorder_waits", n->reorder_waits},
+		{"tcp_undone", n->undone},
+		{"tcp_dsacks_in", n->dsacks_in},
+		{"tcp_dsacks_out", n->dsacks_out},
+		{"tcp_ecn_cuts", n->ecn_cuts},
+		{"tcp_ecn_marks_in", n->ecn_marks_in},
+		{"tcp_out_of_order", n->out_of_order},
+		{"tcp_duplicates", n->duplicates},
+		{"tcp_keepalive_drops", n->keepalive_drops},
+		{"tcp_cookies_out", n->cookies_out},
+		{"tcp_cookies_in", n->cookies_in},
+		{"tcp_cookies_bad", n->cookies_bad},
+		{"tcp_challenges", n->challenges},
+		{"tcp_answers_held", n->answers_held},
+		{"tcp_bad_header", n->bad_header},
+		{"tcp_bad_flags", n->bad_flags},
+		{"tcp_bad_checksum", n->bad_checksum},
+		{"tcp_bad_option", n->bad_option},
+		{"tcp_bad_ack", n->bad_ack},
+		{"tcp_old_timestamp", n->old_timestamp},
+		{"tcp_no_conn", n->no_conn},
+		{"tcp_outside_window", n->outside_window},
+		{"tcp_ooo_dropped", n->ooo_dropped},
+		{"tcp_rcv_pruned", n->rcv_pruned},
+		{"tcp_syn_dropped", n->syn_dropped},
+		{"tcp_no_memory", n->no_memory},
+		{"tcp_conns_refused", n->conns_refused},
+		{"tcp_time_wait", n->time_wait_now},
+	};
 
-	metrics_add(d,
-		(struct metric[]){
-			{"tcp_rx_segments", n->rx_segments},
-			{"tcp_tx_segments", n->tx_segments},
-			{"tcp_passive_opens", n->passive_opens},
-			{"tcp_resets_in", n->resets_in},
-			{"tcp_resets_out", n->resets_out},
-			{"tcp_retransmits", n->retransmits},
-			{"tcp_fast_retransmits", n->fast_retransmits},
-			{"tcp_rto_fires", n->rto_fires},
-			{"tcp_loss_probes", n->loss_probes},
-			{"tcp_out_of_order", n->out_of_order},
-			{"tcp_duplicates", n->duplicates},
-			{"tcp_bad_header", n->bad_header},
-			{"tcp_bad_checksum", n->bad_checksum},
-			{"tcp_bad_option", n->bad_option},
-			{"tcp_no_conn", n->no_conn},
-			{"tcp_outside_window", n->outside_window},
-			{"tcp_syn_dropped", n->syn_dropped},
-			{"tcp_no_memory", n->no_memory},
-			{"tcp_conns_refused", n->conns_refused},
-			{"tcp_time_wait", n->time_wait_now},
-		},
-		19);
+	metrics_add(d, m, BASE_ARRAY_LEN(m));
 }
 
 static int cmd_info(struct control *c, const char *params, struct rte_tel_data *d)
@@ -342,6 +358,7 @@ const struct control_command control_commands[] = {
 	{"/lcached/config", "configuration; an option's name, or nothing for all"},
 	{"/lcached/config/set", "change an option while serving: NAME=VALUE"},
 	{"/lcached/flush", "forget every item"},
+	{"/lcached/flight/dump", "write the flight recorder to a file in flight-dir"},
 	{NULL, NULL},
 };
 
@@ -359,6 +376,7 @@ static int (*const control_command_fn[])(
 	cmd_config,
 	cmd_config_set,
 	cmd_flush,
+	control_flight_command,
 };
 
 static_assert(BASE_ARRAY_LEN(control_command_fn) + 1 == BASE_ARRAY_LEN(control_commands),

@@ -7,7 +7,7 @@
 //	struct exec_result res;
 //	exec_apply(&ex, &req, hash, &res);
 //	proto_compose(&req, &res.proto, head, &reply);
-//	if (reply.value) { send store_item_value(res.item) ... }
+//	if (reply.value) { send what store_value_spans(res.item) says }
 //	if (res.item) store_unref(ex.store, res.item);
 #pragma once
 
@@ -40,7 +40,7 @@ void exec_apply(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out);
 
 // A storage command, in two steps. exec_reserve gives an item whose value bytes the caller fills
-// (store_item_value), then exec_commit decides by the mode and the key's present item, or the
+// (store_value_write), then exec_commit decides by the mode and the key's present item, or the
 // caller gives it up with store_abort. When the reserve is refused, out->proto.status says why, the
 // old value is deleted as memcached does, and *item is NULL.
 void exec_reserve(struct exec *ex, const struct proto_request *r, uint64_t hash,

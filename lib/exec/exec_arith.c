@@ -2,39 +2,6 @@
 // incr, decr, ma: 64-bit counters kept as decimal text.
 #include "exec/exec_internal.h"
 
-#define EXEC_DIGITS_MAX 20 // of 2^64 - 1
-
-static bool exec_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-bool exec_number_parse(const char *s, uint32_t len, uint64_t *out)
-{
-	uint32_t i = 0, first;
-	uint64_t v = 0;
-	bool negative = false;
-
-	while (i < len && exec_space(s[i]))
-		i++;
-	if (i < len && (s[i] == '-' || s[i] == '+'))
-		negative = s[i++] == '-';
-	for (first = i; i < len && s[i] >= '0' && s[i] <= '9'; i++) {
-		if (__builtin_mul_overflow(v, 10, &v) ||
-			__builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
-			return false;
-	}
-	if (i == first || (i < len && s[i] != '\0' && !exec_space(s[i])))
-		return false;
-	if (negative) {
-		v = -v;
-		if ((int64_t)v < 0)
-			return false;
-	}
-	*out = v;
-	return true;
-}
-
 static uint64_t exec_arith_apply(const struct proto_request *r, uint64_t v)
 {
 	if (!r->decr)
@@ -55,7 +22,7 @@ static struct store_item *exec_arith_replace(
 	memcpy(key_copy, store_item_key(old), key.len); // the reserve may evict `old`
 	if (store_reserve(ex->store, &key, client_flags, deadline_s, len, &it) != STORE_OK)
 		return NULL;
-	memcpy(store_item_value(it), text, len);
+	store_value_write(it, 0, text, len);
 	store_commit(ex->store, it, hash, 0);
 	return it;
 }
@@ -67,12 +34,12 @@ static struct store_item *exec_arith_write(
 
 	if (!store_writable(it) || (grown && !store_value_resize(ex->store, it, len)))
 		return exec_arith_replace(ex, it, hash, text, len);
-	memcpy(store_item_value(it), text, len);
+	store_value_write(it, 0, text, len);
 	if (grown) { // memcached makes a new item of it, neither stale nor fetched
 		store_value_changed(ex->store, it, 0);
 		return it;
 	}
-	memset(store_item_value(it) + len, ' ', it->value_bytes - len); // memcached keeps the width
+	store_value_fill(it, len, ' ', it->value_bytes - len); // memcached keeps the width
 	it->cas = store_cas_next(ex->store);
 	exec_bump(ex, it);
 	return it;
@@ -83,13 +50,13 @@ static struct store_item *exec_arith_vivify(
 	struct exec *ex, const struct proto_request *r, uint64_t hash)
 {
 	struct store_key key = {r->key, r->key_len, hash};
-	char text[EXEC_DIGITS_MAX];
+	char text[EXEC_NUMBER_DIGITS];
 	uint32_t len = (uint32_t)base_u64_format(text, r->initial);
 	struct store_item *it;
 
 	if (store_reserve(ex->store, &key, 0, 0, len, &it) != STORE_OK)
 		return NULL;
-	memcpy(store_item_value(it), text, len);
+	store_value_write(it, 0, text, len);
 	store_commit(ex->store, it, hash, 0);
 	return it;
 }
@@ -111,6 +78,7 @@ static void exec_arith_times(struct exec *ex, const struct proto_request *r, str
 static void exec_arith_finish(struct exec *ex, const struct proto_request *r, struct store_item *it,
 	bool created, uint64_t number, struct exec_result *out)
 {
+	exec_number_mark(it); // the digits were just written
 	if (exec_has(r, 'E'))
 		it->cas = r->cas_set;
 	exec_describe(ex, it, out);
@@ -144,7 +112,7 @@ void exec_arith(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out)
 {
 	struct store_item *it = exec_find(ex, r->key, r->key_len, hash);
-	char text[EXEC_DIGITS_MAX];
+	char text[EXEC_NUMBER_DIGITS];
 	uint64_t number;
 
 	out->proto.key_base64 = r->key_base64;
@@ -161,7 +129,7 @@ void exec_arith(
 		out->proto.status = PROTO_EXISTS;
 		return;
 	}
-	if (!exec_number_parse(store_item_value(it), it->value_bytes, &number)) {
+	if (!exec_number_of(it, &number)) {
 		out->proto.status = PROTO_NON_NUMERIC;
 		return;
 	}

@@ -10,13 +10,14 @@ static bool exec_value_show(
 	struct store_key key = {store_item_key(it), store_item_key_len(it), hash};
 	struct store_item *copy;
 
+	store_value_prefetch(it);
 	if (base_likely(store_ref(ex->store, it))) {
 		out->item = it;
 	} else {
 		// the reserve cannot evict `it`: it has references
 		if (store_reserve(ex->store, &key, 0, 0, it->value_bytes, &copy) != STORE_OK)
 			return false;
-		memcpy(store_item_value(copy), store_item_value(it), it->value_bytes);
+		store_value_copy(copy, 0, it);
 		out->item = copy;
 	}
 	out->proto.has_value = true;

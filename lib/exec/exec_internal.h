@@ -22,8 +22,14 @@ void exec_describe(const struct exec *ex, const struct store_item *it, struct ex
 // Links a reserved item and describes it; a CAS number given by the client (E) wins.
 void exec_link(struct exec *ex, const struct proto_request *r, uint64_t hash,
 	struct store_item *item, struct exec_result *out);
+#define EXEC_NUMBER_DIGITS 20 // of 2^64 - 1
+#define EXEC_NUMBER_WIDTH  24 // of a value marked as a number, with the blanks that decr leaves
+
 // The number that memcached reads from a value: false for what it calls non-numeric.
-bool exec_number_parse(const char *s, uint32_t len, uint64_t *out);
+bool exec_number_parse(const struct store_span value[2], uint64_t *out);
+bool exec_number_of(struct store_item *it, uint64_t *out);
+// The value is digits and blanks, as incr and decr write them: the next one need not parse it.
+void exec_number_mark(struct store_item *it);
 
 void exec_get(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out);

@@ -53,15 +53,14 @@ static bool exec_join_in_place(
 	struct exec *ex, bool append, struct store_item *old, struct store_item *add)
 {
 	uint32_t had = old->value_bytes;
-	char *value = store_item_value(old);
 
 	if (!store_value_resize(ex->store, old, (uint64_t)had + add->value_bytes))
 		return false;
 	if (append) {
-		memcpy(value + had, store_item_value(add), add->value_bytes);
+		store_value_copy(old, had, add);
 	} else {
-		memmove(value + add->value_bytes, value, had);
-		memcpy(value, store_item_value(add), add->value_bytes);
+		store_value_shift(old, add->value_bytes, had);
+		store_value_copy(old, 0, add);
 	}
 	return true;
 }
@@ -81,9 +80,8 @@ static struct store_item *exec_join(
 	// the reference keeps `old` readable should the reserve evict it
 	if (store_reserve(ex->store, &key, store_item_client_flags(old), old->deadline_s,
 		    (uint32_t)bytes, &it) == STORE_OK) {
-		memcpy(store_item_value(it), store_item_value(first), first->value_bytes);
-		memcpy(store_item_value(it) + first->value_bytes, store_item_value(second),
-			second->value_bytes);
+		store_value_copy(it, 0, first);
+		store_value_copy(it, first->value_bytes, second);
 	} else {
 		it = NULL;
 	}

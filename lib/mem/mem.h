@@ -120,6 +120,33 @@ size_t mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size);
 // The owner now uses new_size of a block that it asked size for, in place: keeps the slack counter
 // true. Both lie in one size class.
 void mem_size_note(struct mem_domain *d, size_t size, size_t new_size);
+// How far apart the size classes lie around `size`, and the class that a request of it falls into, by
+// jemalloc's spacing whatever the back end: multiples of 16 up to 128, then four classes a doubling.
+static inline uint64_t mem_size_step(uint64_t size)
+{
+	return size <= 128 ? 16 : UINT64_C(1) << (61 - __builtin_clzll(size - 1));
+}
+
+static inline uint64_t mem_size_round(uint64_t size)
+{
+	uint64_t step = mem_size_step(size);
+
+	return (size + step - 1) & ~(step - 1);
+}
+
+// Above this class each block has pages of its own, and one more of them than it says (in which it
+// begins anywhere): jemalloc's cache_oblivious, which Debian's build cannot turn off.
+#define MEM_SMALL_MAX 14336u
+#define MEM_PADDING   4096u
+
+// The memory that a request of `size` takes, with that page.
+static inline uint64_t mem_size_taken(uint64_t size)
+{
+	uint64_t class = mem_size_round(size);
+
+	return class + (class > MEM_SMALL_MAX ? MEM_PADDING : 0);
+}
+
 // The usable size that a request of `size` gets, without allocating; 0 when it is never granted.
 size_t mem_usable(const struct mem_domain *d, size_t size);
 

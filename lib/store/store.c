@@ -24,6 +24,7 @@ int store_open(struct store **out, const struct store_options *opt)
 	s->cas_next = opt->cas_first ? opt->cas_first : 1;
 	s->cas_step = opt->cas_step ? opt->cas_step : 1;
 	base_rng_seed(&s->rng, opt->seed);
+	store_sampler_open(s);
 	set.policy = (uint8_t)opt->policy;
 	if (opt->samples)
 		set.samples = opt->samples;

@@ -3,18 +3,19 @@
 // bucket at a time, lazy expiry, a byte limit held by evicting, references for readers.
 //
 // Owner thread: the worker that opened it. Nothing here may be called from another thread, but for
-// reading the bytes of an item that it holds a reference on (a referenced item never changes).
+// reading the bytes of an item that it holds a reference on (a referenced item never changes; where
+// they lie is asked by the owner), or filling one that the owner has reserved for it.
 //
 //	store_turn(s, now);
 //	uint64_t h = base_hash(key, key_len);
 //	struct store_item *it = store_find(s, key, key_len, h);
-//	if (it && store_ref(s, it)) { ... store_item_value(it) ...; store_unref(s, it); }
+//	if (it && store_ref(s, it)) { ... store_value_spans(it, span) ...; store_unref(s, it); }
 //
 // Reserve, fill, commit: a half-written item is never visible.
 //
 //	struct store_item *it;
 //	if (store_reserve(s, &(struct store_key){key, key_len, h}, 0, 0, n, &it) == STORE_OK) {
-//		memcpy(store_item_value(it), bytes, n);
+//		store_value_write(it, 0, bytes, n);
 //		store_commit(s, it, h, 0);
 //	}
 #pragma once
@@ -40,17 +41,20 @@ enum store_verdict {
 #define STORE_ITEM_STALE   0x04  // meta: invalidated, still served (X)
 #define STORE_ITEM_WON     0x08  // meta: one client has been told to recache (W was sent)
 #define STORE_ITEM_CFLAGS  0x10  // 4 bytes of client flags stand before the key
-#define STORE_ITEM_NUMBER  0x20  // reserved: value kept as an integer
+#define STORE_ITEM_NUMBER  0x20  // the value is digits, then blanks (lib/exec/exec_number.c)
 #define STORE_ITEM_BASE64  0x40  // meta b: clients know the key in base64
 #define STORE_ITEM_PRIVATE 0x80  // reserved, and not committed
 #define STORE_ITEM_FIELD   0x300 // what the access field holds: enum store_field
 #define STORE_ITEM_DUE     0x400 // counted in the deadline index
+#define STORE_ITEM_SPLIT   0x800 // the value goes on in a second block; its address stands before it
 
 //   0         8           12             16            20      22      24
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
 //   | cas u64 | deadline  | access:24    | value bytes | refs  | bits  | cflags  | key | value |
 //   |         | u32, s    | key_len:8    | u32         | u16   | u16   | (0 / 4) |     |       |
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
+// Where that saves memory the value's end lies in a block of its own, and the address of that (8
+// bytes, at any alignment) between key and value: STORE_ITEM_SPLIT.
 struct store_item {
 	uint64_t cas;
 	uint32_t deadline_s;     // in the seconds of base_now.wall_s; 0: never expires
@@ -72,11 +76,6 @@ static inline char *store_item_key(struct store_item *it)
 	return it->data + (it->bits & STORE_ITEM_CFLAGS ? 4 : 0);
 }
 
-static inline char *store_item_value(struct store_item *it)
-{
-	return store_item_key(it) + store_item_key_len(it);
-}
-
 static inline uint32_t store_item_client_flags(const struct store_item *it)
 {
 	uint32_t f = 0;
@@ -84,6 +83,72 @@ static inline uint32_t store_item_client_flags(const struct store_item *it)
 	if (it->bits & STORE_ITEM_CFLAGS)
 		memcpy(&f, it->data, sizeof(f));
 	return f;
+}
+
+// ---- a value's bytes: in one place, or in two ---------------------------------------------------
+struct store_span {
+	const char *at;
+	uint32_t bytes;
+};
+
+// store_value_at for STORE_ITEM_SPLIT.
+char *store_value_split_at(struct store_item *it, uint32_t from, uint32_t *bytes);
+
+// The byte at `from` (at most value_bytes), and how many lie there together up to the value's end.
+static inline char *store_value_at(struct store_item *it, uint32_t from, uint32_t *bytes)
+{
+	if (base_unlikely(it->bits & STORE_ITEM_SPLIT))
+		return store_value_split_at(it, from, bytes);
+	*bytes = it->value_bytes - from;
+	return store_item_key(it) + store_item_key_len(it) + from;
+}
+
+// The whole value in order; the second is empty where the first has all.
+static inline void store_value_spans(struct store_item *it, struct store_span out[2])
+{
+	out[0].at = store_value_at(it, 0, &out[0].bytes);
+	out[1] = (struct store_span){NULL, 0};
+	if (out[0].bytes < it->value_bytes)
+		out[1].at = store_value_at(it, out[0].bytes, &out[1].bytes);
+}
+
+// Writes n bytes at `from`; they lie within the value.
+static inline void store_value_write(
+	struct store_item *it, uint32_t from, const void *bytes, uint32_t n)
+{
+	const char *p = bytes;
+
+	base_assert(from + (uint64_t)n <= it->value_bytes);
+	while (n > 0) {
+		uint32_t room;
+		char *to = store_value_at(it, from, &room);
+
+		room = room < n ? room : n;
+		memcpy(to, p, room);
+		p += room;
+		from += room;
+		n -= room;
+	}
+}
+
+// n times the same byte.
+void store_value_fill(struct store_item *it, uint32_t from, char byte, uint32_t n);
+// The whole value of `source` to `at` of it.
+void store_value_copy(struct store_item *it, uint32_t at, struct store_item *source);
+// Moves the first n bytes, so that they begin at `to`; where they were and where they go may overlap.
+void store_value_shift(struct store_item *it, uint32_t to, uint32_t n);
+
+// The value is about to be read: fetches the first line of its second piece.
+static inline void store_value_prefetch(const struct store_item *it)
+{
+	const char *tail;
+
+	if (base_unlikely(it->bits & STORE_ITEM_SPLIT)) {
+		memcpy(&tail,
+			it->data + (it->bits & STORE_ITEM_CFLAGS ? 4 : 0) + store_item_key_len(it),
+			sizeof(tail));
+		__builtin_prefetch(tail);
+	}
 }
 
 // What goes when the limit is reached; Redis' names in small letters. The volatile ones take only
@@ -233,7 +298,8 @@ bool store_step(struct store *s, unsigned items_max);
 void store_idle_note(struct store *s, bool idle);
 
 // In place on a linked item that no reader holds: the value's length changes within the memory that
-// the item has, and the caller writes what is new. False: it does not fit, or somebody reads it.
+// the item has, or with another second piece (for which others may be evicted), and the caller writes
+// what is new. False: it does not fit, or somebody reads it.
 bool store_value_resize(struct store *s, struct store_item *it, uint64_t value_bytes);
 // After its value was changed in place: counts and marks as a commit of a new item would. `cas` as
 // there.
@@ -248,6 +314,13 @@ int store_settings_set(struct store *s, const struct store_settings *set);
 // "allkeys-lru" and so on; -EINVAL or NULL for what is none.
 int store_policy_of(const char *name);
 const char *store_policy_name(unsigned policy);
+
+// Memory of an item: what it needs (header, flags, key, value, the second piece's address), and what
+// the allocator holds for it.
+struct store_memory {
+	uint64_t asked_bytes, held_bytes;
+};
+struct store_memory store_item_memory(const struct store *s, const struct store_item *it);
 
 // Live change of the limit; a cut is reached by store_step and by later reserves.
 void store_limit_set(struct store *s, uint64_t limit_bytes);

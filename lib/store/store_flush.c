@@ -29,7 +29,7 @@ void store_live_empty(struct store *s)
 	s->n.item_bytes = 0;
 	s->n.small_items = s->n.small_bytes = 0;
 	s->n.overflow_buckets = 0;
-	s->pool_count = 0;
+	store_pool_clear(&s->pool);
 	for (uint32_t b = 0; b < s->live.buckets; b++) {
 		struct store_line *line = store_index_bucket(&s->live, b);
 
@@ -103,7 +103,7 @@ static void flush_now(struct store *s)
 	s->n.buckets = fresh.buckets;
 	s->n.overflow_buckets = 0;
 	s->headroom_bytes = 0;
-	s->pool_count = 0;
+	store_pool_clear(&s->pool);
 	// Flushes that follow each other faster than slices of upkeep must not queue up indexes.
 	if (g->next)
 		store_dead_reclaim(s, STORE_FLUSH_LINES);

@@ -113,7 +113,7 @@ static inline unsigned store_line_count(const struct store_line *line)
 static inline void store_line_prefetch(const struct store_line *line)
 {
 	for (unsigned i = 0; i < STORE_SLOTS && line->slot[i]; i++)
-		__builtin_prefetch(store_slot_item(line->slot[i]));
+		base_prefetch(store_slot_item(line->slot[i]));
 }
 
 // The first 64 buckets. 0 or -ENOMEM.

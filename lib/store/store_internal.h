@@ -7,7 +7,7 @@
 #include "store/store_index.h"
 
 #define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
-#define STORE_DRAW            2   // buckets of a round of samples
+#define STORE_DRAWN           8   // buckets whose samples are under way; a power of two
 #define STORE_POOL_MAX        16  // Redis' EVPOOL_SIZE
 #define STORE_SPLITS_COMMIT   2   // splits that one commit may do
 #define STORE_FLUSH_LINES     128 // lines that a flush reclaims by itself
@@ -47,11 +47,26 @@ struct store_clock {
 	bool sweep_now;       // the policy was switched: go through at once
 };
 
-// A candidate for eviction. `it` may be gone: it is looked for in its bucket before it is followed.
-struct store_candidate {
-	uint64_t hash;
-	struct store_item *it;
-	uint64_t score; // when it was sampled; the highest goes first
+// An item met in its bucket. It may be gone later: it is looked for there before it is followed.
+struct store_sample {
+	uint64_t slot; // of the index: the item and its tag
+	uint64_t hash; // of the bucket, not of the item: what it was found with
+};
+
+// The best candidates for eviction (store_pool.c). They stay in their places; their order is a
+// permutation of the places, 4 bits each, the lowest score first; behind `count` the free ones.
+struct store_pool {
+	uint64_t score[STORE_POOL_MAX]; // when they were sampled; UINT64_MAX: free
+	struct store_sample sample[STORE_POOL_MAX];
+	uint64_t order;
+	unsigned count;
+};
+
+// The buckets that samples come from, one after the other, each to its last item.
+struct store_sampler {
+	uint64_t drawn[STORE_DRAWN]; // random hashes, from `head` round
+	unsigned head;
+	unsigned at; // items of its bucket that have been taken
 };
 
 // An index that a flush took away, until its items are freed.
@@ -75,6 +90,7 @@ struct store {
 	uint64_t limit_bytes;
 	uint64_t headroom_bytes;      // kept free below the limit for the next segment,
 	uint64_t side_headroom_bytes; // and for a page of the queue
+	uint64_t refused_bytes;       // what was charged when the allocator refused the last time
 	uint64_t item_bytes_max;
 	uint64_t cas_next, cas_step;
 	struct store_generation *dead; // newest first
@@ -94,10 +110,9 @@ struct store {
 	struct lazy_entry *lazy_head, *lazy_tail;
 	uint32_t idle; // share of empty turns, of 2^16
 	double cold;   // of evicted items, smoothed: ticks of age, or LFU's rank
-	uint8_t pool_count;
-	struct store_candidate pool[STORE_POOL_MAX]; // ascending by score
-	uint32_t walk_bucket;                        // where the last walk for a victim ended
-	uint64_t drawn[2][STORE_DRAW];               // hashes for the next rounds of samples
+	struct store_pool pool;
+	uint32_t walk_bucket; // where the last walk for a victim ended
+	struct store_sampler sampler;
 	struct base_rng rng;
 	struct store_counters n;
 };
@@ -142,6 +157,63 @@ static inline uint64_t store_item_bytes(const struct store_item *it)
 		(uint64_t)it->value_bytes;
 }
 
+// ---- one piece or two (store_value.c) ----
+#define STORE_TAIL_ADDRESS 8   // bytes, in the head
+#define STORE_SPLIT_ABOVE  320 // bytes of an item that is never split; also the smallest head
+#define STORE_SPLIT_GAIN   32  // bytes that it saves at least,
+#define STORE_SPLIT_SHARE  32  // ... and this part of the one block
+static_assert(sizeof(struct store_item) + 4 + UINT8_MAX + STORE_TAIL_ADDRESS < STORE_SPLIT_ABOVE,
+	"the key and the tail's address lie in the head");
+
+struct store_layout {                    // what is asked of the allocator
+	uint64_t head_bytes, tail_bytes; // no tail: 0
+};
+
+// Of an item of so many bytes, as store_item_bytes counts them.
+static inline struct store_layout store_layout_of(uint64_t bytes)
+{
+	uint64_t head, tail, one;
+
+	if (base_likely(bytes <= STORE_SPLIT_ABOVE))
+		return (struct store_layout){bytes, 0};
+	head = (bytes - 1) & ~(mem_size_step(bytes) - 1); // the class below
+	if (head >= MEM_SMALL_MAX && bytes + STORE_TAIL_ADDRESS <= 2 * MEM_SMALL_MAX)
+		head = MEM_SMALL_MAX; // neither piece has a page in vain
+	tail = bytes + STORE_TAIL_ADDRESS - head;
+	one = mem_size_taken(bytes);
+	if (mem_size_taken(head) + mem_size_taken(tail) +
+			base_max_u64(STORE_SPLIT_GAIN, one / STORE_SPLIT_SHARE) >
+		one)
+		return (struct store_layout){bytes, 0};
+	return (struct store_layout){head, tail};
+}
+
+static inline uint64_t store_layout_usable(const struct store *s, struct store_layout l)
+{
+	return mem_usable(s->mem, l.head_bytes) +
+		(l.tail_bytes ? mem_usable(s->mem, l.tail_bytes) : 0);
+}
+
+// Where the tail's address lies.
+static inline char *store_tail_place(struct store_item *it)
+{
+	return store_item_key(it) + store_item_key_len(it);
+}
+
+static inline char *store_tail(struct store_item *it)
+{
+	char *tail;
+
+	memcpy(&tail, store_tail_place(it), sizeof(tail));
+	return tail;
+}
+
+// Both pieces, or none: without the header. NULL: no memory.
+struct store_item *store_pieces_alloc(struct store *s, struct store_layout l, char **tail);
+void store_pieces_free(struct store *s, void *head, char *tail, struct store_layout l);
+// An item that is in no queue.
+void store_item_free(struct store *s, struct store_item *it);
+
 static inline uint64_t store_item_hash(struct store_item *it)
 {
 	return base_hash(store_item_key(it), store_item_key_len(it));
@@ -177,7 +249,11 @@ static inline void store_due_leave(struct store *s, struct store_item *it, uint6
 
 static inline uint64_t store_item_usable(const struct store *s, const struct store_item *it)
 {
-	return mem_usable(s->mem, store_item_bytes(it));
+	uint64_t bytes = store_item_bytes(it);
+
+	if (base_likely(!(it->bits & STORE_ITEM_SPLIT)))
+		return mem_usable(s->mem, bytes);
+	return store_layout_usable(s, store_layout_of(bytes));
 }
 
 // An item of the small queue leaves it.
@@ -234,7 +310,12 @@ int store_policy_apply(struct store *s, const struct store_settings *set);
 void store_access_begin(
 	struct store *s, struct store_item *it, const struct store_item *old, uint64_t hash);
 // Turns the field over to the present policy's kind.
-void store_access_convert(struct store *s, struct store_item *it);
+void store_access_turn(struct store *s, struct store_item *it);
+static inline void store_access_convert(struct store *s, struct store_item *it)
+{
+	if (base_unlikely(store_item_field(it) != s->traits->field))
+		store_access_turn(s, it);
+}
 // How much it deserves to go; the field is of the present policy's kind.
 uint64_t store_item_score(const struct store *s, const struct store_item *it);
 
@@ -260,12 +341,37 @@ static inline void store_clock_count(struct store *s)
 		store_clock_tick(s);
 }
 
+// ---- the pool (store_pool.c) ----
+void store_pool_clear(struct store_pool *p);
+// Offers a sample. A full pool gives up its lowest for a higher one. An item is in it once.
+void store_pool_offer(struct store_pool *p, const struct store_sample *sample, uint64_t score);
+// Takes the one with the highest score out; returns that. The pool is not empty.
+uint64_t store_pool_take(struct store_pool *p, struct store_sample *sample);
+
+// Whether a sample with that score would be taken.
+static inline bool store_pool_wants(const struct store_pool *p, uint64_t score)
+{
+	return p->count < STORE_POOL_MAX || score > p->score[p->order % STORE_POOL_MAX];
+}
+
+// The one that would be taken next, or NULL.
+static inline const struct store_sample *store_pool_best(const struct store_pool *p)
+{
+	if (p->count == 0)
+		return NULL;
+	return &p->sample[p->order >> (p->count - 1) * 4 & (STORE_POOL_MAX - 1)];
+}
+
 // ---- eviction (store_evict.c, store_sample.c) ----
 // Evicts one item, or reclaims expired ones. False: nothing was found to evict.
 bool store_evict_one(struct store *s);
+// `hash`: of the item, or any other of its bucket.
 void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash);
+// Where a sampled item is, or NULL when it has gone or moved.
+uint64_t *store_sample_slot(const struct store *s, const struct store_sample *sample);
+void store_sampler_open(struct store *s);
 // Up to `want` items at random of those that the policy may evict.
-unsigned store_items_sample(struct store *s, struct store_item **out, unsigned want);
+unsigned store_items_sample(struct store *s, struct store_sample *out, unsigned want);
 
 // Evicts an item at random of those that the policy may evict. False: the one met is held.
 bool store_random_evict(struct store *s);

@@ -46,7 +46,7 @@ void store_delete(struct store *s, struct store_item *it, uint64_t hash)
 
 void store_bucket_prefetch(const struct store *s, uint64_t hash)
 {
-	__builtin_prefetch(store_index_chain(&s->live, hash));
+	base_prefetch(store_index_chain(&s->live, hash));
 }
 
 void store_item_prefetch(const struct store *s, uint64_t hash)
@@ -55,13 +55,13 @@ void store_item_prefetch(const struct store *s, uint64_t hash)
 	uint32_t match = store_line_match(line, hash);
 	const char *it;
 
-	if (base_likely(match)) {
+	if (match) {
 		it = (const char *)store_slot_item(line->slot[__builtin_ctz(match)]);
-		__builtin_prefetch(it);
-		__builtin_prefetch(it + BASE_CACHE_LINE);
-	} else if (line->next) {
-		__builtin_prefetch(line->next);
+		base_prefetch(it);
+		base_prefetch(it + BASE_CACHE_LINE);
 	}
+	if (line->next)
+		base_prefetch(line->next);
 }
 
 struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash)
@@ -96,7 +96,7 @@ bool store_ref(struct store *s, struct store_item *it)
 static void private_free(struct store *s, struct store_item *it)
 {
 	base_assert(s->reserved > 0);
-	mem_free(s->mem, MEM_ITEMS, it, store_item_bytes(it));
+	store_item_free(s, it);
 	s->reserved--;
 	store_spare_trim(s);
 }
@@ -121,27 +121,6 @@ void store_unref(struct store *s, struct store_item *it)
 bool store_writable(const struct store_item *it)
 {
 	return (it->bits & STORE_ITEM_LINKED) && it->refs == 1;
-}
-
-bool store_value_resize(struct store *s, struct store_item *it, uint64_t value_bytes)
-{
-	uint64_t bytes = store_item_bytes(it) - it->value_bytes + value_bytes;
-
-	if (!store_writable(it) || bytes > s->item_bytes_max || value_bytes > UINT32_MAX ||
-		mem_usable(s->mem, bytes) != store_item_usable(s, it))
-		return false;
-	it->value_bytes = (uint32_t)value_bytes;
-	return true;
-}
-
-void store_value_changed(struct store *s, struct store_item *it, uint64_t cas)
-{
-	base_assert(store_writable(it));
-	store_touch_access(s, it);
-	it->bits &= (uint16_t) ~(
-		STORE_ITEM_FETCHED | STORE_ITEM_STALE | STORE_ITEM_WON | STORE_ITEM_BASE64);
-	it->cas = cas ? cas : store_cas_next(s);
-	s->n.items_total++;
 }
 
 void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s)
@@ -172,9 +151,10 @@ uint64_t store_cas_next(struct store *s)
 
 // Room below the limit for the item and, should this reservation need one, its spare line; for what
 // its commit may take; and for what the queue's memory lacks.
-static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t bytes, bool deadline)
+static struct store_item *item_alloc(
+	struct store *s, uint64_t hash, struct store_layout l, bool deadline, char **tail)
 {
-	uint64_t room = mem_usable(s->mem, bytes) + sizeof(struct store_line);
+	uint64_t room = store_layout_usable(s, l) + sizeof(struct store_line);
 	uint64_t ghosts = s->traits->queues ? store_ghost_room(&s->ghost) : 0;
 	struct store_item *it = NULL;
 
@@ -187,9 +167,9 @@ static struct store_item *item_alloc(struct store *s, uint64_t hash, uint64_t by
 	if (ghosts)
 		store_ghost_extend(s, &s->ghost);
 	if (store_spare_ensure(s))
-		it = mem_try_alloc(s->mem, MEM_ITEMS, bytes, NULL);
+		it = store_pieces_alloc(s, l, tail);
 	if (base_unlikely(!it) && store_room_force(s, room) && store_spare_ensure(s))
-		it = mem_try_alloc(s->mem, MEM_ITEMS, bytes, NULL);
+		it = store_pieces_alloc(s, l, tail);
 	return it;
 }
 
@@ -198,14 +178,16 @@ enum store_verdict store_reserve(struct store *s, const struct store_key *key,
 {
 	uint64_t bytes = sizeof(struct store_item) + (client_flags ? 4 : 0) + key->len +
 		(uint64_t)value_bytes;
+	struct store_layout layout = store_layout_of(bytes);
 	struct store_item *it;
+	char *tail;
 
 	*out = NULL;
 	if (bytes > s->item_bytes_max) {
 		s->n.too_large++;
 		return STORE_TOO_LARGE;
 	}
-	it = item_alloc(s, key->hash, bytes, deadline_s != 0);
+	it = item_alloc(s, key->hash, layout, deadline_s != 0, &tail);
 	if (!it) {
 		s->n.no_memory++;
 		return STORE_NO_MEMORY;
@@ -220,6 +202,10 @@ enum store_verdict store_reserve(struct store *s, const struct store_key *key,
 	if (client_flags)
 		memcpy(it->data, &client_flags, sizeof(client_flags));
 	memcpy(store_item_key(it), key->key, key->len);
+	if (layout.tail_bytes) {
+		it->bits |= STORE_ITEM_SPLIT;
+		memcpy(store_tail_place(it), &tail, sizeof(tail));
+	}
 	s->reserved++;
 	*out = it;
 	return STORE_OK;

@@ -14,22 +14,28 @@
 // An item in the queue is no item any more: its first bytes are the link.
 struct lazy_entry {
 	struct lazy_entry *next;
-	uint64_t bytes, usable;
+	char *tail;
+	struct store_layout layout;
+	uint64_t usable;
 };
 static_assert(sizeof(struct lazy_entry) <= sizeof(struct store_item) + LAZY_BYTES / 2, "fits");
 
 void store_lazy_free(struct store *s, struct store_item *it, enum store_lazy mode)
 {
 	uint64_t bytes = store_item_bytes(it), usable;
+	struct store_layout layout;
 	struct lazy_entry *e;
+	char *tail;
 
 	if (base_likely(bytes < LAZY_BYTES) || !(s->set.lazyfree & mode)) {
-		mem_free(s->mem, MEM_ITEMS, it, bytes);
+		store_item_free(s, it);
 		return;
 	}
-	usable = mem_usable(s->mem, bytes);
+	usable = store_item_usable(s, it);
+	layout = store_layout_of(bytes);
+	tail = layout.tail_bytes ? store_tail(it) : NULL;
 	e = (struct lazy_entry *)(void *)it;
-	*e = (struct lazy_entry){.bytes = bytes, .usable = usable};
+	*e = (struct lazy_entry){.tail = tail, .layout = layout, .usable = usable};
 	if (s->lazy_tail)
 		s->lazy_tail->next = e;
 	else
@@ -72,7 +78,7 @@ bool store_lazy_reclaim(struct store *s)
 	s->n.lazyfree_pending_objects--;
 	s->n.lazyfree_pending_bytes -= e->usable;
 	s->n.lazyfreed_objects++;
-	mem_free(s->mem, MEM_ITEMS, e, e->bytes);
+	store_pieces_free(s, e, e->tail, e->layout);
 	return true;
 }
 

@@ -98,7 +98,7 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 		set->lazyfree > STORE_LAZY_ALL || set->lazyfree_idle_percent > 100)
 		return -EINVAL;
 	if (s->traits != &traits[set->policy]) {
-		s->pool_count = 0;
+		store_pool_clear(&s->pool);
 		s->cold = 0;
 		s->clock.sweep_bucket = 0;
 		// One that is under way from an earlier switch goes on.
@@ -199,14 +199,11 @@ static uint32_t access_age(const struct store *s, const struct store_item *it)
 }
 
 // The order by age stays between the clock and the queues; LFU starts anew.
-void store_access_convert(struct store *s, struct store_item *it)
+void store_access_turn(struct store *s, struct store_item *it)
 {
 	enum store_field to = s->traits->field;
-	uint32_t age, tick;
+	uint32_t age = access_age(s, it), tick;
 
-	if (base_likely(store_item_field(it) == to))
-		return;
-	age = access_age(s, it);
 	if (it->bits & STORE_ITEM_LINKED)
 		store_small_leave(s, it);
 	if (to == STORE_FIELD_FIFO) {

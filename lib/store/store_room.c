@@ -7,6 +7,7 @@
 #define OVER_SLACK     4096 // above the limit: freed by a reserve beyond twice its need
 #define MERGES_STEP    64   // buckets merged when nothing is left to evict
 #define DEAD_BUDGET    64   // lines and items of flushed generations a step
+#define FORCE_BACK_MAX (64u << 10)
 #define WANTED_OVER    1024 // an item's header and key, and its part of the index
 #define WANTED_SHARE   16
 
@@ -94,7 +95,8 @@ uint64_t store_limit_wanted(const struct store *s, uint8_t key_len, uint64_t val
 
 	if (base_likely(!s->limit_bytes || used + value_bytes + WANTED_OVER <= s->limit_bytes))
 		return 0;
-	bytes = mem_usable(s->mem, sizeof(struct store_item) + 4 + key_len + value_bytes) +
+	bytes = store_layout_usable(
+			s, store_layout_of(sizeof(struct store_item) + 4 + key_len + value_bytes)) +
 		WANTED_OVER + s->headroom_bytes;
 	if (!store_evicts(s)) // nothing goes
 		return used + bytes <= s->limit_bytes ? 0 : used + bytes;
@@ -102,9 +104,16 @@ uint64_t store_limit_wanted(const struct store *s, uint8_t key_len, uint64_t val
 	return bytes <= s->limit_bytes ? 0 : bytes;
 }
 
+// Where the allocator refuses is much the same each time, unless a segment of the index has taken
+// what there was since: that much goes as well.
 bool store_room_force(struct store *s, uint64_t bytes)
 {
-	return room_free(s, bytes * 2) > 0;
+	uint64_t used = store_charged_bytes(s), back = 0;
+
+	if (used > s->refused_bytes)
+		back = base_min_u64(used - s->refused_bytes, FORCE_BACK_MAX);
+	s->refused_bytes = used - back;
+	return room_free(s, bytes * 2 + back) > 0;
 }
 
 bool store_room_step(struct store *s, unsigned *budget)

@@ -130,28 +130,30 @@ static bool small_evict(struct store *s)
 // The oldest of main that the pool knows of goes, or to the back if it was read.
 static bool main_evict(struct store *s, bool must)
 {
-	struct store_candidate *c;
-	uint64_t *slot;
+	struct store_sample sample;
+	struct store_item *it;
+	uint64_t *slot, score;
 
 	if (store_pool_fill(s))
 		return true;
-	if (s->pool_count == 0)
+	if (s->pool.count == 0)
 		return false;
-	c = &s->pool[--s->pool_count];
-	slot = store_index_locate(&s->live, c->it, c->hash);
-	if (!slot || c->it->refs > 1 || store_item_small(c->it) ||
-		(s->traits->is_volatile && !(c->it->bits & STORE_ITEM_DUE)))
+	score = store_pool_take(&s->pool, &sample);
+	slot = store_sample_slot(s, &sample);
+	it = store_slot_item(sample.slot);
+	if (!slot || it->refs > 1 || store_item_small(it) ||
+		(s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE)))
 		return false;
-	store_access_convert(s, c->it);
-	if (store_item_score(s, c->it) < c->score)
+	store_access_convert(s, it);
+	if (store_item_score(s, it) < score)
 		return false; // it has been to the back since
-	if (store_access_freq(c->it) > 0 && !must) {
-		store_access_main(s, c->it);
+	if (store_access_freq(it) > 0 && !must) {
+		store_access_main(s, it);
 		return false;
 	}
-	store_cold_note(s, c->it);
-	ghost_put(s, c->hash);
-	store_slot_evict(s, slot, c->hash);
+	store_cold_note(s, it);
+	ghost_put(s, store_item_hash(it));
+	store_slot_evict(s, slot, sample.hash);
 	return true;
 }
 

@@ -2,104 +2,130 @@
 // Items at random, of all or of those with a deadline.
 #include "store/store_internal.h"
 
-#define PROBES_BATCH 16 // buckets looked at together when a draw has too few items
-#define PROBES_MIN   16 // up to this, or more where the index has emptied
-#define CHAIN_ITEMS  (STORE_CHAIN_LINES_MAX * 4 * STORE_SLOTS) // merges join chains
+#define PROBES_MIN  32 // buckets looked into for a round, or more where the index has emptied
+#define CHAIN_ITEMS (STORE_CHAIN_LINES_MAX * 4 * STORE_SLOTS) // merges join chains
 
-// Takes up to `want` items of a chain, going round from a random one.
-static unsigned chain_sample(
-	const struct store_line *chain, uint32_t random, struct store_item **out, unsigned want)
+// ---- of all -------------------------------------------------------------------------------------
+
+// Buckets come one after the other, and memory is fetched ahead of them:
+//
+//	head        its items are being taken
+//	 + 1, 2     items fetched
+//	 + 3        overflow line fetched
+//	 + 4 .. 7   bucket drawn and fetched
+#define AHEAD_ITEMS    2
+#define AHEAD_OVERFLOW 3
+
+static inline uint64_t drawn(const struct store *s, unsigned ahead)
 {
-	unsigned count = 0, start, at = 0, n = 0;
+	return s->sampler.drawn[(s->sampler.head + ahead) % STORE_DRAWN];
+}
 
-	for (const struct store_line *l = chain; l; l = l->next)
-		count += store_line_count(l);
-	start = (unsigned)((uint64_t)random * count >> 32);
-	for (const struct store_line *l = chain; l; l = l->next) {
-		for (unsigned i = 0; i < STORE_SLOTS && l->slot[i]; i++, at++) {
-			if ((at >= start ? at - start : at + count - start) >= want)
-				continue;
-			out[n] = store_slot_item(l->slot[i]);
-			__builtin_prefetch(out[n]);
-			n++;
-		}
+static void sampler_advance(struct store *s)
+{
+	struct store_sampler *p = &s->sampler;
+	const struct store_line *line;
+
+	p->drawn[p->head % STORE_DRAWN] = base_rng_next(&s->rng);
+	base_prefetch(store_index_chain(&s->live, p->drawn[p->head % STORE_DRAWN]));
+	p->head++;
+	p->at = 0;
+	line = store_index_chain(&s->live, drawn(s, AHEAD_OVERFLOW));
+	if (line->next)
+		base_prefetch(line->next);
+	line = store_index_chain(&s->live, drawn(s, AHEAD_ITEMS));
+	for (; line; line = line->next)
+		store_line_prefetch(line);
+}
+
+void store_sampler_open(struct store *s)
+{
+	for (unsigned i = 0; i < STORE_DRAWN; i++)
+		s->sampler.drawn[i] = base_rng_next(&s->rng);
+}
+
+// Takes up to `want` items of the bucket in hand, behind those that were taken. Fewer: there are no
+// more of them.
+static unsigned bucket_take(struct store *s, struct store_sample *out, unsigned want)
+{
+	uint64_t hash = drawn(s, 0);
+	unsigned n = 0, i = s->sampler.at;
+
+	for (const struct store_line *l = store_index_chain(&s->live, hash); l; l = l->next) {
+		for (; i < STORE_SLOTS && l->slot[i] && n < want; i++)
+			out[n++] = (struct store_sample){l->slot[i], hash};
+		i = i > STORE_SLOTS ? i - STORE_SLOTS : 0;
 	}
+	s->sampler.at += n;
 	return n;
 }
 
-// Two rounds are under way before the one that is due: the items of the next are being fetched, and
-// the buckets of the one behind it. Eviction waits for memory once, if at all.
-static void rounds_advance(struct store *s, unsigned want)
+// One of a bucket, each as likely.
+static unsigned bucket_pick(const struct store *s, struct store_sample *out)
 {
-	struct store_item *item[STORE_SAMPLES_MAX];
-	unsigned n = 0;
+	uint64_t hash = drawn(s, 0);
+	const struct store_line *line = store_index_chain(&s->live, hash);
+	unsigned count = 0, at;
 
-	memcpy(s->drawn[0], s->drawn[1], sizeof(s->drawn[0]));
-	for (unsigned i = 0; i < STORE_DRAW; i++) {
-		uint64_t r = s->drawn[0][i];
-
-		n += chain_sample(
-			store_index_chain(&s->live, r), (uint32_t)(r >> 32), item + n, want - n);
-		s->drawn[1][i] = base_rng_next(&s->rng);
-		__builtin_prefetch(store_index_chain(&s->live, s->drawn[1][i]));
-	}
+	for (const struct store_line *l = line; l; l = l->next)
+		count += store_line_count(l);
+	if (count == 0)
+		return 0;
+	for (at = (unsigned)((hash >> 32) * count >> 32); at >= STORE_SLOTS; at -= STORE_SLOTS)
+		line = line->next;
+	*out = (struct store_sample){line->slot[at], hash};
+	return 1;
 }
 
 // Random hashes rather than random buckets: a bucket that is not split yet holds twice as many
 // items, and is met twice as often. Never onward from one bucket to the next: that takes what
-// stands behind gaps, and leaves clusters that are hardly ever met.
-static unsigned all_sample(struct store *s, struct store_item **out, unsigned want)
+// stands behind gaps, and leaves clusters that are hardly ever met. All of a bucket are taken,
+// over several rounds if need be, so that each item is as likely as any other.
+static unsigned all_sample(struct store *s, struct store_sample *out, unsigned want)
 {
-	const struct store_line *line[PROBES_BATCH];
-	uint32_t random[PROBES_BATCH];
 	uint64_t probes = PROBES_MIN;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < STORE_DRAW && n < want; i++) {
-		uint64_t r = s->drawn[0][i];
-
-		n += chain_sample(
-			store_index_chain(&s->live, r), (uint32_t)(r >> 32), out + n, want - n);
-	}
-	rounds_advance(s, want);
-	if (base_likely(n == want))
-		return n;
 	if (s->n.items < s->n.buckets)
 		probes += s->n.buckets / s->n.items * 2 * want;
-	for (uint64_t done = 0; done < probes && n < want; done += PROBES_BATCH) {
-		for (unsigned i = 0; i < PROBES_BATCH; i++) {
-			uint64_t r = base_rng_next(&s->rng);
-
-			line[i] = store_index_chain(&s->live, r);
-			random[i] = (uint32_t)(r >> 32);
-			__builtin_prefetch(line[i]);
-		}
-		for (unsigned i = 0; i < PROBES_BATCH && n < want; i++)
-			n += chain_sample(line[i], random[i], out + n, want - n);
+	for (; probes > 0; probes--) {
+		n += want == 1 ? bucket_pick(s, out) : bucket_take(s, out + n, want - n);
+		if (n == want && want > 1)
+			break;
+		sampler_advance(s);
+		if (n == want)
+			break;
 	}
 	return n;
 }
 
+// ---- of those with a deadline -------------------------------------------------------------------
+
 // Of a chain: those that have a deadline, from a random one on.
 static unsigned volatile_sample(
-	const struct store_line *chain, uint32_t random, struct store_item **out, unsigned want)
+	struct store *s, uint32_t bucket, uint32_t random, struct store_sample *out, unsigned want)
 {
-	struct store_item *all[CHAIN_ITEMS];
-	unsigned count = chain_sample(chain, 0, all, CHAIN_ITEMS), n = 0, start;
+	uint64_t all[CHAIN_ITEMS];
+	unsigned count = 0, n = 0, start;
 
+	for (const struct store_line *l = store_index_bucket(&s->live, bucket); l; l = l->next) {
+		store_line_prefetch(l);
+		for (unsigned i = 0; i < STORE_SLOTS && l->slot[i] && count < CHAIN_ITEMS; i++)
+			all[count++] = l->slot[i];
+	}
 	start = (unsigned)((uint64_t)random * count >> 32);
 	for (unsigned i = 0; i < count && n < want; i++) {
-		struct store_item *it = all[(start + i) % count];
+		uint64_t slot = all[(start + i) % count];
 
-		if (it->bits & STORE_ITEM_DUE)
-			out[n++] = it;
+		if (store_slot_item(slot)->bits & STORE_ITEM_DUE)
+			out[n++] = (struct store_sample){slot, bucket}; // its number is hash enough
 	}
 	return n;
 }
 
 // The deadline index knows which buckets to look into, so that it makes no difference how rare
 // deadlines are. Buckets are drawn alike, and all of one's items are taken: each item is as likely.
-static unsigned due_sample(struct store *s, struct store_item **out, unsigned want)
+static unsigned due_sample(struct store *s, struct store_sample *out, unsigned want)
 {
 	unsigned n = 0;
 
@@ -107,13 +133,12 @@ static unsigned due_sample(struct store *s, struct store_item **out, unsigned wa
 		uint64_t r = base_rng_next(&s->rng);
 		uint32_t bucket = store_due_pick(&s->due, r);
 
-		n += volatile_sample(
-			store_index_bucket(&s->live, bucket), (uint32_t)r, out + n, want - n);
+		n += volatile_sample(s, bucket, (uint32_t)r, out + n, want - n);
 	}
 	return n;
 }
 
-unsigned store_items_sample(struct store *s, struct store_item **out, unsigned want)
+unsigned store_items_sample(struct store *s, struct store_sample *out, unsigned want)
 {
 	if (s->traits->is_volatile)
 		return due_sample(s, out, want);

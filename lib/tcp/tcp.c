@@ -42,6 +42,8 @@ static void keys_make(struct tcp *tcp)
 		tcp->isn_key[i] = base_rng_next(&rng);
 	for (unsigned i = 0; i < RTE_DIM(tcp->hash_key); i++)
 		tcp->hash_key[i] = base_rng_next(&rng);
+	for (unsigned i = 0; i < RTE_DIM(tcp->cookie_key); i++)
+		tcp->cookie_key[i] = base_rng_next(&rng);
 	tcp->port_next = (uint32_t)base_rng_next(&rng);
 }
 
@@ -93,7 +95,7 @@ int tcp_open(struct tcp **out, const struct tcp_options *opt)
 		goto err;
 	lists_init(tcp);
 	keys_make(tcp);
-	tcp->offer = TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE;
+	tcp->offer = TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE | (tcp->opt.ecn ? TCP_F_ECN : 0);
 	tcp->multi_segs = net_tx_offloads(opt->net) & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	tcp->seg_room = rte_pktmbuf_data_room_size(opt->pool) - RTE_PKTMBUF_HEADROOM;
 	while (tcp->opt.rcv_buf_bytes >> tcp->rcv_wscale > UINT16_MAX && tcp->rcv_wscale < 14)

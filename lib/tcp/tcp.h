@@ -40,19 +40,28 @@ struct tcp_options {
 	uint32_t time_wait_us;    // default 60,000,000 (server side rarely gets there)
 	uint64_t keepalive_us;    // idle time before the first probe, usually 7,200 s; 0: off
 	uint32_t syn_max;         // half-open connections, default 4,096
-	const char *cc;           // congestion control: "cubic" (default), "newreno"
+	uint64_t
+		user_timeout_us; // a peer silent for so long while it owes an answer is dropped; 0:
+				 // after the retransmissions of RFC 9293 3.8.3
+	bool ecn;                // ask for and agree to ECN (RFC 3168)
+	const char *cc;          // congestion control: "cubic" (default), "newreno"
 };
 
 struct tcp_counters { // writer: the worker
 	uint64_t rx_segments, rx_bytes, tx_segments, tx_bytes, tx_pure_acks;
 	uint64_t active_opens, passive_opens, established, resets_in, resets_out, closed;
 	uint64_t retransmits, fast_retransmits, rto_fires, dup_acks_in, sack_blocks_in, probes;
+	uint64_t ecn_cuts, ecn_marks_in;
 	uint64_t loss_probes, reorder_waits, undone, dsacks_in, dsacks_out;
 	uint64_t out_of_order, duplicates, keepalive_drops, time_wait;
 	// drops, by reason
-	uint64_t bad_header, bad_checksum, bad_option, no_conn, outside_window, syn_dropped,
-		no_memory;
+	uint64_t bad_header, bad_flags, bad_checksum, bad_option, no_conn, outside_window,
+		syn_dropped, no_memory;
+	uint64_t old_timestamp;            // PAWS
+	uint64_t bad_ack;                  // of what was never sent, or older than any window
+	uint64_t challenges, answers_held; // ACKs to what may be forged; left out by the limit
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
+	uint64_t cookies_out, cookies_in, cookies_bad;
 	uint64_t time_wait_now; // a gauge: records kept for finished connections
 };
 
@@ -122,6 +131,11 @@ void tcp_user_set(struct tcp_conn *c, void *user);
 void *tcp_user(const struct tcp_conn *c);
 void tcp_peer(const struct tcp_conn *c, struct base_ip *ip, uint16_t *port);
 uint16_t tcp_local_port(const struct tcp_conn *c);
+// What the flight recorder calls it: unique among those that are open.
+static inline uint32_t tcp_conn_mark(const struct tcp_conn *c)
+{
+	return (uint32_t)((uintptr_t)c >> 6);
+}
 unsigned tcp_local(const struct tcp_conn *c); // our address, as for net_ip()
 
 // Runs what is due, at most `TCP_TIMERS_MAX` a call. Returns the next deadline (us), UINT64_MAX:

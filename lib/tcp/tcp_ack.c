@@ -148,6 +148,8 @@ static void recovery_advance(
 		tcp_recovery_leave(c);
 	if (c->recovery == TCP_R_OPEN && b && seq_lt(b->recover, c->snd_una))
 		b->recover = c->snd_una - 1; // or it lies ahead 2 GiB later
+	if (b && b->ecn_cut && !seq_lt(c->snd_una, b->ecn_end))
+		b->ecn_cut = false;
 	if (!sack && c->recovery != TCP_R_FAST)
 		c->sacked_bytes = 0;
 	if (c->recovery != TCP_R_FAST) {
@@ -302,6 +304,7 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 	uint32_t window = c->snd_wnd;
 
 	if (!ack_in_range(c, s->ack)) {
+		tcp->n.bad_ack++;
 		tcp_answer_limited(tcp, c);
 		return TCP_ACK_BAD;
 	}
@@ -312,6 +315,8 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 		c->retries = 0; // it lives (RFC 9293 3.8.6.1)
 	if (c->snd_wnd > window)
 		window_grown(tcp, c);
+	if ((c->flags & TCP_F_ECN) && (s->flags & RTE_TCP_ECE_FLAG))
+		tcp_ecn_echo(tcp, c);
 	if (c->bulk != NULL)
 		a.prior_fack = c->bulk->rack.fack;
 	if (s->sacks && (c->flags & TCP_F_SACK)) {

@@ -41,18 +41,17 @@ void tcp_bulk_free(struct tcp *tcp, struct tcp_conn *c)
 	c->bulk = NULL;
 }
 
-// What the window was found to be is forgotten with it: slow start finds it again, up to three
-// quarters of it (RFC 7661 section 4.4.3).
-static void bulk_retire(struct tcp *tcp, struct tcp_conn *c)
+// Nothing has tested the window for a minute. RFC 7661 section 4.4.3: it halves, and slow start may
+// find it again up to three quarters of what it was; of an idle connection it starts anew.
+static void window_forget(struct tcp_conn *c, bool idle)
 {
 	uint32_t start = tcp_cc_initial_window(c);
 
-	if (c->cwnd > start) {
-		if (c->ssthresh < TCP_CWND_MAX)
-			c->ssthresh = RTE_MAX(c->ssthresh, c->cwnd / 4 * 3);
-		c->cwnd = start;
-	}
-	tcp_bulk_free(tcp, c);
+	if (c->cwnd <= start)
+		return;
+	if (c->ssthresh < TCP_CWND_MAX)
+		c->ssthresh = RTE_MAX(c->ssthresh, c->cwnd / 4 * 3);
+	c->cwnd = idle ? start : RTE_MAX(c->cwnd / 2, start);
 }
 
 void tcp_bulk_expire(struct tcp *tcp)
@@ -63,8 +62,10 @@ void tcp_bulk_expire(struct tcp *tcp)
 
 		if (tcp->now_ms - b->used_ms < IDLE_MS)
 			return;
+		if (c->recovery == TCP_R_OPEN)
+			window_forget(c, c->sent_head == NULL);
 		if (c->sent_head == NULL && c->recovery == TCP_R_OPEN)
-			bulk_retire(tcp, c);
+			tcp_bulk_free(tcp, c);
 		else
 			(void)tcp_bulk_get(tcp, c);
 	}

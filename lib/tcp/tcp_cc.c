@@ -59,6 +59,8 @@ void tcp_cc_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeo
 {
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 
+	if (c->flags & TCP_F_ECN)
+		c->flags |= TCP_F_CWR;
 	if (b == NULL) { // as Reno would
 		c->ssthresh = RTE_MAX(flight / 2, 2u * c->mss);
 		return;

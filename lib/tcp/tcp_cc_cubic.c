@@ -89,9 +89,10 @@ static void cubic_avoid(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes)
 static uint32_t cubic_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout)
 {
 	struct tcp_cubic *cb = &c->bulk->cc.cubic;
+	uint32_t window = flight < c->cwnd / 2 ? flight : c->cwnd; // what was tested (RFC 7661)
 
-	cb->w_max = c->cwnd < cb->w_max ? (uint32_t)((uint64_t)c->cwnd * 17 / 20) : c->cwnd;
-	cb->w_prior = c->cwnd;
+	cb->w_max = window < cb->w_max ? (uint32_t)((uint64_t)window * 17 / 20) : window;
+	cb->w_prior = window;
 	cb->epoch_us = 0;
 	cb->timed_out = timeout;
 	return RTE_MAX((uint32_t)((uint64_t)flight * 7 / 10), 2u * c->mss);

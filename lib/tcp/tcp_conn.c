@@ -102,9 +102,9 @@ bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
 	tcp->n.established++;
 	c->retries = c->backoff = 0;
 	tcp_timer_stop(c, TCP_T_RTX);
-	if (c->srtt_us == 0 && !(c->flags & TCP_F_SYN_LOST))
+	if (c->srtt_us == 0 && !(c->flags & (TCP_F_SYN_LOST | TCP_F_COOKIE)))
 		tcp_rtt_sample(tcp, c, (uint32_t)tcp->now_us - c->last_tx_us);
-	if (c->srtt_us == 0)
+	if (c->flags & TCP_F_SYN_LOST && c->srtt_us == 0)
 		c->rto_us = TCP_RTO_SYN_US; // RFC 6298 section 5.7
 	tcp_cc_init(c);
 	if (tcp->opt.keepalive_us)

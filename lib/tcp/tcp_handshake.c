@@ -36,6 +36,7 @@ static void options_agree(struct tcp *tcp, struct tcp_conn *c, const struct tcp_
 	uint32_t ours = net_mtu(tcp->opt.net, &c->node.key.peer) - sizeof(struct rte_tcp_hdr);
 	uint32_t mss = s->opts & TCP_O_MSS ? s->mss : MSS_DEFAULT;
 
+	tcp_ecn_agree(c, s);
 	if (!(s->opts & TCP_O_SACKOK))
 		c->flags &= ~TCP_F_SACK;
 	if (!(s->opts & TCP_O_TS))
@@ -52,7 +53,7 @@ static void options_agree(struct tcp *tcp, struct tcp_conn *c, const struct tcp_
 	c->mss = (uint16_t)RTE_MAX(mss, (uint32_t)MSS_MIN);
 }
 
-static void peer_syn_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+void tcp_syn_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	options_agree(tcp, c, s);
 	c->node.rcv_nxt = c->last_ack_sent = s->seq + 1;
@@ -63,51 +64,66 @@ static void peer_syn_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_
 	c->last_rx_ms = tcp->now_ms;
 }
 
-// The half-open queue is bounded; a full one drops (the client tries again).
-static bool syn_refused(struct tcp *tcp, const struct tcp_seg *s)
+struct tcp_conn *tcp_passive_open(struct tcp *tcp, const struct tcp_seg *syn, uint32_t iss)
 {
-	if (tcp->conns >= tcp->opt.conns_max) {
-		tcp->n.conns_refused++;
-		tcp_xmit_reset_reply(tcp, s);
-		return true;
-	}
-	if (tcp->half_open >= tcp->opt.syn_max) {
-		tcp->n.syn_dropped++;
-		return true;
-	}
-	return false;
-}
+	struct tcp_conn *c = tcp_conn_new(tcp, &syn->key);
 
-// iss_after: our first sequence number must lie beyond it (a TIME-WAIT connection used the pair);
-// NULL: any.
-void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after)
-{
-	struct tcp_conn *c;
-	uint32_t iss;
-
-	if (s->flags & RTE_TCP_RST_FLAG)
-		return;
-	if (s->flags & RTE_TCP_ACK_FLAG) {
-		tcp->n.no_conn++;
-		tcp_xmit_reset_reply(tcp, s);
-		return;
-	}
-	if (!(s->flags & RTE_TCP_SYN_FLAG) || syn_refused(tcp, s))
-		return;
-	c = tcp_conn_new(tcp, &s->key);
 	if (c == NULL)
-		return;
+		return NULL;
 	tcp->n.passive_opens++;
 	tcp->half_open++;
 	c->node.state = TCP_SYN_RCVD;
 	c->flags = tcp->offer;
-	peer_syn_take(tcp, c, s);
-	iss = tcp_iss(tcp, &s->key);
-	c->snd_una = iss_after && seq_lt(iss, *iss_after) ? *iss_after : iss;
-	c->snd_nxt = c->snd_una + 1;
+	tcp_syn_take(tcp, c, syn);
+	c->snd_una = iss;
+	c->snd_nxt = iss + 1;
 	c->last_tx_us = (uint32_t)tcp->now_us;
+	return c;
+}
+
+// The half-open queue is bounded; when it is full no state is kept. iss_after: our first sequence
+// number must lie beyond it (a TIME-WAIT connection used the pair); NULL: any.
+static void syn_input(struct tcp *tcp, const struct tcp_seg *s, const uint32_t *iss_after)
+{
+	uint32_t iss = tcp_iss(tcp, &s->key);
+	struct tcp_conn *c;
+
+	if (tcp->conns >= tcp->opt.conns_max) {
+		tcp->n.conns_refused++;
+		tcp_xmit_reset_reply(tcp, s);
+		return;
+	}
+	if (tcp->half_open >= tcp->opt.syn_max) {
+		if (iss_after == NULL)
+			tcp_cookie_answer(tcp, s);
+		else
+			tcp->n.syn_dropped++; // a cookie cannot choose its number: tried again
+		return;
+	}
+	c = tcp_passive_open(tcp, s, iss_after && seq_lt(iss, *iss_after) ? *iss_after : iss);
+	if (c == NULL)
+		return;
 	tcp_xmit_syn(tcp, c); // without an mbuf the timer sends it
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+}
+
+void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after)
+{
+	struct tcp_conn *c;
+
+	if (s->flags & RTE_TCP_RST_FLAG)
+		return;
+	if (!(s->flags & RTE_TCP_ACK_FLAG)) {
+		syn_input(tcp, s, iss_after);
+		return;
+	}
+	c = s->flags & RTE_TCP_SYN_FLAG ? NULL : tcp_cookie_input(tcp, s);
+	if (c != NULL) {
+		tcp_conn_input(tcp, c, s);
+		return;
+	}
+	tcp->n.no_conn++;
+	tcp_xmit_reset_reply(tcp, s);
 }
 
 // Our SYN is acknowledged by a SYN: the third step of the handshake goes with the next flush.
@@ -144,7 +160,7 @@ void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	}
 	if (!(s->flags & RTE_TCP_SYN_FLAG))
 		return;
-	peer_syn_take(tcp, c, s);
+	tcp_syn_take(tcp, c, s);
 	if (ack)
 		syn_sent_establish(tcp, c, s);
 	else

@@ -10,8 +10,11 @@
 // An ACK that a forger, or a peer that answers ACKs with ACKs, could ask for without end.
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (tcp->now_ms - c->oow_ms < ANSWER_MS)
+	if (tcp->now_ms - c->oow_ms < ANSWER_MS) {
+		tcp->n.answers_held++;
 		return;
+	}
+	tcp->n.challenges++;
 	c->oow_ms = tcp->now_ms;
 	c->flags |= TCP_F_ACK_NOW;
 	tcp_conn_dirty(tcp, c);
@@ -55,7 +58,7 @@ static void unacceptable(struct tcp *tcp, struct tcp_conn *c, const struct tcp_s
 	} else {
 		tcp->n.outside_window++;
 	}
-	if (seg_space(s) && c->node.state != TCP_SYN_RCVD)
+	if (seg_space(s) && !(s->flags & RTE_TCP_SYN_FLAG) && c->node.state != TCP_SYN_RCVD)
 		ack_now(tcp, c);
 	else
 		tcp_answer_limited(tcp, c);
@@ -93,10 +96,12 @@ static bool sequence_check(struct tcp *tcp, struct tcp_conn *c, const struct tcp
 		return false;
 	}
 	if ((c->flags & TCP_F_TS) && !rst && paws_rejects(tcp, c, s)) {
-		if (s->opts & TCP_O_TS)
+		if (s->opts & TCP_O_TS) {
+			tcp->n.old_timestamp++;
 			unacceptable(tcp, c, s);
-		else
+		} else {
 			tcp->n.bad_option++;
+		}
 		return false;
 	}
 	if (!in_window(c, s)) {
@@ -238,7 +243,7 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	return true;
 }
 
-static void conn_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
+void tcp_conn_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
 	if (c->node.state == TCP_SYN_SENT) {
 		tcp_syn_sent_input(tcp, c, s);
@@ -251,6 +256,8 @@ static void conn_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		return;
 	if (tcp_ack_input(tcp, c, s) != TCP_ACK_OK)
 		return;
+	if (c->flags & TCP_F_ECN)
+		tcp_ecn_mark(tcp, c, s);
 	tcp_text_input(tcp, c, s);
 }
 
@@ -276,6 +283,7 @@ static bool header_parse(struct tcp_seg *s, const struct net_packet *pkt)
 	s->flags = th->tcp_flags;
 	s->data_off = pkt->l4_off + len;
 	s->len = pkt->l4_len - len;
+	s->ecn = pkt->ecn;
 	s->opts = s->sacks = 0;
 	return s->key.local_port && s->key.peer_port;
 }
@@ -299,8 +307,12 @@ static bool segment_parse(struct tcp *tcp, struct tcp_seg *s, const struct net_p
 {
 	uint32_t opts = pkt->l4_off + sizeof(struct rte_tcp_hdr);
 
-	if (!header_parse(s, pkt) || flags_bad(s->flags)) {
+	if (!header_parse(s, pkt)) {
 		tcp->n.bad_header++;
+		return false;
+	}
+	if (flags_bad(s->flags)) {
+		tcp->n.bad_flags++;
 		return false;
 	}
 	if (!pkt->l4_checked && !checksum_good(tcp, s->m, pkt)) {
@@ -337,7 +349,7 @@ void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt
 	} else if (n->kind == TCP_NODE_TW) {
 		tcp_timewait_input(tcp, base_container_of(n, struct tcp_tw, node), &s);
 	} else {
-		conn_input(tcp, base_container_of(n, struct tcp_conn, node), &s);
+		tcp_conn_input(tcp, base_container_of(n, struct tcp_conn, node), &s);
 	}
 out:
 	rte_pktmbuf_free(s.m);

@@ -130,17 +130,22 @@ struct tcp_ooo {
 #define TCP_F_ACK_NOW    0x0040 // tcp_flush owes an ACK
 #define TCP_F_FIN_QUEUED 0x0080 // tcp_shutdown was called
 #define TCP_F_FIN_SENT   0x0100
-#define TCP_F_FIN_SEEN   0x0200  // fin_seq holds
-#define TCP_F_FIN_RCVD   0x0400  // in order
-#define TCP_F_CWND_BOUND 0x0800  // the congestion window is what holds us back
-#define TCP_F_RTX_FORCE  0x1000  // the first retransmission of a recovery goes whatever the pipe
-#define TCP_F_PERSIST    0x2000  // TCP_T_RTX runs for a window probe
-#define TCP_F_SYN_LOST   0x4000  // a SYN of ours was sent again
-#define TCP_F_DIRTY      0x8000  // on tcp.dirty
-#define TCP_F_FULL       0x10000 // the owner was told of no room: TCP_EV_WRITABLE is owed
-#define TCP_F_PTO        0x20000 // TCP_T_RTX runs for a loss probe (RFC 8985 section 7)
-#define TCP_F_PROBED     0x40000 // a loss probe is out: probe_end, probe_ms
-#define TCP_F_REO        0x80000 // TCP_T_RTX runs for segments that may have been overtaken
+#define TCP_F_FIN_SEEN   0x0200   // fin_seq holds
+#define TCP_F_FIN_RCVD   0x0400   // in order
+#define TCP_F_CWND_BOUND 0x0800   // the congestion window is what holds us back
+#define TCP_F_RTX_FORCE  0x1000   // the first retransmission of a recovery goes whatever the pipe
+#define TCP_F_PERSIST    0x2000   // TCP_T_RTX runs for a window probe
+#define TCP_F_SYN_LOST   0x4000   // a SYN of ours was sent again
+#define TCP_F_DIRTY      0x8000   // on tcp.dirty
+#define TCP_F_FULL       0x10000  // the owner was told of no room: TCP_EV_WRITABLE is owed
+#define TCP_F_PTO        0x20000  // TCP_T_RTX runs for a loss probe (RFC 8985 section 7)
+#define TCP_F_PROBED     0x40000  // a loss probe is out: probe_end, probe_ms
+#define TCP_F_REO        0x80000  // TCP_T_RTX runs for segments that may have been overtaken
+#define TCP_F_ECN        0x100000 // both sides know ECN
+#define TCP_F_ECE        0x200000 // a mark is echoed until the peer has cut its window
+#define TCP_F_CWR        0x400000 // ours was cut: the next data says so
+
+#define TCP_F_COOKIE     0x800000 // made of a SYN cookie: its round trip is unknown
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -225,8 +230,9 @@ struct tcp {
 	uint32_t offer; // options our SYNs carry: TCP_F_SACK, _TS, _WSCALE (tests take some away)
 	uint32_t seg_room; // payload that fits a fresh mbuf
 	uint64_t now_us;
-	uint32_t now_ms;  // low bits of now_us / 1000
-	uint32_t pool_ms; // when pool_low was looked at
+	uint32_t now_ms;                   // low bits of now_us / 1000
+	uint32_t pool_ms;                  // when pool_low was looked at
+	uint64_t cookie_key[2], cookie_us; // when the last SYN cookie left; 0: never
 	uint64_t isn_key[2], hash_key[4];
 	struct tcp_table table;
 	struct tcp_wheel wheel;
@@ -266,6 +272,7 @@ struct tcp_seg {
 	uint16_t wnd;      // as it came
 	uint8_t flags;
 	uint8_t opts;
+	uint8_t ecn; // of the IP header
 	uint16_t mss;
 	uint8_t wscale;
 	uint8_t sacks;
@@ -332,16 +339,25 @@ uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c);
 // ---- tcp_handshake.c ---------------------------------------------------------------------------
 void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after);
 void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
+// A half-open connection for a SYN, whose answer is yet to leave. NULL: no memory.
+struct tcp_conn *tcp_passive_open(struct tcp *tcp, const struct tcp_seg *syn, uint32_t iss);
+void tcp_syn_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s); // the peer's SYN
 bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 uint32_t tcp_iss(struct tcp *tcp, const struct tcp_key *key);
 uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key);
 bool tcp_listening(const struct tcp *tcp, rte_be16_t port);
+
+// ---- tcp_cookie.c ------------------------------------------------------------------------------
+void tcp_cookie_answer(struct tcp *tcp, const struct tcp_seg *s); // a SYN, without keeping state
+// An ACK of no connection. Not NULL: it answers a cookie, and belongs to this half-open connection.
+struct tcp_conn *tcp_cookie_input(struct tcp *tcp, const struct tcp_seg *s);
 
 // ---- tcp_rcv.c: what a queue may hold ----------------------------------------------------------
 void tcp_pool_look(struct tcp *tcp);
 uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c);
 
 // ---- tcp_input.c -------------------------------------------------------------------------------
+void tcp_conn_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c); // an ACK, at most one in 500 ms
 // Data and FIN of an acceptable segment. False: c is gone.
 bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
@@ -371,6 +387,13 @@ void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c);  // the first segm
 void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);   // after a retransmission timeout
 void tcp_loss_unmark_all(struct tcp *tcp, struct tcp_conn *c); // it was for nothing
 void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);
+
+// ---- tcp_ecn.c ---------------------------------------------------------------------------------
+uint8_t tcp_ecn_syn_flags(const struct tcp_conn *c); // what our SYN or SYN-ACK asks or agrees to
+void tcp_ecn_agree(struct tcp_conn *c, const struct tcp_seg *s);
+void tcp_ecn_echo(struct tcp *tcp, struct tcp_conn *c); // an ACK tells of marks on what we sent
+void tcp_ecn_mark(
+	struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s); // marks on the peer's
 
 // ---- tcp_rack.c: what is lost, by time (RFC 8985) ----------------------------------------------
 // A segment arrived, for the first time that we hear of.

@@ -79,10 +79,12 @@ static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m
 	tcp_xmit_first(tcp, c, m);
 }
 
-// RFC 5681 section 4.1: a window that nothing has tested for a while is not to be trusted.
+// A window that nothing has tested for a while is not to be trusted: after a minute (RFC 7661), when
+// struct tcp_bulk goes; at once where there was no memory for that (RFC 5681 section 4.1).
 static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
 {
-	if (c->snd_nxt == c->snd_una && (uint32_t)tcp->now_us - c->last_tx_us > c->rto_us)
+	if (c->bulk == NULL && c->snd_nxt == c->snd_una &&
+		(uint32_t)tcp->now_us - c->last_tx_us > c->rto_us)
 		c->cwnd = RTE_MIN(c->cwnd, tcp_cc_initial_window(c));
 }
 

@@ -36,6 +36,14 @@ static bool give_up(struct tcp *tcp, struct tcp_conn *c)
 	return false;
 }
 
+// Nothing was heard for as long as the user wants to wait (RFC 9293 3.8.3, RFC 5482).
+static bool user_timed_out(const struct tcp *tcp, const struct tcp_conn *c)
+{
+	uint64_t silent_ms = tcp->now_ms - c->last_rx_ms, limit_us = tcp->opt.user_timeout_us;
+
+	return limit_us && c->retries > 0 && silent_ms * 1000 >= limit_us;
+}
+
 static bool syn_again(struct tcp *tcp, struct tcp_conn *c)
 {
 	unsigned max = c->flags & TCP_F_ACTIVE ? RETRIES_SYN : RETRIES_SYNACK;
@@ -47,6 +55,9 @@ static bool syn_again(struct tcp *tcp, struct tcp_conn *c)
 	c->retries++;
 	c->backoff++;
 	c->flags |= TCP_F_SYN_LOST;
+	if (c->node.state == TCP_SYN_SENT)
+		c->flags &=
+			~TCP_F_ECN; // something on the way may drop SYNs that ask (section 6.1.1.1)
 	tcp->n.retransmits++;
 	tcp_xmit_syn(tcp, c);
 	tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
@@ -55,7 +66,7 @@ static bool syn_again(struct tcp *tcp, struct tcp_conn *c)
 
 static bool persist(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (c->retries >= RETRIES_MAX)
+	if (c->retries >= RETRIES_MAX || user_timed_out(tcp, c))
 		return give_up(tcp, c);
 	c->retries++;
 	c->backoff = (uint8_t)RTE_MIN(c->backoff + 1, 16);
@@ -71,7 +82,7 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 
 	tcp->n.rto_fires++;
-	if (c->retries >= RETRIES_MAX)
+	if (c->retries >= RETRIES_MAX || user_timed_out(tcp, c))
 		return give_up(tcp, c);
 	if (b && c->recovery == TCP_R_OPEN)
 		tcp_undo_save(c);

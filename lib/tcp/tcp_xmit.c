@@ -13,10 +13,14 @@ static void checksum_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_t
 		net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, m->pkt_len);
 }
 
-static void out(struct tcp *tcp, struct rte_mbuf *m, const struct tcp_key *key, struct net_hop *hop)
+static void out(struct tcp *tcp, struct rte_mbuf *m, const struct tcp_key *key, struct net_hop *hop,
+	uint8_t tos)
 {
-	const struct net_to to = {
-		.dst = &key->peer, .hop = hop, .local = key->local, .proto = IPPROTO_TCP};
+	const struct net_to to = {.dst = &key->peer,
+		.hop = hop,
+		.local = key->local,
+		.proto = IPPROTO_TCP,
+		.tos = tos};
 
 	tcp->n.tx_segments++;
 	net_ip_output(tcp->opt.net, m, &to, tcp->now_us);
@@ -76,15 +80,19 @@ static bool ack_settled(const struct tcp_conn *c, uint32_t len)
 	return c->flags & TCP_F_SACK ? c->ooo->untold == 0 : len == 0;
 }
 
+#define IP_ECT 2 // ECT(0) of RFC 3168
+
 // Every segment of a synchronized connection. Whatever it is, it acknowledges.
 static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq,
-	uint8_t flags, uint32_t len)
+	uint8_t flags, uint32_t len, uint8_t tos)
 {
 	uint8_t opts[40];
 	uint32_t opts_len = options_write(tcp, c, opts, len);
 	uint16_t window = tcp_rcv_window(tcp, c);
 	struct rte_tcp_hdr *th;
 
+	if (c->flags & TCP_F_ECE)
+		flags |= RTE_TCP_ECE_FLAG;
 	th = header_push(
 		m, &c->node.key, seq, c->node.rcv_nxt, flags | RTE_TCP_ACK_FLAG, window, opts_len);
 	memcpy(th + 1, opts, opts_len);
@@ -96,7 +104,7 @@ static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, ui
 	}
 	tcp_timer_stop(c, TCP_T_DELACK);
 	tcp->n.tx_bytes += len;
-	out(tcp, m, &c->node.key, &c->hop);
+	out(tcp, m, &c->node.key, &c->hop, tos);
 }
 
 static uint8_t meta_tcp_flags(const struct tcp_conn *c, const struct tcp_meta *s)
@@ -111,11 +119,17 @@ static uint8_t meta_tcp_flags(const struct tcp_conn *c, const struct tcp_meta *s
 void tcp_xmit_first(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 {
 	struct tcp_meta *s = tcp_meta(tcp, m);
+	uint8_t flags = meta_tcp_flags(c, s), tos = 0;
 
 	base_assert(m->pkt_len == s->len);
 	s->sent_us = c->last_tx_us = (uint32_t)tcp->now_us;
-	rte_pktmbuf_refcnt_update(m, 1); // the queue's stays when the device frees it
-	conn_out(tcp, c, m, s->seq, meta_tcp_flags(c, s), s->len);
+	rte_pktmbuf_refcnt_update(m, 1);        // the queue's stays when the device frees it
+	if ((c->flags & TCP_F_ECN) && s->len) { // new data alone (RFC 3168 sections 6.1.4, 6.1.5)
+		tos = IP_ECT;
+		flags |= c->flags & TCP_F_CWR ? RTE_TCP_CWR_FLAG : 0;
+		c->flags &= ~TCP_F_CWR;
+	}
+	conn_out(tcp, c, m, s->seq, flags, s->len, tos);
 }
 
 // Is the queue's reference the only one, and does the payload to send start in the first mbuf?
@@ -163,7 +177,7 @@ bool tcp_xmit_again(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 	s->flags |= TCP_M_EVER;
 	tcp->n.retransmits++;
 	tcp_undo_again(tcp, c);
-	conn_out(tcp, c, m, s->seq, meta_tcp_flags(c, s), s->len);
+	conn_out(tcp, c, m, s->seq, meta_tcp_flags(c, s), s->len, 0);
 	return true;
 }
 
@@ -175,7 +189,7 @@ static bool empty_out(struct tcp *tcp, struct tcp_conn *c, uint32_t seq)
 		tcp->n.no_memory++;
 		return false;
 	}
-	conn_out(tcp, c, m, seq, 0, 0);
+	conn_out(tcp, c, m, seq, 0, 0, 0);
 	return true;
 }
 
@@ -216,11 +230,12 @@ bool tcp_xmit_syn(struct tcp *tcp, struct tcp_conn *c)
 		c->flags & TCP_F_SACK, c->flags & TCP_F_TS, c->flags & TCP_F_WSCALE,
 		tcp->rcv_wscale, ts_now(tcp, c), ack ? c->ts_recent : 0);
 	th = header_push(m, &c->node.key, c->snd_una, ack ? c->node.rcv_nxt : 0,
-		RTE_TCP_SYN_FLAG | (ack ? RTE_TCP_ACK_FLAG : 0), syn_window(tcp, c), n);
+		RTE_TCP_SYN_FLAG | (ack ? RTE_TCP_ACK_FLAG : 0) | tcp_ecn_syn_flags(c),
+		syn_window(tcp, c), n);
 	memcpy(th + 1, opts, n);
 	checksum_ask(tcp, m, th, &c->node.key);
 	c->last_ack_sent = c->node.rcv_nxt;
-	out(tcp, m, &c->node.key, &c->hop);
+	out(tcp, m, &c->node.key, &c->hop, 0);
 	return true;
 }
 
@@ -235,7 +250,7 @@ static void reset_out(struct tcp *tcp, const struct tcp_key *key, struct net_hop
 	}
 	checksum_ask(tcp, m, header_push(m, key, seq, ack, flags | RTE_TCP_RST_FLAG, 0, 0), key);
 	tcp->n.resets_out++;
-	out(tcp, m, key, hop);
+	out(tcp, m, key, hop, 0);
 }
 
 // With an ACK, so that peers which check it (RFC 5961) take it.
@@ -275,5 +290,5 @@ void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw)
 	memcpy(th + 1, opts, n);
 	checksum_ask(tcp, m, th, &tw->node.key);
 	tcp->n.tx_pure_acks++;
-	out(tcp, m, &tw->node.key, &hop);
+	out(tcp, m, &tw->node.key, &hop, 0);
 }

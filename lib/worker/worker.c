@@ -81,7 +81,9 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.rto_min_us = 200 * 1000,
 		.delack_us = 40 * 1000,
 		.time_wait_us = 60 * 1000 * 1000,
-		.keepalive_us = UINT64_C(7200) * 1000 * 1000,
+		.keepalive_us = opt->settings->tcp_keepalive_s * 1000000,
+		.user_timeout_us = opt->settings->tcp_user_timeout_s * 1000000,
+		.ecn = opt->settings->tcp_ecn,
 		.syn_max = 4096,
 		.cc = opt->settings->tcp_congestion,
 	};
@@ -101,6 +103,7 @@ static void worker_state_init(
 	memset(w, 0, sizeof(*w));
 	w->id = opt->id;
 	w->group = g;
+	w->flight = worker_group_flight(g, opt->id);
 	w->mem = opt->mem;
 	w->port = opt->port;
 	w->queue = &opt->port->queue[opt->id];
@@ -285,11 +288,19 @@ static void worker_orders_apply(struct worker *w)
 	if (w->orders.limit_bytes != limit_bytes)
 		store_limit_set(w->store, w->orders.limit_bytes);
 	if (w->orders.flush_seq != w->flush_seq) {
+		flight_event(w->flight, FLIGHT_FLUSH, 0, 0, 0);
 		w->flush_seq = w->orders.flush_seq;
 		store_flush(w->store, 0);
 	}
 	if (base_unlikely(w->orders.phase != WORKER_PHASE_RUN))
 		worker_drain(w);
+}
+
+static void worker_busy_note(struct worker *w, uint64_t us)
+{
+	w->n.busy_us += us;
+	if (base_unlikely(us >= WORKER_TURN_LONG_US))
+		flight_event(w->flight, FLIGHT_TURN_LONG, 0, (uint32_t)us, 0);
 }
 
 enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned *work)
@@ -299,8 +310,9 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	if (base_unlikely(w->now.mono_us == 0))
 		net_announce(w->net, now.mono_us);
 	if (w->busy)
-		w->n.busy_us += now.mono_us - w->now.mono_us;
+		worker_busy_note(w, now.mono_us - w->now.mono_us);
 	w->now = now;
+	flight_turn(w->flight, now.mono_us);
 	store_turn(w->store, now);
 	worker_orders_apply(w);
 	worker_loan_turn(w);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "exec/exec.h"
+#include "flight/flight.h"
 #include "net/net.h"
 #include "port/port.h"
 #include "tcp/tcp.h"
@@ -36,7 +37,9 @@ struct worker_settings {
 	uint32_t client_output_bytes; // replies waiting, from which on it is not read any more
 	uint16_t tcp_port, udp_port;  // 0: off
 	char address[64];
-	const char *tcp_congestion; // NULL: tcp's default
+	const char *tcp_congestion;                   // NULL: tcp's default
+	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
+	bool tcp_ecn;
 	unsigned verbosity;
 	uint64_t start_wall_s;
 	uint64_t pid;
@@ -113,6 +116,10 @@ int worker_group_open(struct worker_group **g, const struct worker_group_options
 // After every worker of it has been closed.
 void worker_group_close(struct worker_group *g);
 void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders);
+// The flight recorder of a worker, while the group is open: the worker records, anybody may write it to
+// a file.
+struct flight *worker_group_flight(struct worker_group *g, unsigned id);
+
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out);
 
 // The lines of `stats memory`, made by the control core; cut at WORKER_MEMORY_TEXT_MAX bytes.

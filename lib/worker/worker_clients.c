@@ -38,6 +38,8 @@ static void largest_drop(struct worker *w, struct worker_conn *c)
 	struct tcp_conn *t = c->tcp;
 
 	w->n.evicted_clients++;
+	flight_event(w->flight, FLIGHT_CONN_EVICTED, 0, worker_conn_mark(c),
+		tcp_rx_bytes(c->tcp) + tcp_send_pending(c->tcp));
 	worker_conn_close(w, c);
 	tcp_abort(w->tcp, t);
 }

@@ -39,6 +39,7 @@ void worker_conn_stall(struct worker *w, struct worker_conn *c)
 	base_list_remove(&c->stalled_node);
 	base_list_append(&w->stalled, &c->stalled_node);
 	w->n.stalls++;
+	flight_event(w->flight, FLIGHT_STALL, 0, worker_conn_mark(c), 0);
 }
 
 // Parsing goes on while replies are only waiting for other shards, within bounds; a reply that

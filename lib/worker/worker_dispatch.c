@@ -32,6 +32,21 @@ bool worker_dispatch_ready(const struct worker *w, unsigned owner)
 	return owner == w->id || worker_credit(w, owner);
 }
 
+// How many of the value's bytes there was room for.
+static inline uint32_t dispatch_value_append(
+	struct worker *w, struct worker_out *o, struct store_item *it)
+{
+	uint32_t done = 0, together, taken;
+
+	do {
+		const char *from = store_value_at(it, done, &together);
+
+		taken = worker_out_append(w, o, from, together);
+		done += taken;
+	} while (taken == together && done < it->value_bytes);
+	return done;
+}
+
 void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r, struct exec_result *res)
 {
@@ -39,6 +54,7 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 	uint32_t emitted = 0;
 	struct worker_slot *keep;
 
+	worker_request_note(w, sink, r, res->proto.status);
 	proto_compose(r, &res->proto, w->head, &reply);
 	if (base_likely(base_list_empty(&sink->slots))) {
 		uint32_t value_bytes = reply.value ? res->proto.value_bytes : 0;
@@ -46,7 +62,7 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 		uint32_t done = worker_out_append(w, o, w->head, reply.head_len);
 
 		if (done == reply.head_len && value_bytes > 0)
-			done += worker_out_append(w, o, store_item_value(res->item), value_bytes);
+			done += dispatch_value_append(w, o, res->item);
 		if (done == reply.head_len + value_bytes)
 			done += worker_out_append(w, o, reply.tail, reply.tail_len);
 		if (base_likely(done == total)) {
@@ -104,6 +120,7 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 		return;
 	}
 	w->n.requests_remote++;
+	worker_request_note(w, sink, r, FLIGHT_STATUS_AWAY);
 	s = worker_slot_take(w, sink);
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, q->hash);

@@ -12,7 +12,7 @@ static void fill_at_once(struct worker *w, struct worker_conn *c, struct worker_
 
 	exec_reserve(&w->exec, r, hash, &it, &w->result);
 	if (it != NULL && proto_data_end_valid(value + r->value_bytes)) {
-		memcpy(store_item_value(it), value, r->value_bytes);
+		store_value_write(it, 0, value, r->value_bytes);
 		exec_commit(&w->exec, r, hash, it, &w->result);
 	} else if (it != NULL) {
 		store_abort(w->store, it);
@@ -46,7 +46,6 @@ static bool fill_local(struct worker *w, struct worker_conn *c, struct worker_ou
 	worker_slot_request_set(s, r, hash);
 	s->state = WORKER_SLOT_FILL;
 	s->item = it;
-	s->value = store_item_value(it);
 	c->fill_slot = s;
 	c->fill_done = 0;
 	c->state = WORKER_CONN_FILL;
@@ -102,7 +101,8 @@ bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_ou
 	return fill_local(w, c, o, r, q->hash);
 }
 
-static void fill_finish_local(struct worker *w, struct worker_slot *s, bool valid)
+static void fill_finish_local(
+	struct worker *w, struct worker_conn *c, struct worker_slot *s, bool valid)
 {
 	struct proto_reply reply;
 
@@ -112,7 +112,7 @@ static void fill_finish_local(struct worker *w, struct worker_slot *s, bool vali
 		store_abort(w->store, s->item);
 		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};
 	}
-	s->value = NULL;
+	worker_request_note(w, &c->sink, &s->req, w->result.proto.status);
 	proto_compose(&s->req, &w->result.proto, w->head, &reply);
 	worker_slot_result_set(s, w->head, &reply, &w->result, 0);
 }
@@ -125,9 +125,8 @@ static void fill_finish(struct worker *w, struct worker_conn *c)
 	c->fill_slot = NULL;
 	c->state = WORKER_CONN_COMMAND;
 	if (s->owner == w->id) {
-		fill_finish_local(w, s, valid);
+		fill_finish_local(w, c, s, valid);
 	} else if (s->payload == NULL) {
-		s->value = NULL;
 		worker_msg_send(w, s, valid ? WORKER_MSG_COMMIT : WORKER_MSG_ABORT);
 	} else if (valid) {
 		worker_msg_send(w, s, WORKER_MSG_SET);
@@ -138,11 +137,18 @@ static void fill_finish(struct worker *w, struct worker_conn *c)
 	}
 }
 
+static inline void fill_put(struct worker_slot *s, uint32_t at, const char *from, uint32_t n)
+{
+	if (s->payload != NULL)
+		memcpy(s->payload + at, from, n);
+	else
+		store_value_write(s->item, at, from, n);
+}
+
 bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker_out *o)
 {
 	struct worker_slot *s = c->fill_slot;
 	uint32_t value_bytes = s->req.value_bytes;
-	char *to = s->payload != NULL ? s->payload : store_item_value(s->item);
 	struct rte_mbuf *m;
 
 	while (c->fill_done < value_bytes + 2 && (m = tcp_rx_peek(c->tcp)) != NULL) {
@@ -151,7 +157,7 @@ bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker
 
 		if (c->fill_done < value_bytes) {
 			n = (uint32_t)base_min_u64(m->data_len, value_bytes - c->fill_done);
-			memcpy(to + c->fill_done, from, n);
+			fill_put(s, c->fill_done, from, n);
 		} else {
 			n = 1;
 			c->fill_end[c->fill_done - value_bytes] = *from;
@@ -201,7 +207,6 @@ void worker_fill_abandon(struct worker *w, struct worker_conn *c)
 		s->sink = NULL;
 	}
 	base_list_remove(&s->node);
-	s->value = NULL;
 	if (s->payload != NULL) {
 		worker_slot_done(w, s);
 	} else if (s->owner != w->id) {

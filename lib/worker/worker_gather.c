@@ -33,7 +33,7 @@ static void gather_text_set(struct worker_slot *s, char *text, uint32_t room, ui
 	s->payload = text;
 	s->payload_bytes = room;
 	s->payload_class = MEM_OUTPUT;
-	s->value = text;
+	s->value[0] = (struct store_span){text, len};
 	s->value_bytes = len;
 }
 

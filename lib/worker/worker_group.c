@@ -60,6 +60,7 @@ struct worker_group {
 	struct group_text memory_text;
 	struct group_neighs neighs[WORKER_MAX];
 	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
+	struct flight *flight[WORKER_MAX];
 };
 
 static void snapshot_write(uint64_t *version, uint64_t *to, const void *from, size_t bytes)
@@ -117,6 +118,20 @@ static int link_open(struct group_link *l, const struct worker_group_options *op
 	return l->messages && l->answers && l->frames && l->tx ? 0 : -ENOMEM;
 }
 
+static int flights_open(struct worker_group *g)
+{
+	for (unsigned i = 0; i < g->workers; i++) {
+		char name[32];
+
+		g->flight[i] = aligned_alloc(BASE_CACHE_LINE, sizeof(*g->flight[i]));
+		if (g->flight[i] == NULL)
+			return -ENOMEM;
+		snprintf(name, sizeof(name), "worker %u", i);
+		flight_init(g->flight[i], name);
+	}
+	return 0;
+}
+
 int worker_group_open(struct worker_group **out, const struct worker_group_options *opt)
 {
 	struct worker_group *g;
@@ -137,6 +152,11 @@ int worker_group_open(struct worker_group **out, const struct worker_group_optio
 				return -ENOMEM;
 			}
 		}
+	}
+	if (flights_open(g) < 0) {
+		base_error("no memory for the flight recorders of %u workers", g->workers);
+		worker_group_close(g);
+		return -ENOMEM;
 	}
 	*out = g;
 	return 0;
@@ -165,7 +185,15 @@ void worker_group_close(struct worker_group *g)
 			frames_free(g->link[a][b].tx);
 		}
 	}
+	for (unsigned i = 0; i < WORKER_MAX; i++)
+		free(g->flight[i]);
 	free(g);
+}
+
+struct flight *worker_group_flight(struct worker_group *g, unsigned id)
+{
+	base_assert(id < g->workers);
+	return g->flight[id];
 }
 
 void worker_group_peers_set(struct worker_group *g, struct worker *w)

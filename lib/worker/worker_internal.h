@@ -21,6 +21,7 @@
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
 #define WORKER_LOAN_SLOTS      64
+#define WORKER_TURN_LONG_US    1000 // a turn that the flight recorder tells of
 
 // ---- sinks: who gets replies -------------------------------------------------------------------
 struct worker_sink {
@@ -105,10 +106,10 @@ struct worker_slot {
 	struct store_item *item;
 	char *payload; // of a small set: value_bytes; of a gather: its text. Requester's memory
 	uint32_t payload_bytes;
-	uint32_t value_bytes; // of the reply
-	const char *value;
-	uint8_t msg;     // enum worker_msg
-	uint8_t refused; // RESERVE: no item, the reply is composed
+	uint32_t value_bytes;       // of the reply, or of a gather's text,
+	struct store_span value[2]; // ... which lies there; asked by the owner
+	uint8_t msg;                // enum worker_msg
+	uint8_t refused;            // RESERVE: no item, the reply is composed
 	struct proto_reply reply;
 	struct proto_request req;
 	char head[PROTO_HEAD_MAX];
@@ -214,6 +215,7 @@ struct worker {
 	const struct port *port;
 	const struct worker_settings *settings;
 	struct mem_domain *mem;
+	struct flight *flight;
 	struct store *store;
 	struct net *net;
 	struct tcp *tcp;
@@ -253,6 +255,39 @@ struct worker {
 	char scratch[WORKER_SCRATCH_BYTES];
 	char datagram[65536];
 };
+
+// ---- the flight recorder
+static inline uint32_t worker_conn_mark(const struct worker_conn *c)
+{
+	return tcp_conn_mark(c->tcp);
+}
+
+// The end of a key tells more about it than its beginning.
+static inline uint32_t worker_key_end(const char *key, unsigned len)
+{
+	uint32_t end = 0;
+
+	if (base_likely(len >= sizeof(end)))
+		memcpy(&end, key + len - sizeof(end), sizeof(end));
+	else
+		memcpy((char *)&end + sizeof(end) - len, key, len);
+	return rte_be_to_cpu_32(end);
+}
+
+#define WORKER_OPS_KEYED \
+	(1u << PROTO_OP_GET | 1u << PROTO_OP_SET | 1u << PROTO_OP_DELETE | 1u << PROTO_OP_ARITH | \
+		1u << PROTO_OP_TOUCH | 1u << PROTO_OP_META_GET | 1u << PROTO_OP_META_DEBUG)
+
+static inline void worker_request_note(struct worker *w, const struct worker_sink *sink,
+	const struct proto_request *r, unsigned status)
+{
+	const struct worker_conn *c = (const void *)sink;
+	bool keyed = WORKER_OPS_KEYED >> r->op & 1;
+
+	if (r->op != PROTO_OP_END)
+		flight_request(w->flight, r->op, status, sink->udp ? 0 : worker_conn_mark(c),
+			keyed ? worker_key_end(r->key, r->key_len) : 0);
+}
 
 // ---- worker_slot.c: pool and queue -------------------------------------------------------------
 int worker_slots_open(struct worker *w);

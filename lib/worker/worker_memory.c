@@ -25,6 +25,7 @@ void worker_probe_turn(struct worker *w)
 {
 	struct worker_probe probe;
 	struct worker_probe_answer a = {0};
+	struct store_memory memory;
 	struct store_item *it;
 
 	if (!worker_probe_next(w, &probe))
@@ -33,8 +34,9 @@ void worker_probe_turn(struct worker *w)
 	it = store_find(w->store, probe.key, (uint8_t)probe.key_len, probe.hash);
 	if (it != NULL) {
 		a.found = true;
-		a.asked_bytes = (uint64_t)(store_item_value(it) - (char *)it) + it->value_bytes;
-		a.held_bytes = mem_usable(w->mem, a.asked_bytes);
+		memory = store_item_memory(w->store, it);
+		a.asked_bytes = memory.asked_bytes;
+		a.held_bytes = memory.held_bytes;
 		a.key_bytes = probe.key_len;
 		a.value_bytes = it->value_bytes;
 		a.index_bytes = index_bytes_a_key(w);

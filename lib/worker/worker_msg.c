@@ -39,7 +39,7 @@ static void msg_result_compose(struct worker_slot *s, struct exec_result *res)
 	s->item = res->item;
 	s->item_held = res->item != NULL;
 	if (s->reply.value) {
-		s->value = store_item_value(res->item);
+		store_value_spans(res->item, s->value);
 		s->value_bytes = res->proto.value_bytes;
 	}
 }
@@ -50,7 +50,7 @@ static void msg_set(struct worker *w, struct worker_slot *s)
 
 	exec_reserve(&w->exec, &s->req, s->hash, &it, &w->result);
 	if (it != NULL) {
-		memcpy(store_item_value(it), s->payload, s->req.value_bytes);
+		store_value_write(it, 0, s->payload, s->req.value_bytes);
 		exec_commit(&w->exec, &s->req, s->hash, it, &w->result);
 	}
 	msg_result_compose(s, &w->result);
@@ -64,7 +64,6 @@ static void msg_reserve(struct worker *w, struct worker_slot *s)
 		msg_result_compose(s, &w->result);
 	} else {
 		s->item_held = true;
-		s->value = store_item_value(s->item);
 	}
 }
 

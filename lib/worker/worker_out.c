@@ -97,22 +97,26 @@ void worker_out_rollback(struct worker_out *o)
 
 bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot *s)
 {
-	const char *part[3] = {s->head, s->value, s->reply.tail};
-	uint32_t len[3] = {s->reply.head_len, s->value_bytes, s->reply.tail_len};
+	const struct store_span part[] = {
+		{s->head, s->reply.head_len},
+		s->value[0],
+		s->value[1],
+		{s->reply.tail, s->reply.tail_len},
+	};
 	uint32_t at = s->emitted;
 
 	if (s->drop)
 		return true;
-	for (int i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(part); i++) {
 		uint32_t n;
 
-		if (at >= len[i]) {
-			at -= len[i];
+		if (at >= part[i].bytes) {
+			at -= part[i].bytes;
 			continue;
 		}
-		n = worker_out_append(w, o, part[i] + at, len[i] - at);
+		n = worker_out_append(w, o, part[i].at + at, part[i].bytes - at);
 		s->emitted += n;
-		if (n < len[i] - at)
+		if (n < part[i].bytes - at)
 			return false;
 		at = 0;
 	}

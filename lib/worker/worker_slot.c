@@ -64,7 +64,7 @@ struct worker_slot *worker_slot_take(struct worker *w, struct worker_sink *sink)
 	s->payload = NULL;
 	s->payload_class = MEM_INPUT;
 	s->payload_bytes = s->value_bytes = s->emitted = 0;
-	s->value = NULL;
+	s->value[0].bytes = s->value[1].bytes = 0;
 	s->drop = s->item_held = false;
 	s->refused = 0;
 	s->owner = (uint16_t)w->id;
@@ -137,7 +137,7 @@ void worker_slot_result_set(struct worker_slot *s, const char *head,
 	s->item = res->item;
 	s->item_held = res->item != NULL;
 	if (reply->value) {
-		s->value = store_item_value(res->item);
+		store_value_spans(res->item, s->value);
 		s->value_bytes = res->proto.value_bytes;
 		s->sink->pinned_bytes += s->value_bytes;
 	}

@@ -74,7 +74,7 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 	if (q->owner == w->id) {
 		exec_reserve(&w->exec, r, q->hash, &it, &w->result);
 		if (it != NULL) {
-			memcpy(store_item_value(it), rest, r->value_bytes);
+			store_value_write(it, 0, rest, r->value_bytes);
 			exec_commit(&w->exec, r, q->hash, it, &w->result);
 		}
 		worker_reply_local(w, &d->sink, o, r, &w->result);

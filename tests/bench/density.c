@@ -39,7 +39,7 @@ static bool item_set(struct store *s, uint64_t number, uint32_t value_bytes)
 	key.hash = base_hash(text, sizeof(text));
 	if (store_reserve(s, &key, 0, 0, value_bytes, &it) != STORE_OK)
 		return false;
-	memset(store_item_value(it), 'v', value_bytes);
+	store_value_fill(it, 0, 'v', value_bytes);
 	store_commit(s, it, key.hash, 0);
 	return true;
 }

@@ -50,7 +50,7 @@ static void item_set(struct rig *r, uint64_t number, uint32_t value_bytes)
 	struct store_item *it;
 
 	base_assert(store_reserve(r->s, &key, 0, 0, value_bytes, &it) == STORE_OK);
-	memset(store_item_value(it), 'v', value_bytes);
+	store_value_fill(it, 0, 'v', value_bytes);
 	store_commit(r->s, it, key.hash, 0);
 }
 

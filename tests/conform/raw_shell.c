@@ -82,6 +82,15 @@ static void conn_put_text(struct shell_conn *c, const char *text)
 	conn_put(c, text, strlen(text));
 }
 
+static void conn_put_value(struct shell_conn *c, struct store_item *it)
+{
+	struct store_span span[2];
+
+	store_value_spans(it, span);
+	conn_put(c, span[0].at, span[0].bytes);
+	conn_put(c, span[1].at, span[1].bytes);
+}
+
 static void conn_answer(struct shell *s, struct shell_conn *c, const struct proto_request *r,
 	struct exec_result *res)
 {
@@ -92,7 +101,7 @@ static void conn_answer(struct shell *s, struct shell_conn *c, const struct prot
 	base_assert(reply.head_len <= PROTO_HEAD_MAX && reply.tail_len <= PROTO_TAIL_MAX);
 	conn_put(c, head, reply.head_len);
 	if (reply.value)
-		conn_put(c, store_item_value(res->item), res->proto.value_bytes);
+		conn_put_value(c, res->item);
 	conn_put(c, reply.tail, reply.tail_len);
 	if (res->item)
 		store_unref(s->store, res->item);
@@ -161,7 +170,7 @@ static size_t conn_set_fill(struct shell *s, struct shell_conn *c, const char *d
 	struct exec_result res = {0};
 	size_t n = base_min_u64(len, c->set.value_bytes - c->filled), taken = n;
 
-	memcpy(store_item_value(c->item) + c->filled, data, n);
+	store_value_write(c->item, c->filled, data, (uint32_t)n);
 	c->filled += (uint32_t)n;
 	while (taken < len && c->end_len < 2)
 		c->end[c->end_len++] = data[taken++];

@@ -26,12 +26,12 @@ def socket_paths(pid):
 
 
 class Telemetry:
-    def __init__(self, pid):
+    def __init__(self, pid, timeout=10):
         paths = socket_paths(pid)
         assert paths, f"process {pid} listens on no telemetry socket"
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.connect(paths[0])  # waits for room in DPDK's queue of one; EAGAIN with a timeout
-        self.sock.settimeout(10)
+        self.sock.settimeout(timeout)
         self.hello = json.loads(self.sock.recv(1024))
         assert self.hello["pid"] == pid
 

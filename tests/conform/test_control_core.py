@@ -93,7 +93,7 @@ def test_packets_do_not_make_ticks(launch):
 @pytest.mark.limit(90)
 def test_every_question_is_answered_while_others_have_the_cpu(launch):
     with launch(workers=3) as server, traffic(4), busy(2 * os.cpu_count()):
-        with Telemetry(server.process.pid) as telemetry:
+        with Telemetry(server.process.pid, 30) as telemetry:
             until, slowest, answers = time.monotonic() + 8, 0, 0
             while time.monotonic() < until:
                 asked = time.monotonic()

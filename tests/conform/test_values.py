@@ -30,6 +30,43 @@ def test_values_of_one_mib_and_more(launch, workers):
             assert conn.get(b"k%d" % n) == value
 
 
+def piece_sizes():
+    """Value sizes at which an item (24 B of header, 4 of flags, a key of one) begins, or ends, to lie
+    in two blocks, and those in the middle."""
+    for size_class in (320, 384, 448, 512, 1024, 1280, 2048, 14336, 16384, 28664, 32768, 98304, 524288):
+        for more in (-1, 0, 1, 8, size_class // 32, size_class // 8):
+            yield size_class - 29 + more
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_sizes_about_the_allocators_classes(launch, workers):
+    """Set, appended to, prepended to, each within what there is or not, on every shard."""
+    with launch(workers=workers), Tcp(30) as conn:
+        for n, size in enumerate(piece_sizes()):
+            key, value = b"%c" % (97 + n % 26), noise(size, n)
+            assert conn.set(key, value, flags=7) == b"STORED\r\n"
+            assert conn.get(key) == value
+            for more in (1, 9, 40, size // 20):
+                tail = noise(more, more)
+                assert conn.ask(b"append %b 0 0 %d\r\n%b\r\n" % (key, more, tail)) == b"STORED\r\n"
+                value += tail
+                assert conn.get(key) == value
+            for more in (1, 9):
+                head = noise(more, more)
+                assert conn.ask(b"prepend %b 0 0 %d\r\n%b\r\n" % (key, more, head)) == b"STORED\r\n"
+                value = head + value
+                assert conn.get(key) == value
+
+
+def test_a_number_in_a_long_value(tcp):
+    """Its digits, or the blanks around them, may lie on either side of a break."""
+    for size in (300, 320, 356, 1000, 1030, 5000):
+        for text in (b"41".ljust(size), b"41".rjust(size), b"41".rjust(size, b"0"), b"41".center(size)):
+            assert tcp.set(b"k", text) == b"STORED\r\n"
+            assert tcp.ask(b"incr k 1\r\n") == b"42\r\n"
+            assert tcp.get(b"k") == b"42".ljust(size)
+
+
 def test_every_size_around_a_segment(tcp):
     """Sizes where the reply's last bytes fall on either side of a packet's end."""
     for size in range(1380, 1480):

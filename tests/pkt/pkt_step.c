@@ -40,6 +40,19 @@ static const struct {
 	COUNTER(keepalive_drops),
 	COUNTER(time_wait),
 	COUNTER(bad_header),
+	COUNTER(bad_flags),
+	COUNTER(cookies_out),
+	COUNTER(cookies_in),
+	COUNTER(cookies_bad),
+	COUNTER(ecn_cuts),
+	COUNTER(ecn_marks_in),
+	COUNTER(reorder_waits),
+	COUNTER(undone),
+	COUNTER(dsacks_in),
+	COUNTER(dsacks_out),
+	COUNTER(old_timestamp),
+	COUNTER(bad_ack),
+	COUNTER(challenges),
 	COUNTER(bad_checksum),
 	COUNTER(bad_option),
 	COUNTER(no_conn),
@@ -82,10 +95,14 @@ static bool set_special(struct pkt_lab *lab, const char *name, const char *value
 
 	if (strcmp(name, "keepalive") == 0 && pkt_time(value, &low, &high))
 		lab->options.keepalive_us = low;
+	else if (strcmp(name, "user_timeout") == 0 && pkt_time(value, &low, &high))
+		lab->options.user_timeout_us = low;
 	else if (strcmp(name, "cc") == 0)
 		lab->options.cc = strcmp(value, "newreno") == 0 ? "newreno" : "cubic";
 	else if (!pkt_number(value, &v))
 		return false;
+	else if (strcmp(name, "ecn") == 0)
+		lab->options.ecn = v != 0;
 	else if (strcmp(name, "mtu") == 0)
 		lab->mtu = (uint16_t)v;
 	else if (strcmp(name, "irs") == 0)

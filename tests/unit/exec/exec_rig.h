@@ -93,6 +93,27 @@ static inline void rig_put(struct rig *g, const char *s, size_t len)
 	g->out[g->out_len] = '\0';
 }
 
+static inline void rig_put_value(struct rig *g, struct store_item *it)
+{
+	struct store_span span[2];
+
+	store_value_spans(it, span);
+	rig_put(g, span[0].at, span[0].bytes);
+	rig_put(g, span[1].at, span[1].bytes);
+}
+
+// What stands at `from` of a value.
+static inline void assert_value_at(struct store_item *it, uint32_t from, const char *text)
+{
+	for (; *text; text++, from++) {
+		uint32_t together;
+		const char *p = store_value_at(it, from, &together);
+
+		assert_true(together > 0);
+		assert_int_equal(*p, *text);
+	}
+}
+
 static inline void rig_answer(struct rig *g, const struct proto_request *r, struct exec_result *res)
 {
 	char head[PROTO_HEAD_MAX];
@@ -101,7 +122,7 @@ static inline void rig_answer(struct rig *g, const struct proto_request *r, stru
 	proto_compose(r, &res->proto, head, &reply);
 	rig_put(g, head, reply.head_len);
 	if (reply.value)
-		rig_put(g, store_item_value(res->item), res->proto.value_bytes);
+		rig_put_value(g, res->item);
 	rig_put(g, reply.tail, reply.tail_len);
 	if (res->item)
 		store_unref(g->ex.store, res->item);
@@ -116,7 +137,7 @@ static inline size_t rig_store(struct rig *g, const struct proto_request *r, con
 
 	exec_reserve(&g->ex, r, hash, &item, &res);
 	if (item) {
-		memcpy(store_item_value(item), value, r->value_bytes);
+		store_value_write(item, 0, value, r->value_bytes);
 		assert_true(proto_data_end_valid(value + r->value_bytes));
 		exec_commit(&g->ex, r, hash, item, &res);
 	}

@@ -4,6 +4,14 @@
 
 #include "exec/exec_internal.h"
 
+// Of a value that lies in two places, `cut` bytes in the first.
+static bool number_parse(const char *s, size_t len, size_t cut, uint64_t *out)
+{
+	struct store_span value[2] = {{s, (uint32_t)cut}, {s + cut, (uint32_t)(len - cut)}};
+
+	return exec_number_parse(value, out);
+}
+
 static void numbers_are_what_strtoull_reads(void **state)
 {
 	static const struct {
@@ -28,13 +36,16 @@ static void numbers_are_what_strtoull_reads(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < BASE_ARRAY_LEN(good); i++) {
-		assert_true(exec_number_parse(good[i].text, (uint32_t)strlen(good[i].text), &v));
-		assert_int_equal(v, good[i].value);
+		for (size_t cut = 0; cut <= strlen(good[i].text); cut++) {
+			assert_true(number_parse(good[i].text, strlen(good[i].text), cut, &v));
+			assert_int_equal(v, good[i].value);
+		}
 	}
 	for (size_t i = 0; i < BASE_ARRAY_LEN(bad); i++)
-		assert_false(exec_number_parse(bad[i], (uint32_t)strlen(bad[i]), &v));
-	assert_true(exec_number_parse("42\0x", 4, &v));
-	assert_true(exec_number_parse("4299", 2, &v)); // the value ends where it ends
+		for (size_t cut = 0; cut <= strlen(bad[i]); cut++)
+			assert_false(number_parse(bad[i], strlen(bad[i]), cut, &v));
+	assert_true(number_parse("42\0x", 4, 4, &v));
+	assert_true(number_parse("4299", 2, 2, &v)); // the value ends where it ends
 	assert_int_equal(v, 42);
 }
 
@@ -75,7 +86,7 @@ static void in_place_unless_somebody_reads(void **state)
 	assert_true(store_ref(g->ex.store, held));
 	CHECK(g, "incr a 1\nget a\n", "10\nVALUE a 0 2\n10\nEND\n");
 	assert_ptr_not_equal(rig_item(g, "a"), held);
-	assert_memory_equal(store_item_value(held), "9 ", 2);
+	assert_value_at(held, 0, "9 ");
 	store_unref(g->ex.store, held);
 }
 
@@ -106,10 +117,102 @@ static void ma_compares_before_it_reads_the_number(void **state)
 		"STORED\nEX\nCLIENT_ERROR cannot increment or decrement non-numeric value\n");
 }
 
+static bool marked(struct rig *g, const char *key)
+{
+	return rig_item(g, key)->bits & STORE_ITEM_NUMBER;
+}
+
+static void a_number_is_parsed_once(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 3\n 41\n", "STORED\n");
+	assert_false(marked(g, "a")); // not yet: nobody has asked whether it is one
+	CHECK(g, "incr a 1\n", "42\n");
+	assert_true(marked(g, "a"));
+	CHECK(g, "get a\nincr a 99999999\ndecr a 99999999\nget a\n",
+		"VALUE a 0 3\n42 \nEND\n100000041\n42\nVALUE a 0 9\n42       \nEND\n");
+	assert_true(marked(g, "a"));
+	CHECK(g, "ma b N0 J7\nma b D5\nmg b v\n", "HD\nHD\nVA 2\n12\n");
+	assert_true(marked(g, "b"));
+}
+
+static void another_value_is_no_number_until_it_is_parsed(void **state)
+{
+	static const char *const change[][2] = {
+		{"append a 0 0 1\nx\n", "STORED\n"},
+		{"prepend a 0 0 1\nx\n", "STORED\n"},
+		{"set a 0 0 2\nx1\n", "STORED\n"},
+		{"replace a 0 0 2\n1x\n", "STORED\n"},
+		{"ms a 1 MA\nx\n", "HD\n"},
+	};
+	struct rig *g = *state;
+
+	for (size_t i = 0; i < BASE_ARRAY_LEN(change); i++) {
+		CHECK(g, "set a 0 0 2\n41\nincr a 1\n", "STORED\n42\n");
+		assert_true(marked(g, "a"));
+		CHECK(g, change[i][0], change[i][1]);
+		assert_false(marked(g, "a"));
+		CHECK(g, "incr a 1\n",
+			"CLIENT_ERROR cannot increment or decrement non-numeric value\n");
+	}
+	// digits behind a marked number, and behind its blanks
+	CHECK(g, "set a 0 0 2\n41\nincr a 1\nappend a 0 0 1\n7\nincr a 1\n",
+		"STORED\n42\nSTORED\n428\n");
+	CHECK(g, "set a 0 0 2\n10\ndecr a 1\nappend a 0 0 1\n7\nincr a 1\nget a\n",
+		"STORED\n9\nSTORED\n10\nVALUE a 0 3\n10 \nEND\n");
+}
+
+static void wide_numbers_are_parsed_each_time(void **state)
+{
+	struct rig *g = *state;
+
+	CHECK(g, "set a 0 0 24\n100                     \nincr a 1\nincr a 1\n",
+		"STORED\n101\n102\n");
+	assert_true(marked(g, "a"));
+	CHECK(g, "set a 0 0 25\n100                      \nincr a 1\nincr a 1\nget a\n",
+		"STORED\n101\n102\nVALUE a 0 25\n102                      \nEND\n");
+	assert_false(marked(g, "a"));
+	CHECK(g, "set a 0 0 26\n00000000000000000000000099\nincr a 1\nincr a 1\n",
+		"STORED\n100\n101\n");
+}
+
+// Numbers of every length, up and down, by small and large steps, against plain arithmetic.
+static void marked_numbers_count_as_numbers_do(void **state)
+{
+	struct rig *g = *state;
+	struct base_rng rng;
+	char ask[128], want[64];
+
+	base_rng_seed(&rng, 5);
+	for (unsigned bits = 0; bits <= 64; bits++) {
+		uint64_t v = bits == 0 ? 0 : base_rng_next(&rng) >> (64 - bits);
+
+		snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
+		snprintf(ask, sizeof(ask), "set a 0 0 %zu\n%s\n", strlen(want), want);
+		CHECK(g, ask, "STORED\n");
+		for (int i = 0; i < 300; i++) {
+			uint64_t by = base_rng_next(&rng) >> base_rng_below(&rng, 64);
+			bool up = base_rng_below(&rng, 2) != 0;
+
+			v = up ? v + by : by > v ? 0 : v - by;
+			snprintf(ask, sizeof(ask), "%s a %llu\n", up ? "incr" : "decr",
+				(unsigned long long)by);
+			snprintf(want, sizeof(want), "%llu\n", (unsigned long long)v);
+			CHECK(g, ask, want);
+			assert_true(marked(g, "a"));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_what_strtoull_reads),
+		RIG_TEST(a_number_is_parsed_once),
+		RIG_TEST(another_value_is_no_number_until_it_is_parsed),
+		RIG_TEST(wide_numbers_are_parsed_each_time),
+		RIG_TEST(marked_numbers_count_as_numbers_do),
 		RIG_TEST(incr_wraps_and_decr_stops),
 		RIG_TEST(decr_keeps_the_width),
 		RIG_TEST(a_longer_number_takes_a_new_item_with_flags_and_time),

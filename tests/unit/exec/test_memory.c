@@ -22,7 +22,7 @@ static void a_shown_value_outlives_its_item(void **state)
 	assert_int_equal(res.item->refs, 2);
 	CHECK(g, "set a 0 0 3\nnew\nappend a 0 0 1\n!\ndelete a\nflush_all\n",
 		"STORED\nSTORED\nDELETED\nOK\n");
-	assert_memory_equal(store_item_value(res.item), "first", 5);
+	assert_value_at(res.item, 0, "first");
 	assert_int_equal(res.item->refs, 1);
 	store_unref(g->ex.store, res.item);
 }
@@ -44,8 +44,8 @@ static void slack_is_used_in_place(void **state)
 	if (mem_usable(g->mem, 97) > 101) // libc's blocks may have no slack
 		assert_ptr_equal(rig_item(g, "a"), it);
 	it = rig_item(g, "a");
-	assert_memory_equal(store_item_value(it), "<<12", 4);
-	assert_memory_equal(store_item_value(it) + 68, "78>>", 4);
+	assert_value_at(it, 0, "<<12");
+	assert_value_at(it, 68, "78>>");
 	get_one(g, "a", &res);
 	CHECK(g, "append a 0 0 1\n!\n", "STORED\n");
 	assert_ptr_not_equal(rig_item(g, "a"), res.item);
@@ -90,7 +90,7 @@ static void a_full_reference_count_is_answered_with_a_copy(void **state)
 	assert_int_equal(res.proto.status, PROTO_OK);
 	assert_int_equal(res.proto.client_flags, 3);
 	assert_ptr_not_equal(res.item, it);
-	assert_memory_equal(store_item_value(res.item), "value", 5);
+	assert_value_at(res.item, 0, "value");
 	store_unref(g->ex.store, res.item);
 
 	rig_fail(g, 0, ALL);
@@ -158,6 +158,72 @@ static void meta_without_memory(void **state)
 	CHECK(g, "mg n v\n", "EN\n");
 }
 
+#define LONG_MAX 20000u
+
+// One of set, append, prepend, incr with a value of `n` bytes; `value` becomes what it must be then.
+static void long_value_change(struct rig *g, unsigned how, uint32_t n, char *value)
+{
+	static const char *const command[] = {"set", "append", "prepend"};
+	char *text = malloc(LONG_MAX + 100), *more = text + LONG_MAX / 2;
+	uint32_t had = (uint32_t)strlen(value);
+
+	for (uint32_t i = 0; i < n; i++)
+		more[i] = (char)('a' + (i * 7 + n) % 26);
+	if (how == 0) {
+		memcpy(value, more, n);
+		value[n] = '\0';
+	} else if (how == 1) {
+		memcpy(value + had, more, n);
+		value[had + n] = '\0';
+	} else {
+		memmove(value + n, value, had + 1);
+		memcpy(value, more, n);
+	}
+	snprintf(text, LONG_MAX / 2, "%s a 5 0 %u\n", command[how], n);
+	memmove(text + strlen(text), more, n);
+	strcpy(strchr(text, '\n') + 1 + n, "\n");
+	CHECK(g, text, "STORED\n");
+	free(text);
+}
+
+// Wherever the value breaks, before and after, with readers and without.
+static void long_values_are_joined_and_counted_in(void **state)
+{
+	struct rig *g = *state;
+	char *value = calloc(1, LONG_MAX), *reply = malloc(LONG_MAX + 100);
+	struct exec_result res = {0};
+	struct base_rng rng;
+	unsigned split = 0;
+
+	base_rng_seed(&rng, 11);
+	for (unsigned i = 0; i < 6000; i++) {
+		uint32_t had = (uint32_t)strlen(value);
+		bool anew = i % 20 == 0 || had > LONG_MAX / 2;
+
+		long_value_change(g, anew ? 0 : 1 + (unsigned)base_rng_below(&rng, 2),
+			(uint32_t)base_rng_below(&rng, anew ? 6000 : had / 12 + 30), value);
+		split += (rig_item(g, "a")->bits & STORE_ITEM_SPLIT) != 0;
+		if (res.item)
+			store_unref(g->ex.store, res.item);
+		res.item = NULL;
+		if (base_rng_below(&rng, 4) == 0)
+			get_one(g, "a", &res);
+		snprintf(reply, LONG_MAX + 100, "VALUE a 5 %zu\n%s\nEND\n", strlen(value), value);
+		CHECK(g, "get a\n", reply);
+	}
+	if (res.item)
+		store_unref(g->ex.store, res.item);
+	assert_true(split > 2000);
+	memset(value, ' ', 1000);
+	memcpy(value + 980, "41\n", 4);
+	snprintf(reply, LONG_MAX, "set a 0 0 982\n%s", value);
+	CHECK(g, reply, "STORED\n");
+	snprintf(reply, LONG_MAX, "42\nVA 982 s982\n42%980s\n", "");
+	CHECK(g, "incr a 1\nmg a s v\n", reply);
+	free(value);
+	free(reply);
+}
+
 // Any allocation may fail at any time: every request is answered, nothing is lost, and what was
 // answered with success is there.
 static void random_failures_lose_nothing(void **state)
@@ -204,6 +270,7 @@ int main(void)
 		RIG_TEST(an_append_without_memory_is_not_stored),
 		RIG_TEST(arithmetic_without_memory_leaves_the_number),
 		RIG_TEST(meta_without_memory),
+		RIG_TEST(long_values_are_joined_and_counted_in),
 		RIG_TEST(random_failures_lose_nothing),
 	};
 

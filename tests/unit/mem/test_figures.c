@@ -60,6 +60,9 @@ static void classes_are_jemallocs(void **state)
 			break;
 		assert_int_equal(mem_usable(d, class), class);
 		assert_int_equal(mem_usable(d, asked), class);
+		assert_int_equal(mem_size_round(class), class);
+		assert_int_equal(mem_size_round(asked), class);
+		assert_int_equal(mem_size_step(asked), class - (asked - 1));
 		p = mem_alloc(d, MEM_ITEMS, asked);
 		assert_int_equal(mem_slack_class(d, i), class - asked);
 		mem_free(d, MEM_ITEMS, p, asked);

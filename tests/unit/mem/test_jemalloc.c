@@ -226,6 +226,33 @@ static void closing_under_a_living_owner_leaves_its_arena(void **state)
 	pthread_barrier_destroy(&meet);
 }
 
+#define LARGE_BLOCKS 100
+
+// What a block takes in pages, against mem_size_taken: the page that large ones have more.
+static void large_blocks_take_a_page_more(void **state)
+{
+	static const size_t size[] = {14336, 14337, 16384, 20480, 98304};
+
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(size); i++) {
+		struct mem_domain *d = test_domain_open();
+		struct mem_domain_stats before, after;
+		void *p[LARGE_BLOCKS];
+
+		mem_process_read(&(struct mem_process){0}); // makes the figures current
+		mem_domain_stats_read(d, &before);
+		for (unsigned k = 0; k < LARGE_BLOCKS; k++)
+			p[k] = mem_alloc(d, MEM_ITEMS, size[i]);
+		mem_process_read(&(struct mem_process){0});
+		mem_domain_stats_read(d, &after);
+		assert_in_range(after.active_bytes - before.active_bytes,
+			LARGE_BLOCKS * mem_size_taken(size[i]),
+			(LARGE_BLOCKS + 20) * mem_size_taken(size[i])); // a cache fill of slabs
+		for (unsigned k = 0; k < LARGE_BLOCKS; k++)
+			mem_free(d, MEM_ITEMS, p[k], size[i]);
+		mem_domain_close(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +260,7 @@ int main(void)
 		cmocka_unit_test(bound_counts_equal_jemallocs_own_to_the_byte),
 		cmocka_unit_test(unbound_domains_in_one_thread_have_their_own_arenas),
 		cmocka_unit_test(binding_changes_neither_sides_arena),
+		cmocka_unit_test(large_blocks_take_a_page_more),
 		cmocka_unit_test(closing_gives_the_arena_back),
 		cmocka_unit_test(closing_spares_what_others_allocated_in_the_arena),
 		cmocka_unit_test(closing_under_a_living_owner_leaves_its_arena),

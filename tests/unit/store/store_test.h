@@ -79,7 +79,7 @@ static inline struct store_item *shard_set_for(
 	if (store_reserve(t->s, &k, 0, deadline_s, bytes, &it) != STORE_OK)
 		return NULL;
 	if (value)
-		memcpy(store_item_value(it), value, bytes);
+		store_value_write(it, 0, value, bytes);
 	store_commit(t->s, it, k.hash, 0);
 	return it;
 }
@@ -112,9 +112,20 @@ static inline struct store_item *shard_find_number(struct shard *t, uint64_t num
 	return store_find(t->s, k.key, k.len, k.hash);
 }
 
+static inline void assert_value_bytes(struct store_item *it, const char *value)
+{
+	struct store_span span[2];
+
+	store_value_spans(it, span);
+	assert_int_equal(span[0].bytes + (uint64_t)span[1].bytes, it->value_bytes);
+	assert_memory_equal(span[0].at, value, span[0].bytes);
+	if (span[1].bytes > 0)
+		assert_memory_equal(span[1].at, value + span[0].bytes, span[1].bytes);
+}
+
 static inline void assert_value(struct store_item *it, const char *value)
 {
 	assert_non_null(it);
 	assert_int_equal(it->value_bytes, strlen(value));
-	assert_memory_equal(store_item_value(it), value, it->value_bytes);
+	assert_value_bytes(it, value);
 }

@@ -11,7 +11,7 @@ static void test_a_committed_item_is_found_with_all_it_was_given(void **state)
 	assert_null(shard_find(&t, "colour"));
 	assert_int_equal(store_reserve(t.s, &k, 0xdeadbeef, 0, 5, &it), STORE_OK);
 	assert_null(shard_find(&t, "colour")); // not visible before the commit
-	memcpy(store_item_value(it), "green", 5);
+	store_value_write(it, 0, "green", 5);
 	store_commit(t.s, it, k.hash, 0);
 	assert_ptr_equal(shard_find(&t, "colour"), it);
 	assert_value(it, "green");
@@ -57,7 +57,7 @@ static void test_a_commit_replaces_and_may_set_the_cas_number(void **state)
 	shard_open(&t, (struct store_options){0});
 	shard_set(&t, "a", "old");
 	assert_int_equal(store_reserve(t.s, &k, 0, 0, 3, &it), STORE_OK);
-	memcpy(store_item_value(it), "new", 3);
+	store_value_write(it, 0, "new", 3);
 	store_commit(t.s, it, k.hash, 900);
 	assert_value(shard_find(&t, "a"), "new");
 	assert_int_equal(shard_find(&t, "a")->cas, 900);

@@ -151,7 +151,7 @@ static void test_a_value_grows_into_the_slack_of_its_item(void **state)
 
 	shard_open(&t, (struct store_options){0});
 	it = shard_set_for(&t, "key", NULL, 70, 0); // 97 bytes of 112
-	memset(store_item_value(it), 'v', 70);
+	store_value_fill(it, 0, 'v', 70);
 	used = shard_used(&t);
 	slack = mem_usable(t.mem, 97) - 97;
 	assert_true(store_value_resize(t.s, it, 70 + slack));

@@ -2,9 +2,10 @@
 // Random operations against the simplest thing that could be right: an array by key number.
 #include "store_test.h"
 
-#define KEYS    20000u
-#define PENDING 8u  // reservations open at a time
-#define READERS 32u // references held at a time
+#define KEYS      20000u
+#define PENDING   8u  // reservations open at a time
+#define READERS   32u // references held at a time
+#define BYTES_MAX 10000u
 
 struct entry {
 	bool present;
@@ -26,7 +27,7 @@ struct model {
 		struct entry e;
 	} reader[READERS];
 	uint64_t flush_at_s;
-	uint64_t limit_bytes, lost, refused;
+	uint64_t limit_bytes, lost, refused, resized, moved;
 	bool may_lose; // a limit or a failing allocator: items may go, but never be wrong
 	unsigned fail_permille;
 };
@@ -38,19 +39,23 @@ static bool model_fail(void *arg)
 	return base_rng_below(&m->rng, 1000) < m->fail_permille;
 }
 
-static void value_write(char *p, const struct entry *e)
+static void value_write(struct store_item *it, uint32_t from, const struct entry *e)
 {
-	for (uint32_t i = 0; i < e->bytes; i++)
-		p[i] = (char)(e->seed * 31 + i);
+	char text[BYTES_MAX];
+
+	for (uint32_t i = 0; i < e->bytes - from; i++)
+		text[i] = (char)(e->seed * 31 + from + i);
+	store_value_write(it, from, text, e->bytes - from);
 }
 
 static void value_check(struct store_item *it, const struct entry *e)
 {
-	const char *p = store_item_value(it);
+	char text[BYTES_MAX];
 
 	assert_int_equal(it->value_bytes, e->bytes);
 	for (uint32_t i = 0; i < e->bytes; i++)
-		assert_int_equal(p[i], (char)(e->seed * 31 + i));
+		text[i] = (char)(e->seed * 31 + i);
+	assert_value_bytes(it, text);
 	assert_int_equal(store_item_client_flags(it), e->seed % 3 ? e->seed : 0);
 }
 
@@ -90,7 +95,7 @@ static void op_reserve(struct model *m, uint32_t k, unsigned slot)
 
 	if (m->pending[slot].it)
 		return;
-	e.bytes = (uint32_t)base_rng_below(&m->rng, base_rng_below(&m->rng, 50) ? 200 : 10000);
+	e.bytes = (uint32_t)base_rng_below(&m->rng, base_rng_below(&m->rng, 20) ? 200 : BYTES_MAX);
 	if (base_rng_below(&m->rng, 4) == 0)
 		e.deadline_s = (uint32_t)(m->t.now.wall_s + base_rng_below(&m->rng, 20));
 	if (store_reserve(m->t.s, &key, e.seed % 3 ? e.seed : 0, e.deadline_s, e.bytes, &it) !=
@@ -100,7 +105,7 @@ static void op_reserve(struct model *m, uint32_t k, unsigned slot)
 		m->refused++;
 		return;
 	}
-	value_write(store_item_value(it), &e);
+	value_write(it, 0, &e);
 	m->pending[slot].it = it;
 	m->pending[slot].key = k;
 	m->pending[slot].e = e;
@@ -167,6 +172,29 @@ static void op_write(struct model *m, uint32_t k)
 	it->cas = e->cas = store_cas_next(m->t.s);
 }
 
+// In place, or with another second piece.
+static void op_resize(struct model *m, uint32_t k)
+{
+	struct store_item *it = model_get(m, k);
+	struct entry *e = &m->entry[k];
+	uint32_t had = e->bytes, bytes;
+
+	if (!it)
+		return;
+	bytes = (uint32_t)base_min_u64(had + base_rng_below(&m->rng, had / 8 + 8), BYTES_MAX);
+	if (base_rng_below(&m->rng, 4) == 0)
+		bytes -= (uint32_t)base_rng_below(&m->rng, bytes / 8 + 1);
+	if (!store_value_resize(m->t.s, it, bytes))
+		return;
+	m->resized++;
+	m->moved += it->bits & STORE_ITEM_SPLIT && bytes > had + 128;
+	e->bytes = bytes;
+	if (bytes > had)
+		value_write(it, had, e);
+	store_value_changed(m->t.s, it, 0);
+	e->cas = it->cas;
+}
+
 static void op_flush(struct model *m)
 {
 	uint64_t delay = base_rng_below(&m->rng, 3);
@@ -205,7 +233,7 @@ static void model_step(struct model *m)
 	uint32_t k = (uint32_t)base_rng_below(&m->rng, KEYS);
 	unsigned slot = (unsigned)base_rng_below(&m->rng, READERS);
 
-	switch (base_rng_below(&m->rng, 16)) {
+	switch (base_rng_below(&m->rng, 17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -235,6 +263,9 @@ static void model_step(struct model *m)
 		break;
 	case 13:
 		store_step(m->t.s, slot);
+		break;
+	case 14:
+		op_resize(m, k);
 		break;
 	default:
 		model_get(m, k);
@@ -269,9 +300,7 @@ static void model_end(struct model *m)
 
 		present += it != NULL;
 		if (it)
-			bytes += mem_usable(m->t.mem,
-				24 + (store_item_client_flags(it) ? 4 : 0) +
-					store_item_key_len(it) + it->value_bytes);
+			bytes += store_item_memory(m->t.s, it).held_bytes;
 	}
 	assert_int_equal(shard_n(&m->t)->items, present);
 	assert_int_equal(shard_n(&m->t)->item_bytes, bytes);
@@ -296,12 +325,12 @@ static void model_run(uint64_t seed, uint64_t limit_bytes, unsigned fail_permill
 	}
 	model_end(m);
 	print_message("seed %lu: %lu items, %lu stored, %lu evicted, %lu expired, %lu flushed, "
-		      "%lu refused, %lu splits, %lu merges\n",
+		      "%lu refused, %lu resized, %lu of them moved, %lu splits, %lu merges\n",
 		(unsigned long)seed, (unsigned long)shard_n(&m->t)->items,
 		(unsigned long)shard_n(&m->t)->items_total, (unsigned long)shard_n(&m->t)->evicted,
 		(unsigned long)shard_n(&m->t)->expired, (unsigned long)shard_n(&m->t)->flushed,
-		(unsigned long)m->refused, (unsigned long)shard_n(&m->t)->splits,
-		(unsigned long)shard_n(&m->t)->merges);
+		(unsigned long)m->refused, (unsigned long)m->resized, (unsigned long)m->moved,
+		(unsigned long)shard_n(&m->t)->splits, (unsigned long)shard_n(&m->t)->merges);
 	shard_close(&m->t);
 	free(m);
 }

@@ -35,6 +35,7 @@ struct one {
 	uint16_t peer_port;
 	uint32_t seq, ack, tsval; // what its next segment says; tsval 0: no timestamps
 	uint16_t wnd;
+	uint8_t ecn; // of its IP header
 };
 
 static inline void one_tx(void *arg, struct rte_mbuf **m, uint16_t n)
@@ -56,6 +57,7 @@ static inline void one_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 			.ack = rte_be_to_cpu_32(th->recv_ack),
 			.wnd = rte_be_to_cpu_16(th->rx_win),
 			.flags = th->tcp_flags,
+			.ecn = frame[15] & 3,
 			.len = m[i]->pkt_len - 34 - (th->data_off >> 4) * 4};
 		assert_true(tcp_options_parse(
 			s, (const uint8_t *)(th + 1), (th->data_off >> 4) * 4 - sizeof(*th)));
@@ -136,8 +138,10 @@ static inline void one_in_raw(struct one *o, uint8_t flags, const uint8_t *opts,
 	const void *data, uint32_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(o->pool);
-	struct net_packet pkt = {
-		.src = o->peer_ip, .l4_off = 34, .l4_len = (uint16_t)(20 + opts_len + len)};
+	struct net_packet pkt = {.src = o->peer_ip,
+		.ecn = o->ecn,
+		.l4_off = 34,
+		.l4_len = (uint16_t)(20 + opts_len + len)};
 	uint8_t *p;
 	struct rte_tcp_hdr *th;
 

@@ -61,9 +61,10 @@ struct sim_options {
 	double loss, dup, reorder; // 0..1
 	uint32_t delay_us;
 	uint32_t reorder_us; // at most so late; 0: four times delay_us
-	bool hold;           // sent mbufs come back at delivery only
-	bool multi_segs;     // the devices take chains
-	bool csum;           // the devices make checksums (and nobody checks)
+	bool ecn;
+	bool hold;       // sent mbufs come back at delivery only
+	bool multi_segs; // the devices take chains
+	bool csum;       // the devices make checksums (and nobody checks)
 	uint32_t rcv_buf, snd_buf;
 	uint64_t keepalive_us;
 	uint32_t conns_max, syn_max;
@@ -183,6 +184,7 @@ static inline void sim_host_open(struct sim *sim, unsigned i)
 	to.keepalive_us = o->keepalive_us;
 	to.conns_max = o->conns_max;
 	to.syn_max = o->syn_max;
+	to.ecn = o->ecn;
 	assert_int_equal(tcp_open(&h->tcp, &to), 0);
 	if (o->offer)
 		h->tcp->offer = o->offer & (TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE);

@@ -91,6 +91,27 @@ static void test_a_new_syn_takes_over_a_time_wait(void **state)
 	one_close(o);
 }
 
+// RFC 6191 section 2: the timestamp decides where it differs, then the sequence number.
+static void test_a_timestamp_tells_an_old_syn_from_a_new_one(void **state)
+{
+	struct one *o = one_open();
+
+	o->tsval = 500;
+	we_close_first(o);
+	o->tsval = 499;
+	o->seq = IRS + 100000;
+	one_in(o, SYN, NULL, 0);
+	assert_int_equal(one_out(o)->flags, ACK);
+	o->tsval = 500;
+	o->seq = IRS - 1000;
+	one_in(o, SYN, NULL, 0);
+	one_expect_silence(o); // answered just now
+	o->tsval = 501;
+	one_in(o, SYN, NULL, 0);
+	assert_int_equal(one_out(o)->flags, SYN | ACK);
+	one_close(o);
+}
+
 static void test_time_wait_records_are_bounded(void **state)
 {
 	struct one *o = one_open();
@@ -164,6 +185,9 @@ static void test_a_syn_in_a_connection_is_challenged(void **state)
 	one_wait_us(o, 600000);
 	one_in_at(o, 1000000, SYN, NULL, 0); // outside as well
 	one_expect(o, ACK, ISS + 1, IRS + 1, 0);
+	one_in_at(o, 2000000, SYN, NULL, 0);
+	one_expect_silence(o); // limited
+	assert_int_equal(o->tcp->n.answers_held, 1);
 	assert_int_equal(tcp_conns(o->tcp), 1);
 	one_close(o);
 }
@@ -219,6 +243,23 @@ static struct one *one_keepalive(void)
 
 	one_establish(o);
 	return o;
+}
+
+static void test_a_silent_peer_is_dropped_after_the_user_timeout(void **state)
+{
+	struct one *o = one_open_with((struct tcp_options){.user_timeout_us = 5000000});
+
+	one_establish(o);
+	one_wait_us(o, 20000000); // idle: it owes nothing
+	assert_int_equal(tcp_conns(o->tcp), 1);
+	one_in(o, ACK, NULL, 0);
+	one_send(o, 100);
+	one_wait_us(o, 4900000);
+	assert_int_equal(tcp_conns(o->tcp), 1);
+	one_wait_us(o, 4000000); // at the next retransmission
+	assert_int_equal(tcp_conns(o->tcp), 0);
+	one_release(o);
+	one_close(o);
 }
 
 static void test_keepalive_drops_a_dead_peer(void **state)
@@ -289,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_the_fin_rides_on_the_last_data),
 		cmocka_unit_test(test_time_wait_answers_and_expires),
 		cmocka_unit_test(test_a_new_syn_takes_over_a_time_wait),
+		cmocka_unit_test(test_a_timestamp_tells_an_old_syn_from_a_new_one),
 		cmocka_unit_test(test_time_wait_records_are_bounded),
 		cmocka_unit_test(test_both_close_at_once),
 		cmocka_unit_test(test_a_lost_fin_is_sent_again),
@@ -297,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_abort_resets_at_once),
 		cmocka_unit_test(test_release_of_an_open_connection_resets),
 		cmocka_unit_test(test_half_close_lets_the_other_side_finish),
+		cmocka_unit_test(test_a_silent_peer_is_dropped_after_the_user_timeout),
 		cmocka_unit_test(test_keepalive_drops_a_dead_peer),
 		cmocka_unit_test(test_keepalive_leaves_a_living_peer_alone),
 		cmocka_unit_test(test_our_keepalive_is_answered),

@@ -454,6 +454,19 @@ static void test_an_ack_from_the_right_edge_of_a_full_window_counts(void **state
 	one_close(o);
 }
 
+// RFC 6093: the pointer is not looked at, the data stays where it is.
+static void test_urgent_data_stays_in_line(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_in(o, ACK | RTE_TCP_URG_FLAG, "ab!cd", 5);
+	one_turn(o);
+	assert_int_equal(tcp_rx_bytes(o->c), 5);
+	assert_memory_equal(rte_pktmbuf_mtod(tcp_rx_peek(o->c), char *), "ab!cd", 5);
+	one_close(o);
+}
+
 static void test_a_fin_out_of_order_waits(void **state)
 {
 	struct one *o = one_open();
@@ -523,6 +536,7 @@ int main(void)
 		cmocka_unit_test(
 			test_the_echoed_timestamp_is_that_of_the_segment_that_was_acknowledged),
 		cmocka_unit_test(test_an_ack_from_the_right_edge_of_a_full_window_counts),
+		cmocka_unit_test(test_urgent_data_stays_in_line),
 		cmocka_unit_test(test_a_fin_out_of_order_waits),
 		cmocka_unit_test(test_the_first_fin_counts),
 	};
