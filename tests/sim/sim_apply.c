@@ -42,7 +42,7 @@ void sim_value_check(struct sim_client *c, const struct sim_op *op, unsigned i, 
 			k->flags);
 	if (k->counter) {
 		number_check(c, op, k, p, len);
-	} else if (len != k->len || memcmp(p, k->value, len) != 0) {
+	} else if (len != k->len || (len > 0 && memcmp(p, k->value, len) != 0)) {
 		uint32_t at = 0;
 
 		while (at < len && at < k->len && p[at] == k->value[at])

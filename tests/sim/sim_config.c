@@ -76,7 +76,7 @@ static void link_make(struct sim_link_config *l, struct base_rng *rng)
 	if (sim_pick(rng, 6) == 0)
 		l->bytes_ms = 500 + (uint32_t)sim_pick(rng, 20000);
 	if (sim_pick(rng, 8) == 0)
-		l->cut_bytes = (uint16_t)(8 * (20 + sim_pick(rng, 100)));
+		l->cut_bytes = (uint16_t)(8 * (24 + sim_pick(rng, 100))); // 8 parts at most
 }
 
 static void clients_make(struct sim_config *c, struct base_rng *rng)

@@ -35,7 +35,7 @@ struct watch_side {
 	uint64_t hole;            // the offset that is missing, when three segments told of it
 	uint64_t hole_us, una_us; // since when; when it was sent last, or made progress
 	unsigned again;           // times that acked was sent again without progress
-	unsigned hole_sent;       // times that the byte at acked was sent
+	uint64_t resent_from, resent_to; // what was sent again lies in between
 	uint64_t last_sent_us;
 	uint8_t *stream;
 };
@@ -253,7 +253,7 @@ static void ack_arrived(struct sim *s, const struct watch_seg *g)
 	if (ack > to->acked) {
 		to->acked = ack;
 		to->una_us = s->now.mono_us;
-		to->hole = to->hole_sent = 0;
+		to->hole = 0;
 	}
 	for (unsigned i = 0; i < g->blocks; i++) {
 		uint64_t l = offset_of(to, g->block[2 * i]), r = offset_of(to, g->block[2 * i + 1]);
@@ -262,7 +262,8 @@ static void ack_arrived(struct sim *s, const struct watch_seg *g)
 			sacked += r - l;
 	}
 	// Three full segments above: what is missing is lost (RFC 6675 section 4, IsLost).
-	if (ack == to->acked && sacked > 3u * from->mss && to->hole == 0 && to->hole_sent == 0) {
+	if (ack == to->acked && sacked > 3u * from->mss && to->hole == 0 &&
+		(to->acked < to->resent_from || to->acked >= to->resent_to)) {
 		to->hole = to->acked;
 		to->hole_us = s->now.mono_us;
 	}
@@ -334,7 +335,8 @@ static void ack_check(struct sim *s, const struct watch_seg *g)
 	if (scaled && edge + (1u << d->scale) <= d->edge_sent)
 		wrong(s, g, "takes its window back", edge, d->edge_sent);
 	d->ack_sent = ack;
-	d->edge_sent = base_max_u64(d->edge_sent, edge);
+	if (d->ranges > 0 && d->got[0].to > 1) // not what it told before it knew whom
+		d->edge_sent = base_max_u64(d->edge_sent, edge);
 }
 
 static void sack_check(struct sim *s, const struct watch_seg *g)
@@ -375,6 +377,17 @@ static bool sent_dropped(struct sim *s, unsigned client)
 	return n.tx_dropped + n.net.neigh_dropped + n.net.no_mbuf + n.net.tx_dropped > 0;
 }
 
+static void again_note(struct watch_side *d, uint64_t at, uint64_t end)
+{
+	bool none = d->resent_to <= d->acked;
+
+	d->resent_from = none ? at : base_min_u64(d->resent_from, at);
+	d->resent_to = none ? end : base_max_u64(d->resent_to, end);
+	d->again += at <= d->acked;
+	if (at <= d->hole && end > d->hole)
+		d->hole = 0;
+}
+
 static void data_check(struct sim *s, const struct watch_seg *g)
 {
 	struct watch_side *d = &g->flow->side[g->from], *peer = &g->flow->side[!g->from];
@@ -408,11 +421,8 @@ static void data_check(struct sim *s, const struct watch_seg *g)
 			wrong(s, g, "another FIN", end, d->fin);
 		d->fin = end++;
 	}
-	if (end > at && at <= d->acked && end > d->acked && at < d->sent_to) {
-		d->hole_sent++;
-		d->again++;
-		d->hole = 0;
-	}
+	if (end > at && at < d->sent_to)
+		again_note(d, at, end);
 	if (end > at)
 		d->last_sent_us = s->now.mono_us;
 	d->sent_to = base_max_u64(d->sent_to, end);
