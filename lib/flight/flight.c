@@ -13,27 +13,30 @@
 #define OPS \
 	"get|end|set|delete|arithmetic|touch|mg|mn|me|flush_all|stats|version|verbosity|quit|" \
 	"error|close"
-#define DROP_NAMES "header|checksum|option|window|no connection|SYN refused|no memory"
+// enum tcp_state
+#define STATES \
+	"CLOSED|SYN-SENT|SYN-RECEIVED|ESTABLISHED|CLOSE-WAIT|FIN-WAIT-1|FIN-WAIT-2|CLOSING|" \
+	"LAST-ACK"
+#define DROPS "flags|checksum|option|no connection"
 
 // A line a type: name, then how a, b and c are shown. {x} hexadecimal, {d} decimal, {p} two ports,
 // {i} an IPv4 address, {s} connection << 8 | status, {k} four characters, {o:A|B|C} a word of a list.
 // "-": not used.
 static const char table[] = "none\t-\t-\t-\n"
 			    "request\t{o:" OPS "}\t{s}\tkey ..{k}\n"
-			    "turn-long\t-\t{d} us\t{d} units\n"
+			    "turn-long\t-\t{d} us\t-\n"
 			    "stall\t-\tconn {x}\t-\n"
 			    "client-evicted\t-\tconn {x}\t{d} bytes\n"
-			    "limit\t-\t{d} KiB\t-\n"
 			    "flush\t-\t-\t-\n"
 			    "tcp-open\t{o:by the peer|by us}\tconn {x}\t{p}\n"
 			    "tcp-peer\t-\tconn {x}\t{i}\n"
-			    "tcp-close\tstate {d}\tconn {x}\t-\n"
-			    "tcp-rst-in\t-\tconn {x}\tat {d}\n"
-			    "tcp-rst-out\t-\tconn {x}\t{p}\n"
+			    "tcp-close\tin {o:" STATES "}\tconn {x}\t-\n"
+			    "tcp-rst-in\t-\tconn {x}\t-\n"
+			    "tcp-rst-out\t-\t-\t{p}\n"
 			    "tcp-rto\tattempt {d}\tconn {x}\tafter {d} us\n"
-			    "tcp-recovery\t{o:ends|begins}\tconn {x}\tcwnd {d}\n"
+			    "tcp-recovery\t-\tconn {x}\tcwnd {d}\n"
 			    "tcp-probe\t{o:window|loss}\tconn {x}\t-\n"
-			    "tcp-drop\t{o:" DROP_NAMES "}\tconn {x}\t{p}\n";
+			    "tcp-drop\t{o:" DROPS "}\t-\t{p}\n";
 
 struct file_head {
 	char magic[8];

@@ -27,32 +27,28 @@
 // What is recorded; the words that the decoder prints stand in flight.c, in the same order.
 enum flight_type {
 	FLIGHT_NONE,
-	FLIGHT_REQUEST,   // a: operation; b: connection << 8 | status; c: the key's last four bytes
-	FLIGHT_TURN_LONG, // b: microseconds; c: units of work
-	FLIGHT_STALL,     // b: connection, which has to wait for a slot or a credit
+	FLIGHT_REQUEST,      // a: operation; b: connection << 8 | status; c: end of the key
+	FLIGHT_TURN_LONG,    // b: microseconds
+	FLIGHT_STALL,        // b: connection, which has to wait for a slot or a credit
 	FLIGHT_CONN_EVICTED, // b: connection; c: bytes it held
-	FLIGHT_LIMIT,        // b: the shard's new limit, KiB
 	FLIGHT_FLUSH,
 	FLIGHT_TCP_OPEN,     // a: 1 ours; b: connection; c: peer's port << 16 | local port
 	FLIGHT_TCP_PEER,     // b: connection; c: the last four bytes of its address
 	FLIGHT_TCP_CLOSE,    // a: state it was in; b: connection
-	FLIGHT_TCP_RST_IN,   // b: connection; c: sequence number, from the expected one
-	FLIGHT_TCP_RST_OUT,  // b: connection or 0; c: peer's port << 16 | local port
+	FLIGHT_TCP_RST_IN,   // b: connection
+	FLIGHT_TCP_RST_OUT,  // c: peer's port << 16 | local port
 	FLIGHT_TCP_RTO,      // a: attempt; b: connection; c: microseconds waited
-	FLIGHT_TCP_RECOVERY, // a: 1 begins, 0 ends; b: connection; c: congestion window
+	FLIGHT_TCP_RECOVERY, // b: connection, which lost a segment; c: congestion window before
 	FLIGHT_TCP_PROBE,    // a: 1 loss probe, 0 window probe; b: connection
-	FLIGHT_TCP_DROP, // a: enum flight_drop; b: connection or 0; c: peer's port << 16 | local
+	FLIGHT_TCP_DROP,     // a: enum flight_drop; c: the ports; one a millisecond
 	FLIGHT_TYPES,
 };
 
 enum flight_drop {
-	FLIGHT_DROP_HEADER,
+	FLIGHT_DROP_FLAGS,
 	FLIGHT_DROP_CHECKSUM,
 	FLIGHT_DROP_OPTION,
-	FLIGHT_DROP_WINDOW,
 	FLIGHT_DROP_NO_CONN,
-	FLIGHT_DROP_SYN,
-	FLIGHT_DROP_MEMORY,
 	FLIGHT_DROPS,
 };
 

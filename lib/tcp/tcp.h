@@ -21,6 +21,7 @@
 #include <rte_mbuf.h>
 
 #include "base/base.h"
+#include "flight/flight.h"
 #include "mem/mem.h"
 #include "net/net.h"
 
@@ -30,6 +31,7 @@ struct tcp_conn;
 struct tcp_options {
 	struct mem_domain *mem;   // borrowed: connections, tables
 	struct net *net;          // borrowed
+	struct flight *flight;    // borrowed; NULL: nothing is recorded
 	struct rte_mempool *pool; // headers and ACKs; borrowed
 	uint64_t seed;            // ISN and hash keys come from it
 	uint32_t conns_max;       // limit of connections, TIME-WAIT aside

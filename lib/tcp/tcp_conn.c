@@ -76,6 +76,8 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 		tcp->conns--;
 	c->flags &= ~(TCP_F_COUNTED | TCP_F_DIRTY);
 	c->timers = 0;
+	if (c->flags & TCP_F_KNOWN)
+		tcp_note(tcp, FLIGHT_TCP_CLOSE, c->node.state, c, 0);
 	c->node.state = TCP_CLOSED;
 	tcp->n.closed++;
 	if (!(c->flags & TCP_F_KNOWN)) {
@@ -84,6 +86,15 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 	}
 	base_list_append(&tcp->closed, &c->timer);
 	tcp_conn_event(tcp, c, TCP_EV_CLOSED);
+}
+
+static void open_note(struct tcp *tcp, const struct tcp_conn *c)
+{
+	uint32_t tail;
+
+	memcpy(&tail, (const char *)(&c->node.key.peer + 1) - sizeof(tail), sizeof(tail));
+	tcp_note(tcp, FLIGHT_TCP_OPEN, !!(c->flags & TCP_F_ACTIVE), c, tcp_key_ports(&c->node.key));
+	tcp_note(tcp, FLIGHT_TCP_PEER, 0, c, rte_be_to_cpu_32(tail));
 }
 
 bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
@@ -100,6 +111,7 @@ bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
 	c->flags |= TCP_F_COUNTED;
 	tcp->conns++;
 	tcp->n.established++;
+	open_note(tcp, c);
 	c->retries = c->backoff = 0;
 	tcp_timer_stop(c, TCP_T_RTX);
 	if (c->srtt_us == 0 && !(c->flags & (TCP_F_SYN_LOST | TCP_F_COOKIE)))

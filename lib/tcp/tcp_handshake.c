@@ -123,6 +123,7 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_af
 		return;
 	}
 	tcp->n.no_conn++;
+	tcp_drop_note(tcp, FLIGHT_DROP_NO_CONN, s);
 	tcp_xmit_reset_reply(tcp, s);
 }
 

@@ -73,6 +73,7 @@ static bool reset_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_se
 		return false;
 	}
 	tcp->n.resets_in++;
+	tcp_note(tcp, FLIGHT_TCP_RST_IN, 0, c, 0);
 	tcp_conn_end(tcp, c);
 	return false;
 }
@@ -313,16 +314,19 @@ static bool segment_parse(struct tcp *tcp, struct tcp_seg *s, const struct net_p
 	}
 	if (flags_bad(s->flags)) {
 		tcp->n.bad_flags++;
+		tcp_drop_note(tcp, FLIGHT_DROP_FLAGS, s);
 		return false;
 	}
 	if (!pkt->l4_checked && !checksum_good(tcp, s->m, pkt)) {
 		tcp->n.bad_checksum++;
+		tcp_drop_note(tcp, FLIGHT_DROP_CHECKSUM, s);
 		return false;
 	}
 	if (s->data_off > opts &&
 		!tcp_options_parse(s, rte_pktmbuf_mtod_offset(s->m, const uint8_t *, opts),
 			s->data_off - opts)) {
 		tcp->n.bad_option++;
+		tcp_drop_note(tcp, FLIGHT_DROP_OPTION, s);
 		return false;
 	}
 	return true;
@@ -344,6 +348,7 @@ void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt
 			tcp_listen_input(tcp, &s, NULL);
 		} else {
 			tcp->n.no_conn++;
+			tcp_drop_note(tcp, FLIGHT_DROP_NO_CONN, &s);
 			tcp_xmit_reset_reply(tcp, &s);
 		}
 	} else if (n->kind == TCP_NODE_TW) {

@@ -230,7 +230,8 @@ struct tcp {
 	uint32_t offer; // options our SYNs carry: TCP_F_SACK, _TS, _WSCALE (tests take some away)
 	uint32_t seg_room; // payload that fits a fresh mbuf
 	uint64_t now_us;
-	uint32_t now_ms;                   // low bits of now_us / 1000
+	uint32_t now_ms; // low bits of now_us / 1000
+	uint32_t drop_noted_ms;
 	uint32_t pool_ms;                  // when pool_low was looked at
 	uint64_t cookie_key[2], cookie_us; // when the last SYN cookie left; 0: never
 	uint64_t isn_key[2], hash_key[4];
@@ -279,6 +280,27 @@ struct tcp_seg {
 	uint32_t tsval, tsecr;
 	struct tcp_range sack[TCP_SACK_BLOCKS];
 };
+
+static inline uint32_t tcp_key_ports(const struct tcp_key *key)
+{
+	return (uint32_t)rte_be_to_cpu_16(key->peer_port) << 16 | rte_be_to_cpu_16(key->local_port);
+}
+
+// For the flight recorder; c may be NULL.
+static inline void tcp_note(struct tcp *tcp, enum flight_type type, unsigned a,
+	const struct tcp_conn *c, uint32_t value)
+{
+	flight_event(tcp->opt.flight, type, a, c ? tcp_conn_mark(c) : 0, value);
+}
+
+// A segment that is dropped, one a millisecond at most: a flood does not push out all else.
+static inline void tcp_drop_note(struct tcp *tcp, enum flight_drop why, const struct tcp_seg *s)
+{
+	if (tcp->drop_noted_ms == tcp->now_ms)
+		return;
+	tcp->drop_noted_ms = tcp->now_ms;
+	tcp_note(tcp, FLIGHT_TCP_DROP, why, NULL, tcp_key_ports(&s->key));
+}
 
 static inline uint32_t meta_space(const struct tcp_meta *s)
 {

@@ -10,6 +10,7 @@ bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 	if (b == NULL)
 		return false; // the timeout repairs it
 	tcp->n.fast_retransmits++;
+	tcp_note(tcp, FLIGHT_TCP_RECOVERY, 0, c, c->cwnd);
 	tcp_undo_save(c);
 	c->recovery = TCP_R_FAST;
 	b->recover = c->snd_nxt;

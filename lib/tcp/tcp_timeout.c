@@ -82,6 +82,7 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 
 	tcp->n.rto_fires++;
+	tcp_note(tcp, FLIGHT_TCP_RTO, c->retries, c, tcp_rto_us(c));
 	if (c->retries >= RETRIES_MAX || user_timed_out(tcp, c))
 		return give_up(tcp, c);
 	if (b && c->recovery == TCP_R_OPEN)
@@ -118,6 +119,7 @@ static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
 	fresh = !fast && tcp_output_one(tcp, c);
 	if (fresh || tcp_xmit_again(tcp, c, fast ? c->sent_head : c->sent_tail)) {
 		tcp->n.loss_probes++;
+		tcp_note(tcp, FLIGHT_TCP_PROBE, 1, c, 0);
 		c->flags |= TCP_F_PROBED;
 		b->probe_end = fast ? c->snd_una + 1 : c->snd_nxt;
 		b->probe_ms = tcp->now_ms;

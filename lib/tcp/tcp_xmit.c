@@ -202,6 +202,7 @@ bool tcp_xmit_ack(struct tcp *tcp, struct tcp_conn *c)
 bool tcp_xmit_probe(struct tcp *tcp, struct tcp_conn *c)
 {
 	tcp->n.probes++;
+	tcp_note(tcp, FLIGHT_TCP_PROBE, 0, c, 0);
 	return empty_out(tcp, c, c->snd_una - 1);
 }
 
@@ -250,6 +251,7 @@ static void reset_out(struct tcp *tcp, const struct tcp_key *key, struct net_hop
 	}
 	checksum_ask(tcp, m, header_push(m, key, seq, ack, flags | RTE_TCP_RST_FLAG, 0, 0), key);
 	tcp->n.resets_out++;
+	tcp_note(tcp, FLIGHT_TCP_RST_OUT, 0, NULL, tcp_key_ports(key));
 	out(tcp, m, key, hop, 0);
 }
 

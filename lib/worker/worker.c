@@ -70,6 +70,7 @@ static int worker_net_open(struct worker *w, const struct worker_options *opt)
 static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 {
 	struct tcp_options to = {
+		.flight = w->flight,
 		.mem = opt->mem,
 		.net = w->net,
 		.pool = w->queue->pool,

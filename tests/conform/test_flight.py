@@ -11,7 +11,7 @@ import pytest
 
 from server import SLOW, SOURCE
 from telemetry import Telemetry
-from wire import Tcp
+from wire import Tcp, eventually
 
 pytestmark = pytest.mark.lcached_only("memcached has no flight recorder")
 LCFLIGHT = SOURCE / "scripts/lcflight"
@@ -59,6 +59,22 @@ def test_many_requests_leave_the_latest(launch, tmp_path):
         lines = decoded(path, "--requests")
         assert lines[-1].endswith("9999")
         assert any("sent away" in line for line in lines) and any(" miss " in line for line in lines)
+
+
+def test_connections_come_and_go(launch, tmp_path):
+    with launch(workers=1, options=["--flight-dir", str(tmp_path)]) as server:
+        with Tcp() as conn:
+            assert conn.get(b"none") is None
+            port = conn.sock.getsockname()[1]
+        with Telemetry(server.process.pid) as telemetry:
+            eventually(lambda: telemetry.ask("/lcached/info,stats")["connected_clients"] == 0)
+            path = telemetry.ask("/lcached/flight/dump")["file"]
+        lines = [line.split(": ", 1)[1] for line in decoded(path, "--events")]
+        opened = [line for line in lines if line.startswith("tcp-open") and f" {port}->11211" in line]
+        assert len(opened) == 1
+        mark = re.search(r"conn ([0-9a-f]+)", opened[0])[1]
+        assert f"tcp-peer conn {mark} 198.18.211.1" in lines
+        assert f"tcp-close in LAST-ACK conn {mark}" in lines
 
 
 def test_no_such_folder_is_an_error(launch, tmp_path):
