@@ -25,6 +25,7 @@ void control_orders_push(struct control *c)
 	c->orders.clients_bytes_max =
 		(control_clients_bytes(c->cfg) + c->workers - 1) / c->workers; // 0 stays no limit
 	c->orders.store = control_store_settings(c->cfg);
+	c->orders.ledger_seq = c->ledger.seq;
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
@@ -67,6 +68,7 @@ static void ledger_turn(struct control *c)
 		shard[i] = (struct control_shard){
 			.used_bytes = held - base_min_u64(held, n->store.pinned_bytes),
 			.limit_bytes = n->limit_bytes,
+			.orders_seq = c->report[i].ledger_seq,
 			.pressed = n->store.evicted + n->store.no_memory,
 			.loan_seq = c->report[i].loan_seq,
 			.loan_bytes = c->report[i].loan_limit_bytes,

@@ -20,8 +20,12 @@ void control_ledger_init(struct control_ledger *l, unsigned shards, uint64_t tot
 	base_assert(shards > 0 && shards <= WORKER_MAX);
 	memset(l, 0, sizeof(*l));
 	l->shards = shards;
-	for (unsigned i = 0; i < shards; i++)
-		l->row[i].order_bytes = base_max_u64(total_bytes / shards, SHARD_MIN);
+	for (unsigned i = 0; i < shards; i++) {
+		struct control_ledger_row *r = &l->row[i];
+
+		r->order_bytes = base_max_u64(total_bytes / shards, SHARD_MIN);
+		r->order_before = r->lent_bytes = r->order_bytes;
+	}
 }
 
 static uint64_t part(uint64_t total_bytes, uint64_t parts)
@@ -29,15 +33,29 @@ static uint64_t part(uint64_t total_bytes, uint64_t parts)
 	return base_max_u64(total_bytes / parts, STEP_MIN);
 }
 
-static void row_observe(struct control_ledger_row *r, const struct control_shard *s)
+// What the shard may be working under, whatever its last report shows: an order can be read and
+// replaced between two reports.
+static void row_lent_observe(
+	const struct control_ledger *l, struct control_ledger_row *r, const struct control_shard *s)
+{
+	if (r->order_bytes != r->order_before) {
+		r->order_before = r->order_bytes;
+		r->order_seq = l->seq;
+	}
+	r->lent_bytes = s->orders_seq >= r->order_seq ? r->order_bytes
+						      : base_max_u64(r->lent_bytes, r->order_bytes);
+}
+
+static void row_observe(
+	const struct control_ledger *l, struct control_ledger_row *r, const struct control_shard *s)
 {
 	uint64_t grown = s->used_bytes > r->used_before ? s->used_bytes - r->used_before : 0;
 
 	r->growth_bytes = base_max_u64(grown, r->growth_bytes - r->growth_bytes / 8);
 	r->hungry = s->pressed != r->pressed_before ||
 		s->used_bytes + HEADROOM_TICKS * r->growth_bytes > r->order_bytes;
-	r->exposed_bytes =
-		base_max_u64(base_max_u64(r->order_bytes, s->limit_bytes), s->used_bytes);
+	row_lent_observe(l, r, s);
+	r->exposed_bytes = base_max_u64(base_max_u64(r->lent_bytes, s->limit_bytes), s->used_bytes);
 	if (s->cold == 0)
 		r->cold = 0;
 	else
@@ -229,13 +247,13 @@ static bool loans_turn(
 	return false;
 }
 
-bool control_ledger_turn(
+static bool ledger_move(
 	struct control_ledger *l, uint64_t total_bytes, const struct control_shard *shard)
 {
 	bool hungry = false;
 
 	for (unsigned i = 0; i < l->shards; i++) {
-		row_observe(&l->row[i], &shard[i]);
+		row_observe(l, &l->row[i], &shard[i]);
 		hungry |= l->row[i].hungry;
 	}
 	l->ticks++;
@@ -247,4 +265,13 @@ bool control_ledger_turn(
 	if (slack_take(l, total_bytes))
 		return true;
 	return l->ticks % COLD_TICKS == 0 && cold_take(l, total_bytes);
+}
+
+bool control_ledger_turn(
+	struct control_ledger *l, uint64_t total_bytes, const struct control_shard *shard)
+{
+	bool moved = ledger_move(l, total_bytes, shard);
+
+	l->seq += moved;
+	return moved;
 }

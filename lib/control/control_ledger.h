@@ -11,6 +11,7 @@
 struct control_shard {        // what a shard's last report says
 	uint64_t used_bytes;  // items and index
 	uint64_t limit_bytes; // that it works under
+	uint64_t orders_seq;  // of the orders that this limit came with
 	uint64_t pressed;     // evictions and refusals since its start
 	uint64_t loan_seq;    // the last loan it asked for ...
 	uint64_t loan_bytes;  // ... the limit that would do
@@ -19,6 +20,8 @@ struct control_shard {        // what a shard's last report says
 
 struct control_ledger_row {
 	uint64_t order_bytes;
+	uint64_t order_before, order_seq; // the order last seen, and which orders it went out with
+	uint64_t lent_bytes; // the most that it was since the last order that a report has shown
 	uint64_t used_before, pressed_before;
 	uint64_t growth_bytes; // a tick's, of late
 	uint64_t cold;         // smoothed
@@ -32,7 +35,8 @@ struct control_ledger_row {
 struct control_ledger {
 	unsigned shards;
 	uint64_t ticks;
-	bool evicts; // shards can make room: a loan may cost others their items
+	uint64_t seq; // goes out with the orders; raised when one changes
+	bool evicts;  // shards can make room: a loan may cost others their items
 	struct control_ledger_row row[WORKER_MAX];
 };
 

@@ -87,6 +87,7 @@ enum worker_phase {
 
 struct worker_orders { // writer: control core; reader: the worker, a copy a turn
 	uint64_t limit_bytes;
+	uint64_t ledger_seq;        // of the ledger's changes: told back by the report
 	uint64_t loan_seq;          // the last loan that was answered
 	uint64_t clients_bytes_max; // of all connections; the largest goes beyond it; 0: no limit
 	uint64_t maxmemory_bytes;   // of the server, to be shown
@@ -100,6 +101,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t heartbeat_us;
 	uint64_t drained;                    // bool: WORKER_PHASE_DRAIN is done
 	uint64_t flush_seq;                  // last one carried out
+	uint64_t ledger_seq;                 // of the orders that hold
 	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
 	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
 	struct worker_counters n;

@@ -243,6 +243,7 @@ void worker_report_publish(struct worker *w)
 		.heartbeat_us = w->now.mono_us,
 		.drained = w->drained,
 		.flush_seq = w->flush_seq,
+		.ledger_seq = w->orders.ledger_seq,
 		.loan_seq = w->loan.seq,
 		.loan_limit_bytes = w->loan.limit_bytes,
 		.cold = store_cold(w->store),

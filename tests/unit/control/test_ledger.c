@@ -16,7 +16,8 @@
 
 struct model { // a shard: writes at a rate, obeys an order some ticks later
 	uint64_t used, limit, rate, evicted;
-	uint64_t pending[4];
+	uint64_t pending[4], pending_seq[4]; // limits under way, and which orders they came with
+	uint64_t seq;
 	uint64_t age_scale; // eviction age = limit x this / rate
 };
 
@@ -61,21 +62,27 @@ static void tick(struct fixture *f, unsigned late)
 		uint64_t rate = m->rate ? m->rate / 2 + base_rng_next(&f->rng) % m->rate : 0;
 
 		m->limit = m->pending[0];
-		for (unsigned k = 0; k + 1 < late; k++)
+		m->seq = m->pending_seq[0];
+		for (unsigned k = 0; k + 1 < late; k++) {
 			m->pending[k] = m->pending[k + 1];
+			m->pending_seq[k] = m->pending_seq[k + 1];
+		}
 		model_run(m, rate);
 		used += m->used;
 		view[i] = (struct control_shard){
 			.used_bytes = m->used,
 			.limit_bytes = m->limit,
+			.orders_seq = m->seq,
 			.pressed = m->evicted,
 			.cold = m->rate && m->evicted ? m->limit * m->age_scale / m->rate : 0,
 		};
 	}
 	assert_true(used <= f->total);
 	control_ledger_turn(&f->ledger, f->total, view);
-	for (unsigned i = 0; i < SHARDS; i++)
+	for (unsigned i = 0; i < SHARDS; i++) {
 		f->m[i].pending[late - 1] = f->ledger.row[i].order_bytes;
+		f->m[i].pending_seq[late - 1] = f->ledger.seq;
+	}
 }
 
 static void test_equal_shards_keep_equal_parts(void **state)
@@ -151,8 +158,9 @@ static void test_a_cut_reaches_every_shard_in_proportion(void **state)
 	l.row[1].order_bytes = l.row[2].order_bytes = 48 * MIB;
 	l.row[3].order_bytes = 32 * MIB;
 	for (unsigned i = 0; i < SHARDS; i++)
-		view[i] = (struct control_shard){
-			.used_bytes = l.row[i].order_bytes, .limit_bytes = l.row[i].order_bytes};
+		view[i] = (struct control_shard){.used_bytes = l.row[i].order_bytes,
+			.limit_bytes = l.row[i].order_bytes,
+			.orders_seq = UINT64_MAX};
 	assert_true(control_ledger_turn(&l, 64 * MIB, view));
 	for (unsigned i = 0; i < SHARDS; i++)
 		dealt += l.row[i].order_bytes;
@@ -173,6 +181,7 @@ static void test_what_is_taken_is_given_only_when_the_report_shows_it(void **sta
 	for (unsigned i = 0; i < SHARDS; i++)
 		view[i] = (struct control_shard){.used_bytes = i == 0 ? 64 * MIB : MIB,
 			.limit_bytes = 64 * MIB,
+			.orders_seq = UINT64_MAX, // whatever it reports is of the last orders
 			.pressed = i == 0};
 	order = l.row[0].order_bytes;
 	assert_true(control_ledger_turn(&l, 256 * MIB, view)); // takes
@@ -185,6 +194,43 @@ static void test_what_is_taken_is_given_only_when_the_report_shows_it(void **sta
 		view[i].limit_bytes = l.row[i].order_bytes;
 	assert_true(control_ledger_turn(&l, 256 * MIB, view)); // gives
 	assert_true(l.row[0].order_bytes > order);
+}
+
+// An order that is raised, obeyed and lowered again between two reports: the last report shows the
+// lower limit, and the shard works under the higher one.
+static void test_what_was_ordered_since_the_report_counts_as_used(void **state)
+{
+	struct control_shard view[SHARDS];
+	struct fixture f;
+
+	fixture_init(&f, 256 * MIB);
+	memset(view, 0, sizeof(view));
+	for (unsigned n = 0; n < 50000; n++) {
+		uint64_t limits = 0;
+
+		for (unsigned i = 0; i < SHARDS; i++) {
+			struct model *m = &f.m[i];
+
+			if (base_rng_next(&f.rng) % 50 == 0)
+				m->rate = base_rng_next(&f.rng) % (4 << 20);
+			if (base_rng_next(&f.rng) % 4 != 0) { // its turn: it reads its orders
+				m->limit = f.ledger.row[i].order_bytes;
+				m->seq = f.ledger.seq;
+			}
+			if (base_rng_next(&f.rng) % 300 == 0)
+				m->used /= 8;
+			model_run(m, m->rate);
+			limits += m->limit;
+			if (base_rng_next(&f.rng) % 4 == 0) // and now and then it reports
+				view[i] = (struct control_shard){.used_bytes = m->used,
+					.limit_bytes = m->limit,
+					.orders_seq = m->seq,
+					.pressed = m->evicted,
+					.cold = 1 + i};
+		}
+		assert_true(limits <= f.total);
+		control_ledger_turn(&f.ledger, f.total, view);
+	}
 }
 
 // Runs a loan to its answer; orders reach the shards, which use what they may, a tick later.
@@ -216,8 +262,10 @@ static void test_a_loan_is_had_from_all_others(void **state)
 	control_ledger_init(&l, SHARDS, 256 * MIB);
 	l.evicts = true;
 	for (unsigned i = 0; i < SHARDS; i++)
-		view[i] = (struct control_shard){
-			.used_bytes = 64 * MIB, .limit_bytes = 64 * MIB, .loan_bytes = 160 * MIB};
+		view[i] = (struct control_shard){.used_bytes = 64 * MIB,
+			.limit_bytes = 64 * MIB,
+			.orders_seq = UINT64_MAX,
+			.loan_bytes = 160 * MIB};
 	assert_true(loan_run(&l, view, 256 * MIB) < 10);
 	assert_int_equal(l.row[1].order_bytes, 160 * MIB);
 	assert_true(l.row[0].order_bytes > 31 * MIB);
@@ -230,8 +278,10 @@ static void test_a_loan_that_cannot_be_is_refused_at_once(void **state)
 
 	control_ledger_init(&l, SHARDS, 256 * MIB);
 	for (unsigned i = 0; i < SHARDS; i++)
-		view[i] = (struct control_shard){
-			.used_bytes = 60 * MIB, .limit_bytes = 64 * MIB, .loan_bytes = 160 * MIB};
+		view[i] = (struct control_shard){.used_bytes = 60 * MIB,
+			.limit_bytes = 64 * MIB,
+			.orders_seq = UINT64_MAX,
+			.loan_bytes = 160 * MIB};
 	assert_true(loan_run(&l, view, 256 * MIB) < 10); // nobody evicts
 	assert_true(l.row[1].order_bytes < 160 * MIB);
 	l.evicts = true;
@@ -251,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_a_cut_reaches_every_shard_in_proportion),
 		cmocka_unit_test(test_a_loan_is_had_from_all_others),
 		cmocka_unit_test(test_a_loan_that_cannot_be_is_refused_at_once),
+		cmocka_unit_test(test_what_was_ordered_since_the_report_counts_as_used),
 		cmocka_unit_test(test_what_is_taken_is_given_only_when_the_report_shows_it),
 	};
 
