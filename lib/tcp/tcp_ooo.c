@@ -118,7 +118,7 @@ static void sack_tell(struct tcp *tcp, struct tcp_conn *c, uint32_t start, uint3
 
 void tcp_dsack_note(struct tcp *tcp, struct tcp_conn *c, uint32_t start, uint32_t end)
 {
-	if (!(c->flags & TCP_F_SACK))
+	if (!(c->flags & TCP_F_SACK) || c->node.state < TCP_ESTABLISHED)
 		return;
 	if (tcp->dsack_conn != NULL) // one a turn waits for its ACK
 		tcp_xmit_ack(tcp, tcp->dsack_conn);
