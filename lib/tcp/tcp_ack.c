@@ -231,8 +231,6 @@ static void probe_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_ac
 	if (!b->probe_again || a->dsack ||
 		((c->flags & TCP_F_TS) && seq_lt(s->tsecr - c->node.ts_offset, b->probe_ms)))
 		return;
-	if (c->recovery == TCP_R_OPEN)
-		c->ssthresh = tcp_flight(c);
 	tcp_recovery_deepen(tcp, c);
 }
 
@@ -317,8 +315,10 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 		window_grown(tcp, c);
 	if ((c->flags & TCP_F_ECN) && (s->flags & RTE_TCP_ECE_FLAG))
 		tcp_ecn_echo(tcp, c);
-	if (c->bulk != NULL)
+	if (c->bulk != NULL) {
 		a.prior_fack = c->bulk->rack.fack;
+		tcp_cc_flight_note(tcp, c);
+	}
 	if (s->sacks && (c->flags & TCP_F_SACK)) {
 		a.delivered = tcp_sack_input(tcp, c, &a);
 		tcp->n.dup_acks_in += a.delivered != 0;

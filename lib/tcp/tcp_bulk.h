@@ -47,8 +47,8 @@ struct tcp_cc_ops {
 	const char *name;
 	// Congestion avoidance: `bytes` were acknowledged while the window was what limits.
 	void (*avoid)(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes);
-	// A sign of congestion with `flight` bytes out: the slow-start threshold from now on.
-	uint32_t (*cut)(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout);
+	// A sign of congestion for a window of so many bytes: the slow-start threshold from now on.
+	uint32_t (*cut)(struct tcp *tcp, struct tcp_conn *c, uint32_t window, bool timeout);
 };
 
 extern const struct tcp_cc_ops tcp_cc_newreno, tcp_cc_cubic;
@@ -86,12 +86,14 @@ struct tcp_bulk {
 	struct base_list node; // of tcp.bulks: the longest unused first
 	struct tcp_conn *conn;
 	uint32_t used_ms;
-	uint32_t recover;             // snd_nxt when recovery began
-	uint32_t cut_us;              // when the congestion window was last cut for a loss
-	uint32_t probe_end, probe_ms; // what acknowledges the loss probe, and when it went
-	uint32_t ecn_end;             // until it is acknowledged, echoes of marks tell nothing new
-	bool probe_again;             // it was a retransmission
-	bool ecn_cut;                 // ecn_end holds
+	uint32_t flight_ms;               // since when flight_max has been looked for
+	uint32_t flight_max, flight_last; // most that was out in this second and the one before
+	uint32_t recover;                 // snd_nxt when recovery began
+	uint32_t cut_us;                  // when the congestion window was last cut for a loss
+	uint32_t probe_end, probe_ms;     // what acknowledges the loss probe, and when it went
+	uint32_t ecn_end; // until it is acknowledged, echoes of marks tell nothing new
+	bool probe_again; // it was a retransmission
+	bool ecn_cut;     // ecn_end holds
 	struct tcp_rack rack;
 	struct tcp_prr prr;
 	struct tcp_undo undo;
@@ -111,8 +113,11 @@ void tcp_cc_init(struct tcp_conn *c);
 // Bytes newly acknowledged outside of fast recovery, while the window is what limits. rtt_us: the
 // sample of this acknowledgement, 0: none.
 void tcp_cc_acked(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes, uint32_t rtt_us);
-// Congestion: cuts ssthresh; the caller sets the window.
-void tcp_cc_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout);
+// Congestion: cuts ssthresh, from a window of so many bytes; the caller sets the window.
+void tcp_cc_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t window, bool timeout);
+// The congestion window as far as it was tested within a second or two (RFC 7661's pipeACK).
+uint32_t tcp_cc_tested(const struct tcp_conn *c);
+void tcp_cc_flight_note(const struct tcp *tcp, struct tcp_conn *c); // before an ACK counts
 
 // ---- tcp_cc_hystart.c --------------------------------------------------------------------------
 // How much the window grows for `bytes` in slow start. May end it.

@@ -3,6 +3,8 @@
 // window after an idle time.
 #include "tcp/tcp_internal.h"
 
+#define TESTED_MS 1000u
+
 static const struct tcp_cc_ops *const all[] = {&tcp_cc_cubic, &tcp_cc_newreno};
 
 const char *tcp_congestion_name(unsigned i)
@@ -55,16 +57,38 @@ void tcp_cc_acked(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes, uint32_t 
 		tcp->cc->avoid(tcp, c, bytes);
 }
 
-void tcp_cc_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout)
+void tcp_cc_flight_note(const struct tcp *tcp, struct tcp_conn *c)
+{
+	struct tcp_bulk *b = c->bulk;
+
+	if (tcp->now_ms - b->flight_ms >= TESTED_MS) {
+		b->flight_last = b->flight_max;
+		b->flight_max = 0;
+		b->flight_ms = tcp->now_ms;
+	}
+	b->flight_max = RTE_MAX(b->flight_max, tcp_flight(c));
+}
+
+// What is out at the end of a reply says little of the window that its middle had filled.
+uint32_t tcp_cc_tested(const struct tcp_conn *c)
+{
+	uint32_t most = tcp_flight(c);
+
+	if (c->bulk != NULL)
+		most = RTE_MAX(most, RTE_MAX(c->bulk->flight_max, c->bulk->flight_last));
+	return RTE_MIN(most, c->cwnd);
+}
+
+void tcp_cc_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t window, bool timeout)
 {
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 
 	if (c->flags & TCP_F_ECN)
 		c->flags |= TCP_F_CWR;
 	if (b == NULL) { // as Reno would
-		c->ssthresh = RTE_MAX(flight / 2, 2u * c->mss);
+		c->ssthresh = RTE_MAX(window / 2, 2u * c->mss);
 		return;
 	}
-	c->ssthresh = tcp->cc->cut(tcp, c, flight, timeout);
+	c->ssthresh = tcp->cc->cut(tcp, c, window, timeout);
 	b->cut_us = (uint32_t)tcp->now_us;
 }

@@ -86,16 +86,15 @@ static void cubic_avoid(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes)
 }
 
 // Sections 4.6 and 4.7: a flow whose window shrinks makes room for others.
-static uint32_t cubic_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout)
+static uint32_t cubic_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t window, bool timeout)
 {
 	struct tcp_cubic *cb = &c->bulk->cc.cubic;
-	uint32_t window = flight < c->cwnd / 2 ? flight : c->cwnd; // what was tested (RFC 7661)
 
 	cb->w_max = window < cb->w_max ? (uint32_t)((uint64_t)window * 17 / 20) : window;
 	cb->w_prior = window;
 	cb->epoch_us = 0;
 	cb->timed_out = timeout;
-	return RTE_MAX((uint32_t)((uint64_t)flight * 7 / 10), 2u * c->mss);
+	return RTE_MAX((uint32_t)((uint64_t)window * 7 / 10), 2u * c->mss);
 }
 
 const struct tcp_cc_ops tcp_cc_cubic = {

@@ -13,10 +13,10 @@ static void newreno_avoid(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes)
 	}
 }
 
-static uint32_t newreno_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t flight, bool timeout)
+static uint32_t newreno_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t window, bool timeout)
 {
 	c->bulk->cc.newreno.acked = 0;
-	return RTE_MAX(flight / 2, 2u * c->mss);
+	return RTE_MAX(window / 2, 2u * c->mss);
 }
 
 const struct tcp_cc_ops tcp_cc_newreno = {

@@ -36,7 +36,7 @@ void tcp_ecn_echo(struct tcp *tcp, struct tcp_conn *c)
 	if (c->recovery != TCP_R_OPEN)
 		return;
 	tcp->n.ecn_cuts++;
-	tcp_cc_cut(tcp, c, tcp_flight(c), false);
+	tcp_cc_cut(tcp, c, tcp_cc_tested(c), false);
 	c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
 	b->undo.valid = false; // it was for something
 }

@@ -15,7 +15,7 @@ bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 	c->recovery = TCP_R_FAST;
 	b->recover = c->snd_nxt;
 	b->prr = (struct tcp_prr){.flight = tcp_flight(c)};
-	tcp_cc_cut(tcp, c, tcp_flight(c), false);
+	tcp_cc_cut(tcp, c, tcp_cc_tested(c), false);
 	if (!(c->flags & TCP_F_SACK))
 		c->cwnd = c->ssthresh;
 	c->flags |= TCP_F_RTX_FORCE;
@@ -29,7 +29,7 @@ bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)
 
 void tcp_recovery_deepen(struct tcp *tcp, struct tcp_conn *c)
 {
-	tcp_cc_cut(tcp, c, RTE_MIN(c->cwnd, c->ssthresh), false);
+	tcp_cc_cut(tcp, c, c->recovery == TCP_R_OPEN ? tcp_cc_tested(c) : c->ssthresh, false);
 	c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
 	if (c->bulk != NULL)
 		c->bulk->undo.valid = false;

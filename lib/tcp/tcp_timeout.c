@@ -87,8 +87,8 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 		return give_up(tcp, c);
 	if (b && c->recovery == TCP_R_OPEN)
 		tcp_undo_save(c);
-	if (c->retries == 0) // RFC 5681 section 3.1: once for a flight
-		tcp_cc_cut(tcp, c, tcp_flight(c), true);
+	if (c->retries == 0 && c->recovery != TCP_R_FAST) // RFC 5681 section 3.1: once for a flight
+		tcp_cc_cut(tcp, c, tcp_cc_tested(c), true);
 	c->retries++;
 	c->backoff = (uint8_t)RTE_MIN(c->backoff + 1, 16);
 	c->recovery = b ? TCP_R_LOSS : TCP_R_OPEN;
