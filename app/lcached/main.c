@@ -10,12 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
-
 #include "lcached.h"
 
 #define TICK_US       1000
 #define DRAIN_TICKS   3000
+#define DAD_WAIT_US   1100000 // net checks for a second from its first turn on
 #define EXIT_BAD_ARGS 2
 
 // One line, whatever the words on the command line hold.
@@ -29,16 +28,29 @@ static int bad_args(char *err)
 	return EXIT_BAD_ARGS;
 }
 
+// Each of the values that stand in `values` with commas between.
+static int driver_set(
+	struct lcached *s, const char *name, const char *values, char *err, size_t err_len)
+{
+	char list[CONTROL_TEXT_MAX], *save, *one;
+
+	memcpy(list, values, sizeof(list));
+	for (one = strtok_r(list, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save)) {
+		if (port_config_set(&s->port_cfg, name, one, err, err_len) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 // What the command line says about the network wins over the driver file.
 static int driver_load(struct lcached *s, char *err, size_t err_len)
 {
 	if (port_config_load(&s->port_cfg, s->cfg.driver, err, err_len) < 0)
 		return -EINVAL;
-	if (s->cfg.address[0] != '\0' &&
-		port_config_set(&s->port_cfg, "address", s->cfg.address, err, err_len) < 0)
-		return -EINVAL;
-	if (s->cfg.gateway[0] != '\0' &&
-		port_config_set(&s->port_cfg, "gateway", s->cfg.gateway, err, err_len) < 0)
+	if (s->cfg.address[0] != '\0')
+		port_config_addresses_clear(&s->port_cfg, s->cfg.gateway[0] != '\0');
+	if (driver_set(s, "address", s->cfg.address, err, err_len) < 0 ||
+		driver_set(s, "gateway", s->cfg.gateway, err, err_len) < 0)
 		return -EINVAL;
 	return port_config_check(&s->port_cfg, err, err_len);
 }
@@ -61,28 +73,39 @@ static void settings_fill(struct lcached *s)
 	t->verbosity = (unsigned)s->cfg.verbosity;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();
-	inet_ntop(AF_INET, &s->port_cfg.ip, t->address, sizeof(t->address));
+	t->addresses = s->port_cfg.addresses;
+	for (unsigned i = 0; i < t->addresses; i++) {
+		size_t used = strlen(t->address);
+		char text[BASE_IP_TEXT];
+
+		snprintf(t->address + used, sizeof(t->address) - used, "%s%s", i ? "," : "",
+			base_ip_format(&s->port_cfg.address[i].ip, text));
+	}
+}
+
+static void port_print(const char *proto, const struct base_ip *ip, uint64_t port)
+{
+	bool ip4 = base_ip_is4(ip);
+	char text[BASE_IP_TEXT];
+
+	if (port == 0)
+		printf("%s off ", proto);
+	else
+		printf("%s %s%s%s:%u ", proto, ip4 ? "" : "[", base_ip_format(ip, text),
+			ip4 ? "" : "]", (unsigned)port);
 }
 
 static void ready_print(const struct lcached *s)
 {
-	const char *ip = s->settings.address;
-
-	printf("lcached ready tcp ");
-	if (s->cfg.tcp_port != 0)
-		printf("%s:%u ", ip, (unsigned)s->cfg.tcp_port);
-	else
-		printf("off ");
-	if (s->cfg.udp_port != 0)
-		printf("udp %s:%u ", ip, (unsigned)s->cfg.udp_port);
-	else
-		printf("udp off ");
+	printf("lcached ready ");
+	for (unsigned i = 0; i < s->port_cfg.addresses; i++) {
+		port_print("tcp", &s->port_cfg.address[i].ip, s->cfg.tcp_port);
+		port_print("udp", &s->port_cfg.address[i].ip, s->cfg.udp_port);
+	}
 	printf("workers %u driver %s\n", (unsigned)s->cfg.workers, s->port_cfg.name);
 	fflush(stdout);
 }
 
-// The sleep is a tick's whatever interrupts it: the ledger, and patience at the end, count ticks. Up to
-// a moment, because what is left of a span grows by the timer's slack with each interruption.
 static void tick(struct lcached *s)
 {
 	struct timespec until;
@@ -123,6 +146,32 @@ static void domains_tell(struct lcached *s)
 	control_domains_set(s->control, domain);
 }
 
+// RFC 4862 5.4: an IPv6 address is not used before nobody has claimed it for a second.
+static int addresses_check(struct lcached *s)
+{
+	struct base_now start = base_now_read();
+	uint64_t taken = 0;
+	char text[BASE_IP_TEXT];
+
+	if (!port_config_has_ip6(&s->port_cfg))
+		return 0;
+	while (taken == 0 && !lcached_stop_asked() &&
+		base_now_read().mono_us - start.mono_us < DAD_WAIT_US) {
+		tick(s);
+		taken = control_addresses_taken(s->control);
+	}
+	if (taken == 0)
+		return 0;
+	for (unsigned i = 0; i < s->port_cfg.addresses; i++) {
+		if (taken >> i & 1)
+			base_error("address %s: another host has it",
+				base_ip_format(&s->port_cfg.address[i].ip, text));
+	}
+	if (taken >> s->port_cfg.addresses != 0)
+		base_error("the link-local address made from our MAC: another host has it");
+	return -EADDRINUSE;
+}
+
 static int serve(struct lcached *s)
 {
 	int rc;
@@ -137,6 +186,9 @@ static int serve(struct lcached *s)
 	domains_tell(s);
 	for (unsigned i = 0; i < 5; i++) // every worker has reported once
 		tick(s);
+	rc = addresses_check(s);
+	if (rc < 0)
+		goto stop;
 	control_ready(s->control, base_now_read());
 	rc = lcached_telemetry_open(s->control);
 	if (rc < 0)

@@ -76,16 +76,14 @@ bool dpdk_turn(struct dpdk *d)
 }
 
 // --sources: the addresses that follow ours; the server's is left out.
-static void sources_add(
-	struct net_options *net, const struct port_config *cfg, const struct bench_options *o)
+static void sources_add(struct net_options *net, const struct bench_options *o)
 {
-	uint32_t ip = rte_be_to_cpu_32(cfg->ip);
+	struct net_own next = net->own[0];
 
 	while (net->owns < o->sources) {
-		struct base_ip next = base_ip4(rte_cpu_to_be_32(++ip));
-
-		if (!base_ip_same(&next, &o->server))
-			net->own[net->owns++] = (struct net_own){next, cfg->prefix_len};
+		next.ip.w32[3] = rte_cpu_to_be_32(rte_be_to_cpu_32(next.ip.w32[3]) + 1);
+		if (!base_ip_same(&next.ip, &o->server))
+			net->own[net->owns++] = next;
 	}
 }
 
@@ -97,7 +95,7 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 		.pool = d->queue->pool,
 		.tx = &d->tx,
 		.mac = d->port.mac,
-		.own = {{base_ip4(cfg->ip), cfg->prefix_len}},
+		.own = {{cfg->address[0].ip, cfg->address[0].prefix_len}},
 		.owns = 1,
 		.vlan = cfg->vlan,
 		.mtu = d->port.mtu,
@@ -120,15 +118,14 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 	};
 	int rc;
 
-	if (cfg->gateway != 0)
-		net.gateway[NET_IP4] = base_ip4(cfg->gateway);
-	sources_add(&net, cfg, o);
+	net.gateway[NET_IP4] = cfg->gateway[PORT_IP4];
+	net.gateway[NET_IP6] = cfg->gateway[PORT_IP6];
+	sources_add(&net, o);
 	rc = net_open(&d->net, &net);
 	for (unsigned i = 0; !rc && i < cfg->routes; i++) {
 		const struct port_route *r = &cfg->route[i];
-		const struct base_ip prefix = base_ip4(r->prefix), via = base_ip4(r->via);
 
-		rc = net_route_add(d->net, &prefix, r->len, &via);
+		rc = net_route_add(d->net, &r->prefix, r->len, &r->via);
 	}
 	if (rc || o->udp)
 		return rc;
@@ -235,6 +232,7 @@ int bench_dpdk_run(struct bench *b)
 	char error[256];
 	int rc = port_config_load(&cfg, o->driver, error, sizeof(error));
 
+	port_config_addresses_clear(&cfg, false);
 	if (!rc)
 		rc = port_config_set(&cfg, "address", o->address, error, sizeof(error));
 	if (!rc)

@@ -208,6 +208,9 @@ static inline bool base_ip_masked_same(
 // The mask of a prefix of `len` bits (0 to 32, or to 128) of ip's family. An IPv4 mask has the 96
 // bits before it, too: only IPv4 addresses match.
 struct base_ip base_ip_mask(const struct base_ip *ip, unsigned len);
+// The link-local IPv6 address of an interface, by a hash of its MAC in the manner of RFC 7217: stable,
+// and another one than the kernel makes on its side of a TAP, which has the same MAC.
+struct base_ip base_ip_link_local(const uint8_t mac[6]);
 // Whole strings: "10.0.0.1", "fd00::1" (zone names and mapped addresses are refused). 0 or -EINVAL.
 int base_ip_parse(const char *text, struct base_ip *ip);
 int base_ip_prefix_parse(const char *text, struct base_ip *ip, uint8_t *len); // ADDR/LEN

@@ -21,6 +21,16 @@ struct base_ip base_ip_mask(const struct base_ip *ip, unsigned len)
 	return mask;
 }
 
+struct base_ip base_ip_link_local(const uint8_t mac[6])
+{
+	static const uint64_t key[2] = {UINT64_C(0x6c636163686564), UINT64_C(0x66653830)};
+	struct base_ip ip = {.b = {0xfe, 0x80}};
+	uint64_t id = base_siphash(key, mac, 6);
+
+	memcpy(ip.b + 8, &id, sizeof(id));
+	return ip;
+}
+
 int base_ip_parse(const char *text, struct base_ip *ip)
 {
 	struct in_addr in;

@@ -175,3 +175,12 @@ bool control_drained(const struct control *c)
 	}
 	return true;
 }
+
+uint64_t control_addresses_taken(const struct control *c)
+{
+	uint64_t taken = 0;
+
+	for (unsigned i = 0; i < c->workers; i++)
+		taken |= c->report[i].taken;
+	return taken;
+}

@@ -89,6 +89,8 @@ void control_ready(struct control *c, struct base_now now);
 // Orders every worker into a phase; true once all report it (WORKER_PHASE_DRAIN).
 void control_phase_set(struct control *c, enum worker_phase phase);
 bool control_drained(const struct control *c);
+// One bit an own address that the duplicate address check has found with another host.
+uint64_t control_addresses_taken(const struct control *c);
 
 // Commands and their help lines, for registration; NULL at the end.
 struct control_command {

@@ -165,6 +165,24 @@ int control_config_check(const struct control_config *cfg, char *err, size_t err
 	return 0;
 }
 
+// The addresses of the command line stand in place of the file's, not beside them.
+static int args_main_pass(
+	struct control_config *cfg, int argc, char **argv, int *eal_args, char *err, size_t err_len)
+{
+	char address[CONTROL_TEXT_MAX], gateway[CONTROL_TEXT_MAX];
+
+	memcpy(address, cfg->address, sizeof(address));
+	memcpy(gateway, cfg->gateway, sizeof(gateway));
+	cfg->address[0] = cfg->gateway[0] = '\0';
+	if (args_pass(cfg, argc, argv, eal_args, false, err, err_len) < 0)
+		return -EINVAL;
+	if (cfg->address[0] == '\0')
+		memcpy(cfg->address, address, sizeof(address));
+	if (cfg->gateway[0] == '\0')
+		memcpy(cfg->gateway, gateway, sizeof(gateway));
+	return 0;
+}
+
 // The command line wins over the file, so the file that it names is read first.
 int control_config_args(
 	struct control_config *cfg, int argc, char **argv, int *eal_args, char *err, size_t err_len)
@@ -173,7 +191,7 @@ int control_config_args(
 		return -EINVAL;
 	if (cfg->file[0] != '\0' && config_file_load(cfg, cfg->file, err, err_len) < 0)
 		return -EINVAL;
-	if (args_pass(cfg, argc, argv, eal_args, false, err, err_len) < 0)
+	if (args_main_pass(cfg, argc, argv, eal_args, err, err_len) < 0)
 		return -EINVAL;
 	if (control_maxmemory_resolve(cfg, err, err_len) < 0)
 		return -EINVAL;

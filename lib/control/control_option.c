@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The option table, and what is read from it: values checked and set, shown, listed.
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -90,9 +89,10 @@ static const struct control_option options[] = {
 	{"maxconns", 'c', CONTROL_OPTION_NUMBER, false, AT(conns_max), 1, 1 << 20, "1024", "N",
 		"TCP connections, over all workers"},
 	{"address", 'l', CONTROL_OPTION_PREFIX, false, AT(address), 0, 0, "", "ADDR/LEN",
-		"own address and prefix; else the driver file's"},
+		"own address and prefix, of either family; may be repeated; else the driver "
+		"file's"},
 	{"gateway", 0, CONTROL_OPTION_ADDRESS, false, AT(gateway), 0, 0, "", "ADDR",
-		"default gateway; else the driver file's"},
+		"default gateway, one a family; else the driver file's"},
 	{"driver", 'd', CONTROL_OPTION_TEXT, false, AT(driver), 1, 0, "tap", "NAME|FILE",
 		"driver configuration: a name in drivers-config, or a file"},
 	{"config", 'f', CONTROL_OPTION_TEXT, false, AT(file), 1, 0, "", "FILE",
@@ -343,31 +343,37 @@ static int yes_no_set(struct control_config *cfg, const struct control_option *o
 	return 0;
 }
 
+static int address_check(const char *text, bool prefix)
+{
+	struct base_ip ip;
+	uint8_t len;
+
+	return prefix ? base_ip_prefix_parse(text, &ip, &len) : base_ip_parse(text, &ip);
+}
+
+// One address, or several with commas between; each time the option is given it adds some.
 static int address_set(struct control_config *cfg, const struct control_option *o,
 	const char *value, char *err, size_t err_len)
 {
 	bool prefix = o->type == CONTROL_OPTION_PREFIX;
-	const char *slash = strchr(value, '/');
-	char address[32];
-	size_t n = slash != NULL ? (size_t)(slash - value) : strlen(value);
-	struct in_addr in;
-	uint64_t len = 0;
+	const char *before = option_text(cfg, o);
+	char all[2 * CONTROL_TEXT_MAX], one[64];
 
 	if (*value == '\0')
 		return text_set(cfg, o, value, err, err_len);
-	if (n >= sizeof(address) || (slash != NULL) != prefix ||
-		(prefix && (base_u64_parse(slash + 1, strlen(slash + 1), &len) < 0 || len > 32)))
-		goto bad;
-	memcpy(address, value, n);
-	address[n] = '\0';
-	if (inet_pton(AF_INET, address, &in) != 1)
-		goto bad;
-	return text_set(cfg, o, value, err, err_len);
-bad:
-	snprintf(err, err_len, "'%.64s' is not %s", value,
-		prefix ? "an IPv4 address with its prefix length (198.18.211.2/24)"
-		       : "an IPv4 address (198.18.211.1)");
-	return -EINVAL;
+	for (const char *p = value; p != NULL; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+		int n = snprintf(one, sizeof(one), "%.*s", (int)strcspn(p, ","), p);
+
+		if (n < 0 || (size_t)n >= sizeof(one) || address_check(one, prefix) < 0) {
+			snprintf(err, err_len, "'%.80s' is not %s", value,
+				prefix ? "an address with its prefix length (198.18.211.2/24, "
+					 "fd00::2/64)"
+				       : "an address (198.18.211.1, fd00::1)");
+			return -EINVAL;
+		}
+	}
+	snprintf(all, sizeof(all), "%s%s%.*s", before, *before ? "," : "", CONTROL_TEXT_MAX, value);
+	return text_set(cfg, o, all, err, err_len);
 }
 
 int control_option_value_set(struct control_config *cfg, const struct control_option *o,

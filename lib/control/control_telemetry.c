@@ -107,12 +107,18 @@ static void info_net(struct control *c, struct rte_tel_data *d)
 			{"net_bad_udp", n->net.bad_udp},
 			{"net_bad_udp_checksum", n->net.bad_udp_checksum},
 			{"net_bad_icmp", n->net.bad_icmp},
+			{"net_bad_ext", n->net.bad_ext},
+			{"net_bad_nd", n->net.bad_nd},
+			{"net_bad_source", n->net.bad_source},
+			{"net_too_big", n->net.too_big},
+			{"net_too_big_ignored", n->net.too_big_ignored},
+			{"net_address_conflicts", n->net.arp_conflicts},
 			{"net_frag_dropped", n->net.frag_dropped},
 			{"net_neigh_dropped", n->net.neigh_dropped},
 			{"net_no_mbuf", n->net.no_mbuf},
 			{"net_no_route", n->net.no_route},
 		},
-		20);
+		26);
 }
 
 static void info_tcp(struct control *c, struct rte_tel_data *d)

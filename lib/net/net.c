@@ -32,18 +32,10 @@ static bool options_valid(const struct net_options *opt)
 		opt->mtu <= MTU_MAX && rte_is_valid_assigned_ether_addr(&opt->mac);
 }
 
-// RFC 4291 appendix A. Neighbour discovery needs one.
-static struct base_ip link_local(const struct rte_ether_addr *mac)
-{
-	const uint8_t *b = mac->addr_bytes;
-
-	return (struct base_ip){
-		.b = {0xfe, 0x80, [8] = b[0] ^ 2, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5]}};
-}
-
+// Neighbour discovery needs one.
 static void link_local_add(struct net *net)
 {
-	struct net_own own = {.ip = link_local(&net->opt.mac), .prefix_len = 64};
+	struct net_own own = {.ip = base_ip_link_local(net->opt.mac.addr_bytes), .prefix_len = 64};
 
 	if (net_own_find(net, &own.ip) == NET_OWN_MAX)
 		net->opt.own[net->opt.owns++] = own;

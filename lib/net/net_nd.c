@@ -131,9 +131,13 @@ void net_dad_end(struct net *net)
 	}
 }
 
-// Somebody else has, or wants, our address.
-static void conflict(struct net *net, unsigned local, uint64_t now_us)
+// Somebody else has, or wants, our address. From our own MAC it is our own word, come back by a mirror
+// (or the kernel's on its side of a TAP).
+static void conflict(
+	struct net *net, unsigned local, const struct rte_ether_addr *from, uint64_t now_us)
 {
+	if (rte_is_same_ether_addr(from, &net->opt.mac))
+		return;
 	if (net->own_state[local] == NET_OWN_TENTATIVE) {
 		net->own_state[local] = NET_OWN_TAKEN;
 		net->n.dad_taken++;
@@ -201,7 +205,7 @@ static bool solicit_input(struct net *net, const struct base_ip *target,
 		return false;
 	if (base_ip_none(&pkt->src)) {
 		if (net->own_state[local] == NET_OWN_TENTATIVE)
-			conflict(net, local, now_us);
+			conflict(net, local, &pkt->src_mac, now_us);
 		else if (net->own_state[local] == NET_OWN_VALID)
 			advertise(net, local, FLAG_OVERRIDE, &all_nodes, NULL);
 		return false;
@@ -221,7 +225,7 @@ static bool advert_input(struct net *net, const struct base_ip *target, uint32_t
 	unsigned local = net_own_find(net, target);
 
 	if (local < NET_OWN_MAX) {
-		conflict(net, local, now_us);
+		conflict(net, local, &pkt->src_mac, now_us);
 		return false;
 	}
 	if (base_ip_is4(target) ||
@@ -251,8 +255,6 @@ enum net_verdict net_nd_input(
 	if (!message_valid(m, pkt, nd, &mac))
 		goto bad;
 	memcpy(&target, nd->target, sizeof(target));
-	if (rte_is_same_ether_addr(&pkt->src_mac, &net->opt.mac))
-		goto out; // our own, come back by a mirror
 	if (nd->type == NET_ND_SOLICIT)
 		learned = solicit_input(net, &target, mac, now_us, pkt);
 	else

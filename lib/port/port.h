@@ -24,10 +24,13 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
-#define PORT_WORKERS_MAX  64
-#define PORT_VDEVS_MAX    8
-#define PORT_ROUTES_MAX   64
-#define PORT_EAL_ARGS_MAX 64
+#include "base/base.h"
+
+#define PORT_WORKERS_MAX   64
+#define PORT_VDEVS_MAX     8
+#define PORT_ROUTES_MAX    64
+#define PORT_ADDRESSES_MAX 32
+#define PORT_EAL_ARGS_MAX  64
 
 enum port_spread { // how flows reach their worker
 	// the device or the kernel keeps a flow on one queue
@@ -41,8 +44,15 @@ enum port_memory {       // where DPDK's memory comes from
 	PORT_MEMORY_HUGE // hugepages or a clear error
 };
 
+enum port_family { PORT_IP4, PORT_IP6, PORT_FAMILIES };
+
+struct port_address {
+	struct base_ip ip;
+	uint8_t prefix_len;
+};
+
 struct port_route {
-	rte_be32_t prefix, via;
+	struct base_ip prefix, via;
 	uint8_t len;
 };
 
@@ -65,15 +75,15 @@ struct port_config {
 	char rss_hash[64];         // `rss-hash ip,tcp,udp`
 	bool offload_checksum;     // `offload-checksum on|off`: when the device has it
 	bool offload_multi_segs;   // `offload-multi-segs on|off`
-	rte_be32_t ip;             // `address A.B.C.D/LEN`
-	uint8_t prefix_len;
-	rte_be32_t gateway;                       // `gateway`, 0: none
+	struct port_address address[PORT_ADDRESSES_MAX]; // `address ADDR/LEN`, of either family
+	unsigned addresses;
+	struct base_ip gateway[PORT_FAMILIES];    // `gateway ADDR`, one a family; zero: none
 	struct port_route route[PORT_ROUTES_MAX]; // `route PREFIX/LEN GATEWAY`
 	unsigned routes;
 	uint16_t vlan;         // `vlan`, 0: untagged
 	unsigned pool_mbufs;   // `mbufs`: a worker, 0 = by queues, descriptors, connections
 	char host_iface[16];   // `host-interface`: set up by scripts/run (TAP side)
-	char host_address[32]; // `host-address A.B.C.D/LEN`
+	char host_address[64]; // `host-address ADDR/LEN`, the last one
 };
 
 // Reads NAME (looked up in ./drivers-config, the source tree's, the installed directory, and
@@ -82,12 +92,15 @@ struct port_config {
 // (file:line: name value: what is wrong, what is allowed).
 int port_config_load(struct port_config *cfg, const char *name_or_file, char *err, size_t err_len);
 // One setting, as in a file's line (--address and friends on the command line). Settings that may
-// stand several times (vdev, pci, eal, route) are added to. 0 or -EINVAL, cfg unchanged.
+// stand several times (vdev, pci, eal, address, route) are added to. 0 or -EINVAL, cfg unchanged.
 int port_config_set(
 	struct port_config *cfg, const char *name, const char *value, char *err, size_t err_len);
+// Forgets the addresses, those of the command line are meant instead; and the gateways, too.
+void port_config_addresses_clear(struct port_config *cfg, bool gateways);
 // What must hold between settings (a device and an address named, gateways on the link, ...). Done
 // by port_config_load; again after the last port_config_set. 0 or -EINVAL.
 int port_config_check(const struct port_config *cfg, char *err, size_t err_len);
+bool port_config_has_ip6(const struct port_config *cfg); // an IPv6 address
 // True when `name` is a setting: for command lines that share their name space with others.
 bool port_config_has(const char *name);
 
@@ -178,13 +191,14 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 unsigned port_close(struct port *port);
 bool port_link_up(const struct port *port);
 // Which worker owns a frame under PORT_SPREAD_TOEPLITZ: RSS hash with the Microsoft key over the
-// IPv4 addresses and ports, modulo workers. Fragments: by the addresses alone (their reassembled
-// datagram is asked about again); ICMP errors: the flow that they quote; anything else: worker 0.
+// addresses and ports of either family, modulo workers. Fragments: by the addresses alone (their
+// reassembled datagram is asked about again); ICMP errors: the flow that they quote; anything else:
+// worker 0.
 unsigned port_flow_worker(const struct port *port, const struct rte_mbuf *m);
-// The hash itself (host byte order), for those who choose ports to reach a worker. with_ports
-// false: addresses alone.
-uint32_t port_flow_hash(
-	rte_be32_t src, rte_be32_t dst, uint16_t src_port, uint16_t dst_port, bool with_ports);
+// The hash itself (ports in host byte order), for those who choose ports to reach a worker.
+// with_ports false: addresses alone.
+uint32_t port_flow_hash(const struct base_ip *src, const struct base_ip *dst, uint16_t src_port,
+	uint16_t dst_port, bool with_ports);
 
 // At most n packets; 0 when there is none.
 uint16_t port_rx(const struct port_queue *q, struct rte_mbuf **m, uint16_t n);

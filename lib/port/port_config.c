@@ -3,11 +3,12 @@
 // settings. port_config_file.c finds and reads the files.
 #include "port/port_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include <rte_ip.h>
 
 #include "base/base.h"
 
@@ -131,67 +132,62 @@ static const char *set_eal(struct port_config *cfg, const struct setting *s, con
 	return NULL;
 }
 
-// A.B.C.D/LEN; `len` bytes of text.
-static int prefix_parse(const char *text, size_t text_len, rte_be32_t *ip, uint8_t *len)
+static bool host_address_valid(const struct base_ip *ip)
 {
-	char buf[32], *slash;
-	struct in_addr addr;
-	uint64_t bits;
+	static const struct base_ip loopback = {.b[15] = 1};
+	uint8_t first;
 
-	if (text_len >= sizeof(buf))
-		return -EINVAL;
-	memcpy(buf, text, text_len);
-	buf[text_len] = '\0';
-	slash = strchr(buf, '/');
-	if (!slash)
-		return -EINVAL;
-	*slash++ = '\0';
-	if (inet_pton(AF_INET, buf, &addr) != 1 || base_u64_parse(slash, strlen(slash), &bits) ||
-		bits > 32)
-		return -EINVAL;
-	*ip = addr.s_addr;
-	*len = (uint8_t)bits;
-	return 0;
+	if (!base_ip_is4(ip))
+		return ip->b[0] != 0xff && !base_ip_none(ip) && !base_ip_same(ip, &loopback);
+	first = ip->b[12];
+	return first != 0 && first != 127 && first < 224;
 }
 
-static bool host_address_valid(rte_be32_t ip)
+static bool host_prefix_parse(const char *value, struct port_address *a)
 {
-	uint8_t first = (uint8_t)(ntohl(ip) >> 24);
-
-	return first != 0 && first != 127 && first < 224;
+	return base_ip_prefix_parse(value, &a->ip, &a->prefix_len) == 0 && a->prefix_len != 0 &&
+		host_address_valid(&a->ip);
 }
 
 static const char *set_address(struct port_config *cfg, const struct setting *s, const char *value)
 {
-	rte_be32_t ip;
-	uint8_t len;
+	struct port_address a;
 
-	if (prefix_parse(value, strlen(value), &ip, &len) || !len || !host_address_valid(ip))
+	if (!host_prefix_parse(value, &a))
 		return s->allowed;
-	cfg->ip = ip;
-	cfg->prefix_len = len;
+	if (cfg->addresses == PORT_ADDRESSES_MAX)
+		return "at most 32 of them";
+	for (unsigned i = 0; i < cfg->addresses; i++) {
+		if (base_ip_same(&cfg->address[i].ip, &a.ip))
+			return "given once";
+	}
+	cfg->address[cfg->addresses++] = a;
 	return NULL;
 }
 
 static const char *set_host_address(
 	struct port_config *cfg, const struct setting *s, const char *value)
 {
-	rte_be32_t ip;
-	uint8_t len;
+	struct port_address a;
 
-	if (prefix_parse(value, strlen(value), &ip, &len) || !len || !host_address_valid(ip))
+	if (!host_prefix_parse(value, &a))
 		return s->allowed;
-	strcpy(cfg->host_address, value); // prefix_parse took it, so it is short
+	strcpy(cfg->host_address, value); // it was parsed, so it is short
 	return NULL;
+}
+
+static enum port_family family_of(const struct base_ip *ip)
+{
+	return base_ip_is4(ip) ? PORT_IP4 : PORT_IP6;
 }
 
 static const char *set_gateway(struct port_config *cfg, const struct setting *s, const char *value)
 {
-	struct in_addr addr;
+	struct base_ip ip;
 
-	if (inet_pton(AF_INET, value, &addr) != 1 || !host_address_valid(addr.s_addr))
+	if (base_ip_parse(value, &ip) || !host_address_valid(&ip))
 		return s->allowed;
-	cfg->gateway = addr.s_addr;
+	cfg->gateway[family_of(&ip)] = ip;
 	return NULL;
 }
 
@@ -199,16 +195,21 @@ static const char *set_route(struct port_config *cfg, const struct setting *s, c
 {
 	size_t prefix_len = strcspn(value, " \t");
 	const char *via = value + prefix_len + strspn(value + prefix_len, " \t");
+	struct base_ip mask, none = {.w64 = {0, 0}};
+	char prefix[64];
 	struct port_route r;
-	struct in_addr addr;
 
 	if (cfg->routes == PORT_ROUTES_MAX)
 		return "at most 64 of them";
-	if (prefix_parse(value, prefix_len, &r.prefix, &r.len) ||
-		inet_pton(AF_INET, via, &addr) != 1 || !host_address_valid(addr.s_addr))
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)prefix_len, value);
+	if (prefix_len >= sizeof(prefix) || base_ip_prefix_parse(prefix, &r.prefix, &r.len) ||
+		base_ip_parse(via, &r.via) || !host_address_valid(&r.via) ||
+		family_of(&r.via) != family_of(&r.prefix))
 		return s->allowed;
-	r.via = addr.s_addr;
-	if (r.prefix & ~htonl(r.len ? ~0u << (32 - r.len) : 0))
+	mask = base_ip_mask(&r.prefix, r.len);
+	for (unsigned i = 0; i < 2; i++) // what the mask leaves over
+		mask.w64[i] = ~mask.w64[i];
+	if (!base_ip_masked_same(&r.prefix, &none, &mask))
 		return "no address bits beyond the prefix length";
 	cfg->route[cfg->routes++] = r;
 	return NULL;
@@ -254,13 +255,14 @@ static const struct setting settings[] = {
 	LINE("rss-hash", set_hash, "a comma-separated list of ip, tcp, udp"),
 	SWITCH("offload-checksum", offload_checksum),
 	SWITCH("offload-multi-segs", offload_multi_segs),
-	LINE("address", set_address, "a host's IPv4 address with its prefix, as 198.18.211.2/24"),
-	LINE("gateway", set_gateway, "a host's IPv4 address"),
+	LIST("address", set_address,
+		"a host's address with its prefix, as 198.18.211.2/24 or fd00::2/64"),
+	LIST("gateway", set_gateway, "a host's address"),
 	LIST("route", set_route, "PREFIX/LEN GATEWAY, as 10.0.0.0/8 198.18.211.1"),
 	{"vlan", set_vlan, AT(vlan), 0, 4094, "a number, 0 (untagged) to 4094", false},
 	NUMBER("mbufs", pool_mbufs, 0, 1u << 24, "0 (by the queues and connections) to 16777216"),
 	LINE("host-interface", set_iface, "an interface's name, up to 15 characters"),
-	LINE("host-address", set_host_address, "an IPv4 address with its prefix"),
+	LIST("host-address", set_host_address, "a host's address with its prefix"),
 };
 
 static_assert(BASE_ARRAY_LEN(settings) <= PORT_SETTINGS_MAX, "lines seen are kept a setting");
@@ -325,11 +327,54 @@ void port_config_init(struct port_config *cfg)
 	cfg->offload_checksum = cfg->offload_multi_segs = true;
 }
 
-static bool on_link(const struct port_config *cfg, rte_be32_t ip)
+void port_config_addresses_clear(struct port_config *cfg, bool gateways)
 {
-	rte_be32_t mask = htonl(~0u << (32 - cfg->prefix_len));
+	cfg->addresses = 0;
+	if (gateways)
+		memset(cfg->gateway, 0, sizeof(cfg->gateway));
+}
 
-	return ip != cfg->ip && !((ip ^ cfg->ip) & mask);
+// Another host on the link. Every IPv6 interface has a link-local address, too.
+static bool on_link(const struct port_config *cfg, const struct base_ip *ip)
+{
+	bool on = false;
+
+	for (unsigned i = 0; i < cfg->addresses; i++) {
+		const struct port_address *a = &cfg->address[i];
+		struct base_ip mask = base_ip_mask(&a->ip, a->prefix_len);
+
+		if (base_ip_same(ip, &a->ip))
+			return false;
+		on |= base_ip_masked_same(ip, &a->ip, &mask) ||
+			(!base_ip_is4(&a->ip) && ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80);
+	}
+	return on;
+}
+
+bool port_config_has_ip6(const struct port_config *cfg)
+{
+	for (unsigned i = 0; i < cfg->addresses; i++) {
+		if (!base_ip_is4(&cfg->address[i].ip))
+			return true;
+	}
+	return false;
+}
+
+static const char *net_check(const struct port_config *cfg)
+{
+	if (cfg->addresses == 0)
+		return "no address: an address line is needed";
+	if (port_config_has_ip6(cfg) && cfg->mtu < RTE_IPV6_MIN_MTU)
+		return "mtu: IPv6 needs 1280 at least";
+	for (unsigned f = 0; f < PORT_FAMILIES; f++) {
+		if (!base_ip_none(&cfg->gateway[f]) && !on_link(cfg, &cfg->gateway[f]))
+			return "gateway: not another host of an address' prefix";
+	}
+	for (unsigned i = 0; i < cfg->routes; i++) {
+		if (!on_link(cfg, &cfg->route[i].via))
+			return "route: its gateway is not another host of an address' prefix";
+	}
+	return NULL;
 }
 
 int port_config_check(const struct port_config *cfg, char *err, size_t err_len)
@@ -338,13 +383,8 @@ int port_config_check(const struct port_config *cfg, char *err, size_t err_len)
 
 	if (!cfg->vdevs && !cfg->pcis)
 		wrong = "no device: a vdev or pci line is needed";
-	else if (!cfg->ip)
-		wrong = "no address: an address line is needed";
-	else if (cfg->gateway && !on_link(cfg, cfg->gateway))
-		wrong = "gateway: not another host of the address' prefix";
-	for (unsigned i = 0; !wrong && i < cfg->routes; i++)
-		if (!on_link(cfg, cfg->route[i].via))
-			wrong = "route: its gateway is not another host of the address' prefix";
+	else
+		wrong = net_check(cfg);
 	for (unsigned i = 0; !wrong && i < cfg->vdevs; i++)
 		if (strstr(cfg->vdev[i], "%h") && !cfg->host_iface[0])
 			wrong = "vdev: has %h, but no host-interface is named";

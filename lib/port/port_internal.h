@@ -42,3 +42,8 @@ void port_signals_release(const struct port_signals *held);
 
 // The node of the first PCI device as sysfs knows it, -1: none or unknown.
 int port_numa_guess(const struct port_config *cfg);
+
+// ---- port_groups.c
+// Has the device take the multicast frames of neighbour discovery, or else all, or says that it
+// does not. The device is started.
+void port_groups_join(const struct port *port, const struct port_config *cfg);

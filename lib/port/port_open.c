@@ -26,9 +26,12 @@ int port_rss_parse(const char *text, uint64_t *hf)
 	static const struct {
 		const char *name;
 		uint64_t hf;
-	} kinds[] = {
-		{"ip", RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER},
-		{"tcp", RTE_ETH_RSS_NONFRAG_IPV4_TCP}, {"udp", RTE_ETH_RSS_NONFRAG_IPV4_UDP}};
+	} kinds[] = {{"ip",
+			     RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 |
+				     RTE_ETH_RSS_NONFRAG_IPV4_OTHER | RTE_ETH_RSS_IPV6 |
+				     RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER},
+		{"tcp", RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP},
+		{"udp", RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP}};
 	size_t len;
 
 	*hf = 0;
@@ -359,6 +362,8 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 	port_signals_release(&signals);
 	if (rc)
 		return rc;
+	if (port_config_has_ip6(cfg))
+		port_groups_join(port, cfg);
 	views_fill(port, cfg);
 	port->driver_keeps = driver_keeps(port, cfg->rx_desc);
 	link_wait(port);

@@ -34,14 +34,16 @@ static int worker_shard_open(struct worker *w, const struct worker_options *opt)
 
 static int worker_net_open(struct worker *w, const struct worker_options *opt)
 {
+	const struct port_config *cfg = opt->net;
 	struct net_options no = {
 		.mem = opt->mem,
 		.pool = w->queue->pool,
 		.tx = &w->tx,
 		.mac = opt->port->mac,
-		.own = {{base_ip4(opt->net->ip), opt->net->prefix_len}},
-		.owns = 1,
-		.vlan = opt->net->vlan,
+		.gateway = {[NET_IP4] = cfg->gateway[PORT_IP4], [NET_IP6] = cfg->gateway[PORT_IP6]},
+		.vlan = cfg->vlan,
+		.dad = true,
+		.silent = opt->id != 0,
 		.mtu = opt->port->mtu,
 		.tx_offloads = opt->port->tx_offloads,
 		.rx_offloads = opt->port->rx_offloads,
@@ -50,17 +52,16 @@ static int worker_net_open(struct worker *w, const struct worker_options *opt)
 	};
 	int rc;
 
-	if (opt->net->gateway != 0)
-		no.gateway[NET_IP4] = base_ip4(opt->net->gateway);
+	for (unsigned i = 0; i < cfg->addresses; i++)
+		no.own[no.owns++] =
+			(struct net_own){cfg->address[i].ip, cfg->address[i].prefix_len};
 	w->tx.flush = worker_tx_flush;
 	w->tx.arg = w;
 	rc = net_open(&w->net, &no);
-	for (unsigned i = 0; rc == 0 && i < opt->net->routes; i++) {
-		const struct port_route *r = &opt->net->route[i];
+	for (unsigned i = 0; rc == 0 && i < cfg->routes; i++) {
+		const struct port_route *r = &cfg->route[i];
 
-		const struct base_ip prefix = base_ip4(r->prefix), via = base_ip4(r->via);
-
-		rc = net_route_add(w->net, &prefix, r->len, &via);
+		rc = net_route_add(w->net, &r->prefix, r->len, &r->via);
 		if (rc < 0)
 			net_close(w->net);
 	}

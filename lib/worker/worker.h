@@ -36,8 +36,9 @@ struct worker_settings {
 	uint32_t client_query_bytes;  // most that a connection receives ahead of execution
 	uint32_t client_output_bytes; // replies waiting, from which on it is not read any more
 	uint16_t tcp_port, udp_port;  // 0: off
-	char address[64];
-	const char *tcp_congestion;                   // NULL: tcp's default
+	char address[256];            // the addresses, with commas
+	unsigned addresses;           // their number: the first ones of net's
+	const char *tcp_congestion;   // NULL: tcp's default
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
 	unsigned verbosity;
@@ -103,6 +104,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t flush_seq;                  // last one carried out
 	uint64_t ledger_seq;                 // of the orders that hold
 	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
+	uint64_t taken;                      // own addresses found with others (net_taken)
 	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
 	struct worker_counters n;
 };

@@ -5,7 +5,8 @@
 
 #include "worker/worker_internal.h"
 
-#define CONN_TEXT_MAX 256 // of one connection
+#define CONN_TEXT_MAX 384 // of one connection
+#define ADDRESS_TEXT  (BASE_IP_TEXT + 16)
 
 struct conns_out {
 	char *buf;
@@ -22,13 +23,12 @@ static void conn_line(struct conns_out *o, const char *name, const char *value)
 	o->len += (size_t)n;
 }
 
-static void conn_lines(struct conns_out *o, const char *proto, const char *address, uint16_t port,
-	const char *state, uint64_t idle_s, const char *listen)
+static void conn_lines(struct conns_out *o, const char *address, const char *state, uint64_t idle_s,
+	const char *listen)
 {
-	char text[96];
+	char text[24];
 
-	snprintf(text, sizeof(text), "%s:%s:%u", proto, address, port);
-	conn_line(o, "addr", text);
+	conn_line(o, "addr", address);
 	if (listen != NULL)
 		conn_line(o, "listen_addr", listen);
 	conn_line(o, "state", state);
@@ -58,36 +58,65 @@ static const char *conn_state(const struct worker_conn *c)
 	return s->state == WORKER_SLOT_READY ? "conn_mwrite" : "conn_io_queue";
 }
 
-static void conn_write(struct conns_out *o, const struct worker *w, const struct worker_conn *c,
-	const char *listen)
+// "tcp:A.B.C.D:PORT", or as memcached has it "tcp6:[A]:PORT"
+static const char *address_format(
+	char *buf, size_t size, const char *proto, const struct base_ip *ip, uint16_t port)
 {
-	char ip[BASE_IP_TEXT];
+	char text[BASE_IP_TEXT];
+	bool ip4 = base_ip_is4(ip);
+
+	base_ip_format(ip, text);
+	snprintf(buf, size, "%s%s:%s%s%s:%u", proto, ip4 ? "" : "6", ip4 ? "" : "[", text,
+		ip4 ? "" : "]", port);
+	return buf;
+}
+
+static void conn_write(struct conns_out *o, const struct worker *w, const struct worker_conn *c)
+{
+	char peer_text[ADDRESS_TEXT], own_text[ADDRESS_TEXT];
 	struct base_ip peer;
 	uint16_t port;
 
 	tcp_peer(c->tcp, &peer, &port);
-	conn_lines(o, "tcp", base_ip_format(&peer, ip), port, conn_state(c),
-		(uint32_t)w->now.wall_s - c->heard_s, listen);
+	conn_lines(o, address_format(peer_text, sizeof(peer_text), "tcp", &peer, port),
+		conn_state(c), (uint32_t)w->now.wall_s - c->heard_s,
+		address_format(own_text, sizeof(own_text), "tcp", net_ip(w->net, tcp_local(c->tcp)),
+			w->settings->tcp_port));
+}
+
+static void listeners_write(struct conns_out *o, const struct worker *w)
+{
+	const struct worker_settings *set = w->settings;
+	uint64_t up_s = w->now.wall_s - set->start_wall_s;
+	char text[ADDRESS_TEXT];
+
+	for (unsigned i = 0; i < set->addresses; i++) {
+		const struct base_ip *ip = net_ip(w->net, i);
+
+		if (o->size - o->len < 2 * CONN_TEXT_MAX)
+			return;
+		o->id = 2 * i;
+		if (set->tcp_port != 0)
+			conn_lines(o, address_format(text, sizeof(text), "tcp", ip, set->tcp_port),
+				"conn_listening", up_s, NULL);
+		o->id++;
+		if (set->udp_port != 0)
+			conn_lines(o, address_format(text, sizeof(text), "udp", ip, set->udp_port),
+				"conn_read", up_s, NULL);
+	}
 }
 
 size_t worker_conns_write(const struct worker *w, char *buf, size_t size)
 {
-	const struct worker_settings *set = w->settings;
 	struct conns_out o = {.buf = buf, .size = size};
-	uint64_t up_s = w->now.wall_s - set->start_wall_s;
-	char listen[80];
 
-	snprintf(listen, sizeof(listen), "tcp:%s:%u", set->address, set->tcp_port);
-	if (w->id == 0 && set->tcp_port != 0)
-		conn_lines(&o, "tcp", set->address, set->tcp_port, "conn_listening", up_s, NULL);
-	o.id = 1;
-	if (w->id == 0 && set->udp_port != 0)
-		conn_lines(&o, "udp", set->address, set->udp_port, "conn_read", up_s, NULL);
-	o.id = 2 + w->id; // every worker has its own
+	if (w->id == 0)
+		listeners_write(&o, w);
+	o.id = 2 * w->settings->addresses + w->id; // every worker has its own
 	base_list_for_each (node, &w->conns) {
 		if (o.size - o.len < CONN_TEXT_MAX)
 			break;
-		conn_write(&o, w, base_container_of(node, struct worker_conn, node), listen);
+		conn_write(&o, w, base_container_of(node, struct worker_conn, node));
 		o.id += w->count;
 	}
 	return o.len;

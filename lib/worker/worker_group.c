@@ -242,6 +242,7 @@ void worker_report_publish(struct worker *w)
 	struct worker_report rep = {
 		.heartbeat_us = w->now.mono_us,
 		.drained = w->drained,
+		.taken = net_taken(w->net),
 		.flush_seq = w->flush_seq,
 		.ledger_seq = w->orders.ledger_seq,
 		.loan_seq = w->loan.seq,

@@ -85,6 +85,20 @@ static void a_mask_matches_its_prefix_in_its_family(void **state)
 	assert_false(within("fd00::5/127", "fd00::6"));
 }
 
+static void link_local_addresses_are_stable_and_not_made_of_the_mac(void **state)
+{
+	const uint8_t one[6] = {2, 0, 0, 0, 0, 1}, two[6] = {2, 0, 0, 0, 0, 2};
+	struct base_ip a = base_ip_link_local(one), b = base_ip_link_local(two);
+	struct base_ip again = base_ip_link_local(one), eui = ip("fe80::ff:fe00:1");
+
+	(void)state;
+	assert_true(within("fe80::/64", "fe80::1"));
+	assert_true(a.b[0] == 0xfe && a.b[1] == 0x80 && a.w32[1] == 0);
+	assert_true(base_ip_same(&a, &again));
+	assert_false(base_ip_same(&a, &b));
+	assert_false(base_ip_same(&a, &eui));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +106,7 @@ int main(void)
 		cmocka_unit_test(bad_texts_are_refused),
 		cmocka_unit_test(prefixes_are_bounded_by_their_family),
 		cmocka_unit_test(a_mask_matches_its_prefix_in_its_family),
+		cmocka_unit_test(link_local_addresses_are_stable_and_not_made_of_the_mac),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,13 +20,13 @@ static inline struct base_ip ip6(const char *text)
 }
 
 #define OUR6      ip6("fd00::2")
-#define OUR6_LINK ip6("fe80::ff:fe00:2") // of our_mac
+#define OUR6_LINK base_ip_link_local(our_mac.addr_bytes)
 #define PEER6     ip6("fd00::1")
 #define FAR6      ip6("2001:db8::7")
 #define GATEWAY6  ip6("fe80::fe")
 #define NOBODY6   ip6("::")
 #define ALL6      ip6("ff02::1")
-#define OUR6_NODE ip6("ff02::1:ff00:2") // of both of ours
+#define OUR6_NODE ip6("ff02::1:ff00:2") // of OUR6
 
 static const struct rte_ether_addr all6_mac = {{0x33, 0x33, 0, 0, 0, 1}};
 static const struct rte_ether_addr our6_node_mac = {{0x33, 0x33, 0xff, 0, 0, 2}};

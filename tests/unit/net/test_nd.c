@@ -196,9 +196,13 @@ static void dad_open(struct rig *r, bool silent)
 
 static struct frame our_check(struct base_ip own)
 {
+	struct base_ip group = OUR6_NODE;
+	struct rte_ether_addr mac = our6_node_mac;
+
+	memcpy(group.b + 13, own.b + 13, 3);
+	memcpy(mac.addr_bytes + 3, own.b + 13, 3);
 	return frame_nd(
-		(struct ip6_fields){
-			.src = NOBODY6, .dst = OUR6_NODE, .smac = &our_mac, .dmac = &our6_node_mac},
+		(struct ip6_fields){.src = NOBODY6, .dst = group, .smac = &our_mac, .dmac = &mac},
 		135, 0, own, NULL);
 }
 

@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,13 @@ static int load(struct port_config *cfg, const char *text, char *err, size_t err
 	fclose(f);
 	err[0] = '\0';
 	return port_config_load(cfg, file, err, err_len);
+}
+
+static const char *text(const struct base_ip *ip)
+{
+	static char buf[BASE_IP_TEXT];
+
+	return base_ip_format(ip, buf);
 }
 
 static int setup(void **state)
@@ -60,7 +66,9 @@ static void every_setting_is_taken(void **state)
 				 "spread toeplitz\nrss off\nrss-hash ip,udp\n"
 				 "offload-checksum off\noffload-multi-segs off\n"
 				 "address 10.1.2.3/16\ngateway 10.1.0.1\n"
+				 "address fd00::2/64\ngateway fe80::1\n"
 				 "route 10.2.0.0/16 10.1.0.2\nroute 0.0.0.0/0 10.1.0.3\n"
+				 "route 2001:db8::/32 fd00::9\n"
 				 "vlan 4094\nmbufs 5000\n"
 				 "host-interface lc0\nhost-address 10.1.0.1/16",
 				 err, sizeof(err)),
@@ -81,13 +89,18 @@ static void every_setting_is_taken(void **state)
 	assert_string_equal(cfg.rss_hash, "ip,udp");
 	assert_false(cfg.offload_checksum);
 	assert_false(cfg.offload_multi_segs);
-	assert_int_equal(cfg.ip, inet_addr("10.1.2.3"));
-	assert_int_equal(cfg.prefix_len, 16);
-	assert_int_equal(cfg.gateway, inet_addr("10.1.0.1"));
-	assert_int_equal(cfg.routes, 2);
+	assert_int_equal(cfg.addresses, 2);
+	assert_string_equal(text(&cfg.address[0].ip), "10.1.2.3");
+	assert_int_equal(cfg.address[0].prefix_len, 16);
+	assert_string_equal(text(&cfg.address[1].ip), "fd00::2");
+	assert_int_equal(cfg.address[1].prefix_len, 64);
+	assert_string_equal(text(&cfg.gateway[PORT_IP4]), "10.1.0.1");
+	assert_string_equal(text(&cfg.gateway[PORT_IP6]), "fe80::1");
+	assert_int_equal(cfg.routes, 3);
 	assert_int_equal(cfg.route[0].len, 16);
 	assert_int_equal(cfg.route[1].len, 0);
-	assert_int_equal(cfg.route[1].via, inet_addr("10.1.0.3"));
+	assert_string_equal(text(&cfg.route[1].via), "10.1.0.3");
+	assert_string_equal(text(&cfg.route[2].prefix), "2001:db8::");
 	assert_int_equal(cfg.vlan, 4094);
 	assert_int_equal(cfg.pool_mbufs, 5000);
 	assert_string_equal(cfg.host_iface, "lc0");
@@ -140,7 +153,13 @@ static void a_bad_line_is_named_with_what_is_allowed(void **state)
 		{"address 10.0.0.2\n", ":1: address 10.0.0.2: not allowed"},
 		{"address 10.0.0.2/33\n", ":1: address 10.0.0.2/33: not allowed"},
 		{"address 224.0.0.1/24\n", ":1: address 224.0.0.1/24: not allowed"},
-		{GOOD "address 10.0.0.3/24\n", ":3: address: given twice (first on line 2)"},
+		{GOOD "address 10.0.0.2/25\n",
+			":3: address 10.0.0.2/25: not allowed; must be: given once"},
+		{"address fd00::2/129\n", ":1: address fd00::2/129: not allowed"},
+		{"address ff02::1/64\n", ":1: address ff02::1/64: not allowed"},
+		{"address ::ffff:1.2.3.4/96\n", ":1: address ::ffff:1.2.3.4/96: not allowed"},
+		{GOOD "route fd01::1/64 fd00::1\n", "must be: no address bits beyond the prefix"},
+		{GOOD "route fd01::/64 10.0.0.1\n", ":3: route fd01::/64 10.0.0.1: not allowed"},
 		{GOOD "route 10.9.0.1/16 10.0.0.1\n", "must be: no address bits beyond the prefix"},
 		{GOOD "route 10.9.0.0/16\n", ":3: route 10.9.0.0/16: not allowed"},
 	};
@@ -165,6 +184,9 @@ static void settings_must_agree(void **state)
 		{"vdev net_null0\n", "no address"},
 		{GOOD "gateway 10.0.1.1\n", "gateway: not another host"},
 		{GOOD "gateway 10.0.0.2\n", "gateway: not another host"},
+		{GOOD "gateway fe80::1\n", "gateway: not another host"}, // no IPv6 address
+		{GOOD "address fd00::2/64\ngateway fd01::1\n", "gateway: not another host"},
+		{GOOD "address fd00::2/64\nmtu 1279\n", "mtu: IPv6 needs 1280"},
 		{GOOD "route 10.9.0.0/16 10.0.1.1\n", "route: its gateway"},
 		{"vdev net_tap0,iface=%h\naddress 10.0.0.2/24\n", "no host-interface"},
 	};
@@ -190,7 +212,10 @@ static void a_refused_setting_changes_nothing(void **state)
 	assert_int_equal(port_config_set(&cfg, "rss-hash", "tcp,x", err, sizeof(err)), -EINVAL);
 	assert_memory_equal(&cfg, &before, sizeof(cfg));
 	assert_int_equal(port_config_set(&cfg, "address", "10.0.0.9/8", err, sizeof(err)), 0);
-	assert_int_equal(cfg.ip, inet_addr("10.0.0.9"));
+	assert_int_equal(cfg.addresses, 2);
+	assert_string_equal(text(&cfg.address[1].ip), "10.0.0.9");
+	port_config_addresses_clear(&cfg, true);
+	assert_int_equal(cfg.addresses, 0);
 	assert_true(port_config_has("address"));
 	assert_false(port_config_has("maxmemory"));
 }
@@ -236,7 +261,7 @@ static void names_are_looked_up_and_files_opened(void **state)
 		if (port_config_load(&cfg, drivers[i], err, sizeof(err)))
 			fail_msg("%s", err);
 		assert_string_equal(cfg.name, drivers[i]);
-		assert_int_equal(cfg.ip, inet_addr("198.18.211.2"));
+		assert_string_equal(text(&cfg.address[0].ip), "198.18.211.2");
 	}
 	assert_int_equal(port_config_load(&cfg, "nosuch", err, sizeof(err)), -ENOENT);
 	assert_non_null(

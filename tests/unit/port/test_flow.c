@@ -17,6 +17,22 @@
 
 static const struct port port = {.workers = WORKERS};
 
+static struct base_ip ip(const char *text)
+{
+	struct base_ip a;
+
+	assert_int_equal(base_ip_parse(text, &a), 0);
+	return a;
+}
+
+// Without ports: by the addresses alone.
+static uint32_t hash(const char *src, const char *dst, uint16_t src_port, uint16_t dst_port)
+{
+	struct base_ip a = ip(src), b = ip(dst);
+
+	return port_flow_hash(&a, &b, src_port, dst_port, src_port != 0);
+}
+
 // The verification suite of Microsoft's RSS specification.
 static void the_hash_is_microsofts(void **state)
 {
@@ -30,15 +46,16 @@ static void the_hash_is_microsofts(void **state)
 		{"24.19.198.95", "12.22.207.184", 12898, 38024, 0x5c2b394a, 0xd2d0a5de},
 		{"38.27.205.30", "209.142.163.6", 48228, 2217, 0xafc7327f, 0x82989176},
 		{"153.39.163.191", "202.188.127.2", 44251, 1303, 0x10e828a2, 0x5d1809c5},
+		{"3ffe:2501:200:1fff::7", "3ffe:2501:200:3::1", 2794, 1766, 0x40207d3d, 0x2cc18cd5},
+		{"3ffe:501:8::260:97ff:fe40:efab", "ff02::1", 14230, 4739, 0xdde51bbf, 0x0f0c461c},
+		{"3ffe:1900:4545:3:200:f8ff:fe21:67cf", "fe80::200:f8ff:fe21:67cf", 44251, 38024,
+			0x02d1feef, 0x4b61e985},
 	};
 
 	for (unsigned i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
-		rte_be32_t src = inet_addr(v[i].src), dst = inet_addr(v[i].dst);
-
-		assert_int_equal(port_flow_hash(src, dst, v[i].src_port, v[i].dst_port, true),
-			v[i].with_ports);
-		assert_int_equal(port_flow_hash(src, dst, v[i].src_port, v[i].dst_port, false),
-			v[i].without);
+		assert_int_equal(
+			hash(v[i].src, v[i].dst, v[i].src_port, v[i].dst_port), v[i].with_ports);
+		assert_int_equal(hash(v[i].src, v[i].dst, 0, 0), v[i].without);
 	}
 }
 
@@ -103,8 +120,7 @@ static unsigned worker_of(struct frame *f)
 
 static void a_flow_is_found_behind_tags_and_options(void **state)
 {
-	uint32_t h =
-		port_flow_hash(inet_addr("10.0.0.1"), inet_addr("10.0.0.2"), 4000, 11211, true);
+	uint32_t h = hash("10.0.0.1", "10.0.0.2", 4000, 11211);
 	struct frame f;
 
 	for (unsigned tags = 0; tags <= 2; tags++) {
@@ -134,7 +150,7 @@ static void flows_reach_every_worker(void **state)
 
 static void fragments_of_a_datagram_meet(void **state)
 {
-	uint32_t h = port_flow_hash(inet_addr("10.0.0.1"), inet_addr("10.0.0.2"), 0, 0, false);
+	uint32_t h = hash("10.0.0.1", "10.0.0.2", 0, 0);
 	struct frame f;
 
 	frame_start(&f, 0);
@@ -149,8 +165,7 @@ static void fragments_of_a_datagram_meet(void **state)
 
 static void an_icmp_error_follows_the_flow_that_it_quotes(void **state)
 {
-	uint32_t h =
-		port_flow_hash(inet_addr("10.0.0.1"), inet_addr("10.0.0.2"), 4000, 11211, true);
+	uint32_t h = hash("10.0.0.1", "10.0.0.2", 4000, 11211);
 	struct frame f;
 
 	frame_start(&f, 0);
@@ -161,6 +176,68 @@ static void an_icmp_error_follows_the_flow_that_it_quotes(void **state)
 	assert_int_equal(worker_of(&f), h % WORKERS);
 	f.b[34] = 8; // an echo request quotes nothing
 	assert_int_equal(worker_of(&f), 0);
+}
+
+// ---- IPv6 ---------------------------------------------------------------------------------------
+static void put_ip6(struct frame *f, const char *src, const char *dst, uint8_t next)
+{
+	uint8_t h[40] = {0x60, [7] = 64};
+	struct base_ip a = ip(src), b = ip(dst);
+
+	h[6] = next;
+	memcpy(h + 8, &a, 16);
+	memcpy(h + 24, &b, 16);
+	put(f, h, 40);
+}
+
+static void frame6_start(struct frame *f)
+{
+	frame_start(f, 0);
+	f->b[12] = 0x86;
+	f->b[13] = 0xdd;
+}
+
+static void an_ipv6_flow_is_found_behind_its_headers(void **state)
+{
+	uint32_t h = hash("fd00::1", "fd00::2", 4000, 11211);
+	struct frame f;
+
+	frame6_start(&f);
+	put_ip6(&f, "fd00::1", "fd00::2", 6);
+	put_ports(&f, 4000, 11211);
+	assert_int_equal(worker_of(&f), h % WORKERS);
+	frame6_start(&f);
+	put_ip6(&f, "fd00::1", "fd00::2", 0);
+	put(&f, "\x3c\0\1\4\0\0\0\0", 8);                   // hop-by-hop
+	put(&f, "\x2c\1\1\14\0\0\0\0\0\0\0\0\0\0\0\0", 16); // destination options
+	put(&f, "\x11\0\0\0\1\2\3\4", 8);                   // a fragment that is all
+	put_ports(&f, 4000, 11211);
+	assert_int_equal(worker_of(&f), h % WORKERS);
+}
+
+static void ipv6_fragments_and_errors_find_their_flow(void **state)
+{
+	struct frame f;
+
+	for (unsigned k = 0; k < 2; k++) {
+		frame6_start(&f);
+		put_ip6(&f, "fd00::1", "fd00::2", 44);
+		put(&f, k ? "\x11\0\4\0\1\2\3\4" : "\x11\0\0\1\1\2\3\4", 8);
+		put_ports(&f, 4000, 11211);
+		assert_int_equal(worker_of(&f), hash("fd00::1", "fd00::2", 0, 0) % WORKERS);
+	}
+	frame6_start(&f);
+	put_ip6(&f, "fd00::9", "fd00::2", 58);
+	put(&f, "\2\0\0\0\0\0\5\0", 8); // packet too big
+	put_ip6(&f, "fd00::2", "fd00::1", 6);
+	put_ports(&f, 11211, 4000);
+	assert_int_equal(worker_of(&f), hash("fd00::1", "fd00::2", 4000, 11211) % WORKERS);
+	f.b[54] = (uint8_t)135; // a neighbour asks
+	assert_int_equal(worker_of(&f), 0);
+	for (unsigned len = f.len; len > 0; len--) { // cut anywhere: harmless
+		f.len = len;
+		assert_in_range(worker_of(&f), 0, WORKERS - 1);
+	}
 }
 
 static void what_has_no_flow_goes_to_worker_0(void **state)
@@ -203,6 +280,8 @@ int main(void)
 		cmocka_unit_test(flows_reach_every_worker),
 		cmocka_unit_test(fragments_of_a_datagram_meet),
 		cmocka_unit_test(an_icmp_error_follows_the_flow_that_it_quotes),
+		cmocka_unit_test(an_ipv6_flow_is_found_behind_its_headers),
+		cmocka_unit_test(ipv6_fragments_and_errors_find_their_flow),
 		cmocka_unit_test(what_has_no_flow_goes_to_worker_0),
 		cmocka_unit_test(frames_cut_anywhere_are_harmless),
 	};

@@ -250,7 +250,7 @@ static void port_fill(void)
 		.mtu = lab->opt.mtu,
 		.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
 		.spread = lab->opt.spread};
-	lab->net = (struct port_config){.ip = LAB_SERVER_IP, .prefix_len = 24};
+	lab->net = (struct port_config){.address = {{base_ip4(LAB_SERVER_IP), 24}}, .addresses = 1};
 	for (unsigned i = 0; i < lab->workers; i++) {
 		lab->in[i].pool = lab_pool(lab->opt.pool_mbufs, lab->opt.room, i);
 		lab->port.queue[i] = (struct port_queue){.queue_id = (uint16_t)i,
@@ -318,6 +318,7 @@ static void lab_open(const struct lab_options *opt)
 		.tcp_port = 11211,
 		.udp_port = 11211,
 		.address = "198.18.211.2",
+		.addresses = 1,
 		.start_wall_s = LAB_WALL_S,
 	};
 	assert_int_equal(worker_group_open(&lab->group,
@@ -470,7 +471,7 @@ static void lab_run(uint64_t us)
 static struct client *client_new(uint16_t port)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	struct base_ip server = base_ip4(lab->net.ip);
+	struct base_ip server = lab->net.address[0].ip;
 
 	c->tcp = tcp_connect(lab->host_tcp, &server, 11211, TCP_LOCAL_ANY, port, lab->now.mono_us);
 	assert_non_null(c->tcp);
@@ -561,7 +562,7 @@ static __attribute__((unused)) void talk(struct client *c, const char *request, 
 static __attribute__((unused)) void udp_send(const char *request, size_t n, uint16_t id)
 {
 	struct rte_mbuf *m = NULL, *last = NULL;
-	struct net_path path = {.dst = base_ip4(lab->net.ip)};
+	struct net_path path = {.dst = lab->net.address[0].ip};
 	char head[8];
 	size_t at = 0;
 

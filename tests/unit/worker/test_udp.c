@@ -54,7 +54,18 @@ static const char *key_of(unsigned owner, unsigned number, char *buf)
 // The worker that datagrams of our one client port come to.
 static unsigned udp_home(void)
 {
-	return port_flow_hash(LAB_CLIENT_IP, LAB_SERVER_IP, 4000, 11211, true) % lab->workers;
+	const struct base_ip client_ip = base_ip4(LAB_CLIENT_IP);
+	const struct base_ip server_ip = base_ip4(LAB_SERVER_IP);
+
+	return port_flow_hash(&client_ip, &server_ip, 4000, 11211, true) % lab->workers;
+}
+
+static unsigned udp_pieces_home(unsigned workers)
+{
+	const struct base_ip client_ip = base_ip4(LAB_CLIENT_IP);
+	const struct base_ip server_ip = base_ip4(LAB_SERVER_IP);
+
+	return port_flow_hash(&client_ip, &server_ip, 0, 0, false) % workers;
 }
 
 static void answers_come_in_one_numbered_message(void **state)
@@ -172,7 +183,7 @@ static void message_with_too_many_requests_is_dropped_whole(void **state)
 	lab_open(&(struct lab_options){.workers = 2, .credits = 4096});
 	n += (size_t)sprintf(request, "get");
 	// pieces are spread by their addresses
-	home = port_flow_hash(LAB_CLIENT_IP, LAB_SERVER_IP, 0, 0, false) % 2;
+	home = udp_pieces_home(2);
 	key_of(1 - home, 0, key);
 	for (int i = 0; i < 2000; i++)
 		n += (size_t)sprintf(request + n, " %s", key);
