@@ -161,6 +161,9 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 		{"tcp_syn_dropped", n->syn_dropped},
 		{"tcp_no_memory", n->no_memory},
 		{"tcp_conns_refused", n->conns_refused},
+		{"tcp_too_big", n->too_big},
+		{"tcp_too_big_ignored", n->too_big_ignored},
+		{"tcp_black_holes", n->black_holes},
 		{"tcp_time_wait", n->time_wait_now},
 	};
 

@@ -216,11 +216,8 @@ uint64_t net_timers(struct net *net, uint64_t now_us)
 {
 	uint64_t due_us = net_neigh_timers(net, now_us);
 
-	if (base_unlikely(now_us >= net->dad_due_us)) {
-		net_dad_end(net);
-		if (!net->opt.silent)
-			net_nd_announce(net);
-	}
+	if (base_unlikely(now_us >= net->dad_due_us))
+		net_dad_turn(net, now_us);
 	if (base_unlikely(now_us >= net->announce_due_us)) {
 		announce(net);
 		net->announce_due_us = UINT64_MAX;

@@ -106,6 +106,7 @@ struct net {
 	uint64_t announce_due_us;              // UINT64_MAX: none
 	uint64_t defend_after_us;
 	uint64_t dad_due_us;    // UINT64_MAX: no check under way
+	bool dad_again;         // the second question is to come
 	uint64_t pmtu_until_us; // every entry is older from then on
 	struct net_pmtu pmtu[NET_PMTU_SETS * NET_PMTU_WAYS];
 	struct net_route route[NET_OWN_MAX + NET_ROUTES_MAX + NET_FAMILIES]; // longest prefix first
@@ -197,7 +198,7 @@ void net_nd_announce(struct net *net);
 // Begins the duplicate address check of tentative addresses; what nobody has claimed at its end is
 // valid.
 void net_dad_start(struct net *net, uint64_t now_us);
-void net_dad_end(struct net *net);
+void net_dad_turn(struct net *net, uint64_t now_us); // when dad_due_us is reached
 
 // ---- net_icmp6.c
 #define NET_ICMP6_UNREACHABLE 1

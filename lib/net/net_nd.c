@@ -110,25 +110,46 @@ static void dad_ask(struct net *net, unsigned local)
 	nd_send(net, &nd, HEAD_BYTES, &none, &group, NULL);
 }
 
-void net_dad_start(struct net *net, uint64_t now_us)
-{
-	net->dad_due_us = UINT64_MAX;
-	for (unsigned i = 0; i < net->opt.owns; i++) {
-		if (net->own_state[i] != NET_OWN_TENTATIVE)
-			continue;
-		net->dad_due_us = now_us + NET_DAD_US;
-		if (!net->opt.silent)
-			dad_ask(net, i);
-	}
-}
-
-void net_dad_end(struct net *net)
+static void dad_end(struct net *net)
 {
 	net->dad_due_us = UINT64_MAX;
 	for (unsigned i = 0; i < net->opt.owns; i++) {
 		if (net->own_state[i] == NET_OWN_TENTATIVE)
 			net->own_state[i] = NET_OWN_VALID;
 	}
+}
+
+static bool dad_ask_all(struct net *net)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (net->own_state[i] != NET_OWN_TENTATIVE)
+			continue;
+		any = true;
+		if (!net->opt.silent)
+			dad_ask(net, i);
+	}
+	return any;
+}
+
+// Asked twice: a link that has only just come up may lose the first.
+void net_dad_start(struct net *net, uint64_t now_us)
+{
+	net->dad_due_us = dad_ask_all(net) ? now_us + NET_DAD_US / 2 : UINT64_MAX;
+	net->dad_again = true;
+}
+
+void net_dad_turn(struct net *net, uint64_t now_us)
+{
+	if (net->dad_again && dad_ask_all(net)) {
+		net->dad_again = false;
+		net->dad_due_us = now_us + NET_DAD_US / 2;
+		return;
+	}
+	dad_end(net);
+	if (!net->opt.silent)
+		net_nd_announce(net);
 }
 
 // Somebody else has, or wants, our address. From our own MAC it is our own word, come back by a mirror
@@ -232,6 +253,8 @@ static bool advert_input(struct net *net, const struct base_ip *target, uint32_t
 		!net_neigh_advertised(
 			net, target, mac, flags & FLAG_SOLICITED, flags & FLAG_OVERRIDE, now_us))
 		return false;
+	if (mac == NULL)
+		return false; // where it is was known before
 	pkt->src = *target;
 	pkt->src_mac = *mac;
 	return true;

@@ -63,6 +63,8 @@ struct tcp_counters { // writer: the worker
 	uint64_t bad_ack;                  // of what was never sent, or older than any window
 	uint64_t challenges, answers_held; // ACKs to what may be forged; left out by the limit
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
+	uint64_t too_big, black_holes; // segments made smaller: a router said so; nobody did
+	uint64_t too_big_ignored;      // about nothing in flight
 	uint64_t cookies_out, cookies_in, cookies_bad;
 	uint64_t time_wait_now; // a gauge: records kept for finished connections
 };
@@ -86,6 +88,9 @@ struct tcp_conn *tcp_connect(struct tcp *tcp, const struct base_ip *dst, uint16_
 
 // Takes m.
 void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt, uint64_t now_us);
+
+// What net's NET_TOO_BIG says. False: no such connection here.
+bool tcp_too_big(struct tcp *tcp, const struct net_packet *pkt, uint64_t now_us);
 
 #define TCP_EV_ACCEPTED    0x01 // a new connection of a listening port: give it a user pointer
 #define TCP_EV_ESTABLISHED 0x02 // our tcp_connect got through

@@ -42,6 +42,8 @@ static void sent_pop(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)
 		if (c->bulk != NULL)
 			tcp_rack_delivered(tcp, c, s, a);
 	}
+	if (s->len >= c->mss)
+		c->flags |= TCP_F_FULL_OK;
 	a->fin |= !!(s->flags & TCP_M_FIN);
 	tcp_meta_unmark(c, s);
 	c->sent_head = s->next;

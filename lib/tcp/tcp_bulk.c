@@ -64,7 +64,8 @@ void tcp_bulk_expire(struct tcp *tcp)
 			return;
 		if (c->recovery == TCP_R_OPEN)
 			window_forget(c, c->sent_head == NULL);
-		if (c->sent_head == NULL && c->recovery == TCP_R_OPEN)
+		tcp_pmtu_raise(tcp, c);
+		if (c->sent_head == NULL && c->recovery == TCP_R_OPEN && b->mss_full == 0)
 			tcp_bulk_free(tcp, c);
 		else
 			(void)tcp_bulk_get(tcp, c);

@@ -91,9 +91,11 @@ struct tcp_bulk {
 	uint32_t recover;                 // snd_nxt when recovery began
 	uint32_t cut_us;                  // when the congestion window was last cut for a loss
 	uint32_t probe_end, probe_ms;     // what acknowledges the loss probe, and when it went
-	uint32_t ecn_end; // until it is acknowledged, echoes of marks tell nothing new
-	bool probe_again; // it was a retransmission
-	bool ecn_cut;     // ecn_end holds
+	uint32_t ecn_end;  // until it is acknowledged, echoes of marks tell nothing new
+	bool probe_again;  // it was a retransmission
+	bool ecn_cut;      // ecn_end holds
+	uint16_t mss_full; // before the path was found to be narrower; 0: it was not
+	uint32_t mss_ms;   // ... when
 	struct tcp_rack rack;
 	struct tcp_prr prr;
 	struct tcp_undo undo;

@@ -33,7 +33,7 @@ uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_key *key)
 // What both sides' SYNs allow. c->flags holds what ours offers (or would).
 static void options_agree(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	uint32_t ours = net_mtu(tcp->opt.net, &c->node.key.peer) - sizeof(struct rte_tcp_hdr);
+	uint32_t ours = tcp_pmtu_mss(tcp, c);
 	uint32_t mss = s->opts & TCP_O_MSS ? s->mss : MSS_DEFAULT;
 
 	tcp_ecn_agree(c, s);

@@ -145,7 +145,8 @@ struct tcp_ooo {
 #define TCP_F_ECE        0x200000 // a mark is echoed until the peer has cut its window
 #define TCP_F_CWR        0x400000 // ours was cut: the next data says so
 
-#define TCP_F_COOKIE     0x800000 // made of a SYN cookie: its round trip is unknown
+#define TCP_F_COOKIE     0x800000  // made of a SYN cookie: its round trip is unknown
+#define TCP_F_FULL_OK    0x1000000 // a segment of the present mss was acknowledged
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -499,6 +500,18 @@ bool tcp_xmit_syn(struct tcp *tcp, struct tcp_conn *c); // SYN or SYN-ACK by sta
 void tcp_xmit_reset(struct tcp *tcp, struct tcp_conn *c);
 void tcp_xmit_reset_reply(struct tcp *tcp, const struct tcp_seg *s); // RFC 9293 3.10.7.1
 void tcp_xmit_tw_ack(struct tcp *tcp, const struct tcp_tw *tw);
+
+// ---- tcp_pmtu.c: path MTU discovery ------------------------------------------------------------
+// Payload and options of a segment that fits the path as far as it is known.
+uint32_t tcp_pmtu_mss(struct tcp *tcp, const struct tcp_conn *c);
+// A timeout, c->retries of them in a row: a path that swallows large segments?
+void tcp_pmtu_hole(struct tcp *tcp, struct tcp_conn *c);
+// Once what was learned is ten minutes old; c->bulk is there.
+void tcp_pmtu_raise(const struct tcp *tcp, struct tcp_conn *c);
+// Makes two of m, whose payload is over c->mss; before: its predecessor on the sent queue. Returns
+// the first of them; NULL: no mbuf, nothing changed.
+struct rte_mbuf *tcp_sent_split(
+	struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *before, struct rte_mbuf *m);
 
 // ---- tcp_output.c ------------------------------------------------------------------------------
 // One segment of new data whatever the congestion window. False: there is none, or no room at the peer.

@@ -14,14 +14,21 @@ static void recovery_count(struct tcp_conn *c, uint32_t len)
 // Lost segments in order, as the congestion window allows; the first of a recovery at once.
 static enum sent lost_send(struct tcp *tcp, struct tcp_conn *c)
 {
-	struct rte_mbuf *m = c->sent_head;
+	struct rte_mbuf *m = c->sent_head, *before = NULL;
 
-	for (; m != NULL && c->lost_bytes > c->retrans_bytes; m = tcp_meta(tcp, m)->next) {
+	for (; m != NULL && c->lost_bytes > c->retrans_bytes;
+		before = m, m = tcp_meta(tcp, m)->next) {
 		struct tcp_meta *s = tcp_meta(tcp, m);
 		uint32_t pipe = tcp_pipe(c);
 
 		if ((s->flags & (TCP_M_LOST | TCP_M_RETRANS)) != TCP_M_LOST)
 			continue;
+		if (base_unlikely(s->len > c->mss)) { // the path has become narrower
+			m = tcp_sent_split(tcp, c, before, m);
+			if (m == NULL)
+				return SENT_NO_MBUF;
+			s = tcp_meta(tcp, m);
+		}
 		if (!(c->flags & TCP_F_RTX_FORCE) && pipe && pipe + s->len > c->cwnd)
 			return SENT_CWND;
 		if (!tcp_xmit_again(tcp, c, m))
@@ -91,6 +98,8 @@ static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
 static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
 {
 	idle_restart(tcp, c);
+	if (c->bulk != NULL)
+		tcp_pmtu_raise(tcp, c);
 	while (c->unsent_bytes || fin_due(c)) {
 		uint32_t want = segment_size(tcp, c, override), pipe = tcp_pipe(c);
 		struct rte_mbuf *m;

@@ -90,6 +90,7 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	if (c->retries == 0 && c->recovery != TCP_R_FAST) // RFC 5681 section 3.1: once for a flight
 		tcp_cc_cut(tcp, c, tcp_cc_tested(c), true);
 	c->retries++;
+	tcp_pmtu_hole(tcp, c);
 	c->backoff = (uint8_t)RTE_MIN(c->backoff + 1, 16);
 	c->recovery = b ? TCP_R_LOSS : TCP_R_OPEN;
 	if (b)

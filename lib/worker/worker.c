@@ -209,6 +209,7 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 		}
 		break;
 	case NET_TOO_BIG:
+		worker_too_big_input(w, &pkt);
 		break;
 	case NET_NEIGH:
 		worker_neigh_tell(w, &pkt.src, &pkt.src_mac);
@@ -321,7 +322,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	n = worker_rx(w);
 	if (w->count > 1) {
 		n += worker_steer_turn(w);
-		worker_neigh_turn(w);
+		worker_news_turn(w);
 	}
 	worker_udp_run(w);
 	n += worker_conn_events(w);

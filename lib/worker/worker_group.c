@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What workers of one server share: rings between each two of them, orders, reports, neighbours.
+// What workers of one server share: rings between each two of them, orders, reports, news.
 // Everything here has one writer.
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 
 #define GROUP_CREDITS 1024
 #define GROUP_FRAMES  2048
-#define GROUP_NEIGHS  16 // a reader further behind than this resolves by itself
+#define GROUP_NEWS    16 // a reader further behind than this does without
+#define NEWS_WORDS    4
 
 // Versioned snapshot: odd while it is written. Copied by words, so that a torn read is detected
 // and never undefined.
@@ -40,10 +41,10 @@ struct group_text { // writer: control core
 	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_memory_text)];
 };
 
-struct group_neighs {                             // writer: the worker
+struct group_news {                               // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint32_t begun; // entries whose writing has begun
 	uint32_t head;                            // entries that are whole
-	uint64_t word[GROUP_NEIGHS][3];
+	uint64_t word[GROUP_NEWS][NEWS_WORDS];
 };
 
 // The rings from one worker to another.
@@ -58,7 +59,7 @@ struct worker_group {
 	struct group_probe probe[WORKER_MAX];
 	struct group_answer answer[WORKER_MAX];
 	struct group_text memory_text;
-	struct group_neighs neighs[WORKER_MAX];
+	struct group_news news[WORKER_MAX];
 	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
 	struct flight *flight[WORKER_MAX];
 };
@@ -327,40 +328,62 @@ void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answ
 	snapshot_write(&a->version, a->word, answer, sizeof(*answer));
 }
 
-// ---- neighbours --------------------------------------------------------------------------------
-// A neighbour takes three words: address, then MAC. A reader whose entry was begun anew meanwhile
+// ---- news: neighbours, ICMP errors -------------------------------------------------------------
+// Four words: address, what about it, sequence number. A reader whose entry was begun anew meanwhile
 // drops what it read.
-void worker_neigh_post(struct worker *w, const struct worker_neigh *n)
-{
-	struct group_neighs *g = &w->group->neighs[w->id];
-	uint64_t mac = 0;
-	uint32_t at = g->head % GROUP_NEIGHS;
+#define NEWS_TOO_BIG (UINT64_C(1) << 63)
 
+static uint64_t news_pack(const struct worker_news *n)
+{
+	uint64_t mac = 0;
+
+	if (n->too_big)
+		return NEWS_TOO_BIG | (uint64_t)n->local << 48 | (uint64_t)n->mtu << 32 |
+			(uint64_t)n->src_port << 16 | n->dst_port;
 	memcpy(&mac, &n->mac, sizeof(n->mac));
+	return mac;
+}
+
+static void news_unpack(uint64_t word, struct worker_news *n)
+{
+	n->too_big = word & NEWS_TOO_BIG;
+	n->local = (uint8_t)(word >> 48);
+	n->mtu = (uint16_t)(word >> 32);
+	n->src_port = (uint16_t)(word >> 16);
+	n->dst_port = (uint16_t)word;
+	memcpy(&n->mac, &word, sizeof(n->mac));
+}
+
+void worker_news_post(struct worker *w, const struct worker_news *n)
+{
+	struct group_news *g = &w->group->news[w->id];
+	uint32_t at = g->head % GROUP_NEWS;
+	uint64_t word[NEWS_WORDS] = {n->ip.w64[0], n->ip.w64[1], news_pack(n), n->seq};
+
 	__atomic_store_n(&g->begun, g->head + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	__atomic_store_n(&g->word[at][0], n->ip.w64[0], __ATOMIC_RELAXED);
-	__atomic_store_n(&g->word[at][2], n->ip.w64[1], __ATOMIC_RELAXED);
-	__atomic_store_n(&g->word[at][1], mac, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < NEWS_WORDS; i++)
+		__atomic_store_n(&g->word[at][i], word[i], __ATOMIC_RELAXED);
 	__atomic_store_n(&g->head, g->head + 1, __ATOMIC_RELEASE);
 }
 
-bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out)
+bool worker_news_next(struct worker *w, unsigned from, struct worker_news *out)
 {
-	struct group_neighs *g = &w->group->neighs[from];
+	struct group_news *g = &w->group->news[from];
 	uint32_t head = __atomic_load_n(&g->head, __ATOMIC_ACQUIRE);
 	uint32_t seen = w->neigh_seen[from];
-	uint64_t mac;
+	uint64_t word[NEWS_WORDS];
 
 	if (seen == head)
 		return false;
-	if (head - seen > GROUP_NEIGHS / 2)
-		seen = head - GROUP_NEIGHS / 2;
-	out->ip.w64[0] = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][0], __ATOMIC_RELAXED);
-	out->ip.w64[1] = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][2], __ATOMIC_RELAXED);
-	mac = __atomic_load_n(&g->word[seen % GROUP_NEIGHS][1], __ATOMIC_RELAXED);
-	memcpy(&out->mac, &mac, sizeof(out->mac));
+	if (head - seen > GROUP_NEWS / 2)
+		seen = head - GROUP_NEWS / 2;
+	for (unsigned i = 0; i < NEWS_WORDS; i++)
+		word[i] = __atomic_load_n(&g->word[seen % GROUP_NEWS][i], __ATOMIC_RELAXED);
+	out->ip = (struct base_ip){.w64 = {word[0], word[1]}};
+	news_unpack(word[2], out);
+	out->seq = (uint32_t)word[3];
 	w->neigh_seen[from] = seen + 1;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&g->begun, __ATOMIC_RELAXED) - seen <= GROUP_NEIGHS;
+	return __atomic_load_n(&g->begun, __ATOMIC_RELAXED) - seen <= GROUP_NEWS;
 }

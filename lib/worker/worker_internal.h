@@ -203,9 +203,15 @@ struct worker_loan {
 	} keep[WORKER_LOAN_SLOTS]; // from other workers, to be served when there is an answer
 };
 
-struct worker_neigh { // told to all workers
+// Told to all workers: a neighbour, or an ICMP error about a segment that none of ours has sent
+// (devices spread errors by their sender).
+struct worker_news {
 	struct base_ip ip;
-	struct rte_ether_addr mac;
+	bool too_big;
+	struct rte_ether_addr mac; // of the neighbour
+	uint16_t src_port, dst_port, mtu;
+	uint8_t local;
+	uint32_t seq;
 };
 
 struct worker {
@@ -438,7 +444,8 @@ void worker_steer_close(struct worker *w);
 void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count);
 void worker_neigh_tell(
 	struct worker *w, const struct base_ip *ip, const struct rte_ether_addr *mac);
-unsigned worker_neigh_turn(struct worker *w);
+void worker_too_big_input(struct worker *w, const struct net_packet *pkt);
+unsigned worker_news_turn(struct worker *w);
 // One frame into net, from the device or a peer.
 void worker_frame_input(struct worker *w, struct rte_mbuf *m);
 
@@ -463,5 +470,5 @@ unsigned worker_memory_turn(struct worker *w);
 void worker_probe_turn(struct worker *w);
 
 void worker_orders_read(struct worker *w);
-void worker_neigh_post(struct worker *w, const struct worker_neigh *n);
-bool worker_neigh_next(struct worker *w, unsigned from, struct worker_neigh *out);
+void worker_news_post(struct worker *w, const struct worker_news *n);
+bool worker_news_next(struct worker *w, unsigned from, struct worker_news *out);

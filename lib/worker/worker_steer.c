@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Frames between workers: foreign flows to their owner, output to the worker that has a queue,
-// neighbours to everybody.
+// news to everybody.
 
 #include "worker/worker_internal.h"
 
-#define STEER_BATCH   64
-#define TX_TRIES      64 // polls of a full device queue before the rest is dropped
-#define NEIGHS_A_TURN 16
+#define STEER_BATCH 64
+#define TX_TRIES    64 // polls of a full device queue before the rest is dropped
+#define NEWS_A_TURN 16
 
 bool worker_steer(struct worker *w, struct rte_mbuf *m)
 {
@@ -115,17 +115,46 @@ void worker_steer_close(struct worker *w)
 void worker_neigh_tell(struct worker *w, const struct base_ip *ip, const struct rte_ether_addr *mac)
 {
 	if (w->count > 1)
-		worker_neigh_post(w, &(struct worker_neigh){.ip = *ip, .mac = *mac});
+		worker_news_post(w, &(struct worker_news){.ip = *ip, .mac = *mac});
 }
 
-unsigned worker_neigh_turn(struct worker *w)
+void worker_too_big_input(struct worker *w, const struct net_packet *pkt)
 {
-	struct worker_neigh neigh;
+	if (tcp_too_big(w->tcp, pkt, w->now.mono_us) || w->count == 1)
+		return;
+	worker_news_post(w,
+		&(struct worker_news){.ip = pkt->src,
+			.too_big = true,
+			.src_port = pkt->src_port,
+			.dst_port = pkt->dst_port,
+			.mtu = pkt->mtu,
+			.local = pkt->local,
+			.seq = pkt->seq});
+}
+
+static void news_take(struct worker *w, const struct worker_news *n)
+{
+	const struct net_packet pkt = {.src = n->ip,
+		.local = n->local,
+		.src_port = n->src_port,
+		.dst_port = n->dst_port,
+		.mtu = n->mtu,
+		.seq = n->seq};
+
+	if (n->too_big)
+		tcp_too_big(w->tcp, &pkt, w->now.mono_us);
+	else
+		net_neigh_learn(w->net, n->ip, &n->mac, w->now.mono_us);
+}
+
+unsigned worker_news_turn(struct worker *w)
+{
+	struct worker_news news;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < w->count; i++) {
-		while (i != w->id && n < NEIGHS_A_TURN && worker_neigh_next(w, i, &neigh)) {
-			net_neigh_learn(w->net, neigh.ip, &neigh.mac, w->now.mono_us);
+		while (i != w->id && n < NEWS_A_TURN && worker_news_next(w, i, &news)) {
+			news_take(w, &news);
 			n++;
 		}
 	}

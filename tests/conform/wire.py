@@ -17,6 +17,10 @@ def noise(length, seed=1):
     return random.Random(seed).randbytes(length)
 
 
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def value_reply(key, value, flags=0):
     return b"VALUE %s %d %d\r\n%s\r\nEND\r\n" % (key, flags, len(value), value)
 
@@ -24,12 +28,12 @@ def value_reply(key, value, flags=0):
 class Tcp:
     """A connection with a buffered reader. Requests go out as they are given."""
 
-    def __init__(self, timeout=10, receive_buffer=None):
-        self.sock = socket.socket()
+    def __init__(self, timeout=10, receive_buffer=None, address=SERVER_IP):
+        self.sock = socket.socket(family(address))
         if receive_buffer:  # before connecting: the window scale is settled by the SYN
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
-        self.sock.connect((SERVER_IP, PORT))
+        self.sock.connect((address, PORT))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb", buffering=256 * 1024)
 
@@ -133,10 +137,10 @@ def eventually(check, seconds=10, step=0.05):
 class Udp:
     """A UDP socket that speaks memcached's frames."""
 
-    def __init__(self, timeout=5):
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def __init__(self, timeout=5, address=SERVER_IP):
+        self.sock = socket.socket(family(address), socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.sock.connect((SERVER_IP, PORT))
+        self.sock.connect((address, PORT))
         self.sock.settimeout(timeout)
 
     def __enter__(self):

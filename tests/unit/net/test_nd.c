@@ -94,6 +94,35 @@ static void a_solicitation_is_answered_and_its_sender_remembered(void **state)
 	rig_close(&r);
 }
 
+// RFC 4861 4.4: the answer to a question that was asked of one need not say where that one is.
+static void an_answer_without_an_address_confirms_the_known_one(void **state)
+{
+	struct ip6_fields tell = {.src = PEER6, .dst = OUR6};
+	struct net_path path;
+	struct rig r;
+
+	rig6_open(&r);
+	rig_in(&r, their_solicit(PEER6, OUR6, &peer_mac));
+	rig_out_clear(&r);
+	path = path_to(&r, PEER6);
+	send_hello(&r, &path);
+	rig_expect(&r, our_solicit(PEER6, &peer_mac));
+	rig_expect(&r, hello(PEER6, &peer_mac));
+	assert_int_equal(rig_in(&r, frame_nd(tell, 136, ND_SOLICITED, PEER6, NULL)), NET_DONE);
+	rig_wait(&r, 10 * SECOND_US); // it is not asked about again
+	send_hello(&r, &path);
+	rig_expect(&r, hello(PEER6, &peer_mac));
+	rig_expect_none(&r);
+	// of one that is not known it is worth nothing
+	path = path_to(&r, ip6("fd00::5"));
+	send_hello(&r, &path);
+	rig_out_clear(&r);
+	assert_int_equal(
+		rig_in(&r, frame_nd(tell, 136, ND_SOLICITED, ip6("fd00::5"), NULL)), NET_DONE);
+	rig_expect_none(&r);
+	rig_close(&r);
+}
+
 static void a_solicitation_for_another_is_left_alone(void **state)
 {
 	struct rig r;
@@ -220,7 +249,10 @@ static void addresses_are_checked_before_they_are_used(void **state)
 	rig_in(&r, their_solicit(PEER6, OUR6, &peer_mac));
 	rig_expect_none(&r);
 	assert_int_equal(rig_in(&r, frame_udp(from_peer, 1, 2, "x", 1)), NET_UDP); // IPv4 serves
-	rig_wait(&r, SECOND_US);
+	rig_wait(&r, SECOND_US / 2);
+	rig_expect(&r, our_check(OUR6));
+	rig_expect(&r, our_check(OUR6_LINK));
+	rig_wait(&r, SECOND_US / 2);
 	rig_expect(&r, our_advert(OUR6, ND_OVERRIDE, ALL6, &all6_mac));
 	rig_expect(&r, our_advert(OUR6_LINK, ND_OVERRIDE, ALL6, &all6_mac));
 	assert_int_equal(rig_in(&r, frame_udp6(from_peer6, 1, 2, "x", 1)), NET_UDP);
@@ -235,7 +267,8 @@ static void a_silent_worker_checks_by_listening(void **state)
 	dad_open(&r, true);
 	rig_expect_none(&r);
 	assert_int_equal(rig_in(&r, frame_udp6(from_peer6, 1, 2, "x", 1)), NET_DONE);
-	rig_wait(&r, SECOND_US);
+	rig_wait(&r, SECOND_US / 2);
+	rig_wait(&r, SECOND_US / 2);
 	rig_wait(&r, 2 * SECOND_US);
 	rig_expect_none(&r);
 	assert_int_equal(rig_in(&r, frame_udp6(from_peer6, 1, 2, "x", 1)), NET_UDP);
@@ -309,6 +342,7 @@ int main(void)
 		cmocka_unit_test(a_packet_waits_for_the_advertisement),
 		cmocka_unit_test(nobody_answers_three_times),
 		cmocka_unit_test(a_solicitation_is_answered_and_its_sender_remembered),
+		cmocka_unit_test(an_answer_without_an_address_confirms_the_known_one),
 		cmocka_unit_test(a_solicitation_for_another_is_left_alone),
 		cmocka_unit_test(a_moved_neighbour_is_followed),
 		cmocka_unit_test(what_nobody_asked_makes_no_entry),
