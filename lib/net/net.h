@@ -114,6 +114,7 @@ struct net_packet {
 	uint8_t ecn;                 // of the IP header
 	bool l4_checked;             // checksum known to be good
 	bool reassembled; // from fragments; the frame is whole, and good to go in elsewhere
+	bool datagram;    // NET_TOO_BIG: it was one, not a segment
 	uint16_t mtu;     // NET_TOO_BIG: IP bytes that the path takes
 	uint32_t seq;     // NET_TOO_BIG: of the segment that was too big
 	struct rte_ether_addr src_mac;
@@ -125,8 +126,9 @@ enum net_verdict {
 	NET_TCP,  // m is the caller's; IP is good; l4_len may be anything, but the first
 	// min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
 	// verify (net_l4_checksum() == 0)
-	NET_TOO_BIG, // m is gone; a router says that a TCP segment of ours does not fit the path: src
-		     // and the ports are the flow's, as it comes in. Not to be believed unseen
+	NET_TOO_BIG, // m is gone; a router says that a packet of ours does not fit the path: src and
+		     // the ports are the flow's, as it comes in. A segment's is not to be believed
+		     // unseen, a datagram's is noted already and for the other workers to know
 	NET_NEIGH, // m is gone; a neighbour was learned (src, src_mac): pass it on to the other workers
 };
 

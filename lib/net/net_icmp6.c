@@ -138,7 +138,8 @@ static enum net_verdict too_big_input(
 		return NET_TOO_BIG;
 	net->n.too_big++;
 	net_path_mtu_set(net, &pkt->src, pkt->mtu, now_us);
-	return NET_DONE;
+	pkt->datagram = true;
+	return NET_TOO_BIG;
 }
 
 enum net_verdict net_icmp6_input(

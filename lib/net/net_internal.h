@@ -136,6 +136,7 @@ bool net_neigh_update(struct net *net, const struct base_ip *ip, const struct rt
 // What a solicitation's sender says about itself: hearsay (RFC 4861 7.2.3). True: something new.
 bool net_neigh_heard(struct net *net, const struct base_ip *ip, const struct rte_ether_addr *mac,
 	uint64_t now_us);
+bool net_neigh_known(struct net *net, const struct base_ip *ip);
 // An advertisement (RFC 4861 7.2.5); mac NULL: it says none. True: there is something to tell.
 bool net_neigh_advertised(struct net *net, const struct base_ip *ip,
 	const struct rte_ether_addr *mac, bool solicited, bool override, uint64_t now_us);

@@ -240,20 +240,25 @@ static bool solicit_input(struct net *net, const struct base_ip *target,
 	return learned;
 }
 
+// An answer may be for a question that another worker has asked: told to them, and no entry here.
 static bool advert_input(struct net *net, const struct base_ip *target, uint32_t flags,
 	const struct rte_ether_addr *mac, uint64_t now_us, struct net_packet *pkt)
 {
 	unsigned local = net_own_find(net, target);
+	bool solicited = flags & FLAG_SOLICITED, news;
 
 	if (local < NET_OWN_MAX) {
 		conflict(net, local, &pkt->src_mac, now_us);
 		return false;
 	}
-	if (base_ip_is4(target) ||
-		!net_neigh_advertised(
-			net, target, mac, flags & FLAG_SOLICITED, flags & FLAG_OVERRIDE, now_us))
+	if (base_ip_is4(target) || net_on_link(net, target) == NET_OWN_MAX)
 		return false;
-	if (mac == NULL)
+	if (net_neigh_known(net, target))
+		news = net_neigh_advertised(
+			net, target, mac, solicited, flags & FLAG_OVERRIDE, now_us);
+	else
+		news = solicited;
+	if (!news || mac == NULL)
 		return false; // where it is was known before
 	pkt->src = *target;
 	pkt->src_mac = *mac;

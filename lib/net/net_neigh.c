@@ -248,6 +248,11 @@ bool net_neigh_heard(struct net *net, const struct base_ip *ip, const struct rte
 	return true;
 }
 
+bool net_neigh_known(struct net *net, const struct base_ip *ip)
+{
+	return entry_find(&net->neigh, ip) != NULL;
+}
+
 bool net_neigh_advertised(struct net *net, const struct base_ip *ip,
 	const struct rte_ether_addr *mac, bool solicited, bool override, uint64_t now_us)
 {

@@ -331,15 +331,16 @@ void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answ
 // ---- news: neighbours, ICMP errors -------------------------------------------------------------
 // Four words: address, what about it, sequence number. A reader whose entry was begun anew meanwhile
 // drops what it read.
-#define NEWS_TOO_BIG (UINT64_C(1) << 63)
+#define NEWS_TOO_BIG  (UINT64_C(1) << 63)
+#define NEWS_DATAGRAM (UINT64_C(1) << 62)
 
 static uint64_t news_pack(const struct worker_news *n)
 {
 	uint64_t mac = 0;
 
 	if (n->too_big)
-		return NEWS_TOO_BIG | (uint64_t)n->local << 48 | (uint64_t)n->mtu << 32 |
-			(uint64_t)n->src_port << 16 | n->dst_port;
+		return NEWS_TOO_BIG | (n->datagram ? NEWS_DATAGRAM : 0) | (uint64_t)n->local << 48 |
+			(uint64_t)n->mtu << 32 | (uint64_t)n->src_port << 16 | n->dst_port;
 	memcpy(&mac, &n->mac, sizeof(n->mac));
 	return mac;
 }
@@ -347,6 +348,7 @@ static uint64_t news_pack(const struct worker_news *n)
 static void news_unpack(uint64_t word, struct worker_news *n)
 {
 	n->too_big = word & NEWS_TOO_BIG;
+	n->datagram = word & NEWS_DATAGRAM;
 	n->local = (uint8_t)(word >> 48);
 	n->mtu = (uint16_t)(word >> 32);
 	n->src_port = (uint16_t)(word >> 16);

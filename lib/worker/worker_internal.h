@@ -207,7 +207,7 @@ struct worker_loan {
 // (devices spread errors by their sender).
 struct worker_news {
 	struct base_ip ip;
-	bool too_big;
+	bool too_big, datagram;
 	struct rte_ether_addr mac; // of the neighbour
 	uint16_t src_port, dst_port, mtu;
 	uint8_t local;

@@ -120,11 +120,14 @@ void worker_neigh_tell(struct worker *w, const struct base_ip *ip, const struct 
 
 void worker_too_big_input(struct worker *w, const struct net_packet *pkt)
 {
-	if (tcp_too_big(w->tcp, pkt, w->now.mono_us) || w->count == 1)
+	if (!pkt->datagram && tcp_too_big(w->tcp, pkt, w->now.mono_us))
+		return;
+	if (w->count == 1)
 		return;
 	worker_news_post(w,
 		&(struct worker_news){.ip = pkt->src,
 			.too_big = true,
+			.datagram = pkt->datagram,
 			.src_port = pkt->src_port,
 			.dst_port = pkt->dst_port,
 			.mtu = pkt->mtu,
@@ -141,7 +144,9 @@ static void news_take(struct worker *w, const struct worker_news *n)
 		.mtu = n->mtu,
 		.seq = n->seq};
 
-	if (n->too_big)
+	if (n->datagram)
+		net_path_mtu_set(w->net, &n->ip, n->mtu, w->now.mono_us);
+	else if (n->too_big)
 		tcp_too_big(w->tcp, &pkt, w->now.mono_us);
 	else
 		net_neigh_learn(w->net, n->ip, &n->mac, w->now.mono_us);

@@ -42,6 +42,7 @@ static void settings_fill(struct sim *s)
 		.tcp_port = SIM_PORT,
 		.udp_port = SIM_PORT,
 		.address = "198.18.211.1",
+		.addresses = 1,
 		.start_wall_s = s->now.wall_s,
 		.pid = 1};
 }
@@ -82,7 +83,7 @@ void sim_server_open(struct sim *s)
 	config_fill(s);
 	settings_fill(s);
 	sim_nic_open(s);
-	v->net = (struct port_config){.ip = SIM_SERVER_IP, .prefix_len = 24};
+	v->net = (struct port_config){.address = {{base_ip4(SIM_SERVER_IP), 24}}, .addresses = 1};
 	rc = worker_group_open(&v->group,
 		&(struct worker_group_options){.workers = s->cfg.workers,
 			.credits = s->cfg.credits,

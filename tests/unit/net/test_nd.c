@@ -157,13 +157,18 @@ static void a_moved_neighbour_is_followed(void **state)
 	rig_close(&r);
 }
 
+// But an answer is told to the other workers: one of them may have asked.
 static void what_nobody_asked_makes_no_entry(void **state)
 {
 	struct rig r;
 
 	rig6_open(&r);
 	assert_int_equal(
-		rig_in(&r, their_advert(PEER6, &peer_mac, ND_SOLICITED | ND_OVERRIDE)), NET_DONE);
+		rig_in(&r, their_advert(PEER6, &peer_mac, ND_SOLICITED | ND_OVERRIDE)), NET_NEIGH);
+	assert_true(base_ip_same(&r.pkt.src, &(struct base_ip){.b = {0xfd, [15] = 1}}));
+	assert_memory_equal(&r.pkt.src_mac, &peer_mac, 6);
+	assert_int_equal(rig_in(&r, their_advert(PEER6, &peer_mac, ND_OVERRIDE)), NET_DONE);
+	assert_int_equal(rig_in(&r, their_advert(FAR6, &peer_mac, ND_SOLICITED)), NET_DONE);
 	send_hello(&r, &(struct net_path){.dst = PEER6, .local = 1});
 	rig_expect(&r, our_solicit(PEER6, NULL));
 	rig_close(&r);
