@@ -187,6 +187,10 @@ bool mem_domain_help(struct mem_domain *d);
 // extents from jemalloc to the page source and returns at most 64 kernel pages or one 2 MiB page to
 // the system. For every turn. A few nanoseconds when there is nothing to do.
 enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us);
+// Owner, between pieces of much that it frees: when 64 KiB of freed extents have gathered, the next
+// mem_purge_slice is told to move them, so that they are few. True: it was told just now, and what is
+// left to free had better wait for it. Who goes on without a slice in between gets false.
+bool mem_purge_ask(struct mem_domain *d);
 // From any thread: the owner's next slices give back all that is free, whatever its age.
 void mem_purge_start(struct mem_domain *d);
 // jemalloc-dirty-decay-ms of this domain's pages; -1: never. Any thread.

@@ -28,8 +28,9 @@ struct mem_domain {
 	unsigned int arena_before;  // jemalloc: the owner thread's arena before bind
 	int numa_node;
 	bool bound;
-	bool purge_all;             // atomic: set by anybody, cleared by the owner when done
-	int64_t dirty_decay_ms;     // atomic: set by anybody
+	bool purge_all;         // atomic: set by anybody, cleared by the owner when done
+	bool purge_soon;        // set and cleared by the owner: the next slice moves what there is
+	int64_t dirty_decay_ms; // atomic: set by anybody
 	struct mem_source *source;  // NULL under MEM_SOURCE_SYSTEM
 	struct arena_hooks *hooks;  // jemalloc: over the source
 	const size_t *active_pages; // jemalloc's counter of the arena, or NULL

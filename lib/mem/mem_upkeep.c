@@ -9,7 +9,10 @@
 // Free extents that an arena may keep in its own hands. Moving them takes jemalloc about half a
 // microsecond an extent, and the smallest extent is a page: so a move is short, because it is
 // made as soon as there is so much to move.
-#define PURGE_BYTES ((uint64_t)512 << 10)
+// An extent that nothing has touched for long takes two: who frees much at once asks for moves of
+// fewer.
+#define PURGE_BYTES      ((uint64_t)512 << 10)
+#define PURGE_SOON_BYTES ((uint64_t)64 << 10)
 
 enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us)
 {
@@ -38,7 +41,8 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 		return MEM_SLICE_DONE;
 	}
 	dirty = mem_backend_dirty(d);
-	if (dirty > PURGE_BYTES || (all && dirty > 0)) {
+	if (dirty > PURGE_BYTES || ((all || d->purge_soon) && dirty > 0)) {
+		d->purge_soon = false;
 		mem_backend_purge(d);
 		return MEM_SLICE_MORE;
 	}
@@ -50,6 +54,14 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 	if (all)
 		__atomic_store_n(&d->purge_all, false, __ATOMIC_RELAXED);
 	return MEM_SLICE_DONE;
+}
+
+bool mem_purge_ask(struct mem_domain *d)
+{
+	if (d->purge_soon || d->source == NULL || mem_backend_dirty(d) < PURGE_SOON_BYTES)
+		return false;
+	d->purge_soon = true;
+	return true;
 }
 
 void mem_purge_start(struct mem_domain *d)

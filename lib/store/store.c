@@ -59,6 +59,7 @@ void store_close(struct store *s)
 	while (s->dead)
 		store_dead_reclaim(s, UINT32_MAX);
 	base_assert(s->n.pinned_bytes == 0);
+	store_fresh_close(s);
 	while (store_lazy_reclaim(s))
 		;
 	base_assert(s->due.items == 0);
@@ -112,7 +113,7 @@ static bool expire_share(struct store *s, unsigned *budget)
 
 bool store_step(struct store *s, unsigned items_max)
 {
-	unsigned budget = store_dead_reclaim(s, store_lazy_step(s, items_max));
+	unsigned budget = store_dead_step(s, store_lazy_step(s, items_max));
 	bool due = expire_share(s, &budget);
 	bool over, swept, loaded = false, wide = false;
 
@@ -120,6 +121,7 @@ bool store_step(struct store *s, unsigned items_max)
 		wide = store_shrink(s, budget / STORE_SLOTS + 1);
 	over = store_room_step(s, &budget);
 	swept = store_clock_sweep(s, budget / STORE_SLOTS);
+	store_fresh_ready(s);
 	s->grow_wait = 0;
 	if (budget > 0)
 		loaded = store_grow(s, budget / STORE_SLOTS + 1);

@@ -2,6 +2,9 @@
 // Flush: the index is taken away whole, and its items are freed by and by.
 #include "store/store_internal.h"
 
+#define FRESH_ABOVE 1024 // buckets from which on the next flush's index is made ahead
+#define FRESH_ROOM  8192 // below the limit for that
+
 // Drops the items of a chain and its overflow lines. Returns lines and items met. The bucket itself
 // keeps what it held: the caller clears or frees it.
 static unsigned chain_drop(struct store *s, const struct store_line *bucket)
@@ -50,57 +53,110 @@ static void segment_drop(struct store *s, struct store_index *ix, uint32_t end)
 	ix->segment[i] = NULL;
 }
 
+// A bucket of the newest generation, or a page of its queue. Returns lines and items met; 0: the
+// generation has gone.
+static unsigned dead_unit(struct store *s)
+{
+	struct store_generation *g = s->dead;
+	unsigned met;
+
+	if (g->small.head) {
+		store_fifo_behead(s, &g->small);
+		return 1;
+	}
+	if (g->cursor == g->ix.buckets) {
+		s->dead = g->next;
+		store_index_close(&g->ix, s->mem);
+		store_due_close(s, &g->due);
+		mem_free(s->mem, MEM_INDEX, g, sizeof(*g));
+		return 0;
+	}
+	met = chain_drop(s, store_index_bucket(&g->ix, g->cursor));
+	store_due_drop(s, &g->due, g->cursor);
+	g->cursor++;
+	if (store_index_place(g->cursor).line == 0)
+		segment_drop(s, &g->ix, g->cursor);
+	return met;
+}
+
 unsigned store_dead_reclaim(struct store *s, unsigned budget)
 {
-	while (budget > 0 && s->dead) {
-		struct store_generation *g = s->dead;
-		unsigned met;
-
-		if (g->small.head) { // a page of the queue each time
-			store_fifo_behead(s, &g->small);
-			budget--;
-			continue;
-		}
-		if (g->cursor == g->ix.buckets) {
-			s->dead = g->next;
-			store_index_close(&g->ix, s->mem);
-			store_due_close(s, &g->due);
-			mem_free(s->mem, MEM_INDEX, g, sizeof(*g));
-			continue;
-		}
-		met = chain_drop(s, store_index_bucket(&g->ix, g->cursor));
-		store_due_drop(s, &g->due, g->cursor);
-		g->cursor++;
-		if (store_index_place(g->cursor).line == 0)
-			segment_drop(s, &g->ix, g->cursor);
-		budget -= met < budget ? met : budget;
-	}
+	while (budget > 0 && s->dead)
+		budget -= (unsigned)base_min_u64(dead_unit(s), budget);
 	return budget;
+}
+
+unsigned store_dead_step(struct store *s, unsigned budget)
+{
+	while (budget > 0 && s->dead && !mem_purge_ask(s->mem))
+		budget -= (unsigned)base_min_u64(dead_unit(s), budget);
+	return budget;
+}
+
+// ---- what the next flush puts in the live index's place -----------------------------------------
+
+static bool fresh_open(struct store *s)
+{
+	struct store_generation *g = mem_try_alloc(s->mem, MEM_INDEX, sizeof(*g), NULL);
+
+	if (!g)
+		return false;
+	*g = (struct store_generation){0};
+	if (store_index_open(&g->ix, s->mem) != 0) {
+		mem_free(s->mem, MEM_INDEX, g, sizeof(*g));
+		return false;
+	}
+	s->fresh = g;
+	return true;
+}
+
+void store_fresh_close(struct store *s)
+{
+	if (!s->fresh)
+		return;
+	store_index_close(&s->fresh->ix, s->mem);
+	mem_free(s->mem, MEM_INDEX, s->fresh, sizeof(*s->fresh));
+	s->fresh = NULL;
+}
+
+// Not for an index that is as small as the fresh one.
+void store_fresh_ready(struct store *s)
+{
+	bool wanted = s->live.buckets > FRESH_ABOVE;
+
+	if (wanted == (s->fresh != NULL))
+		return;
+	if (!wanted)
+		store_fresh_close(s);
+	else if (!s->limit_bytes || store_charged_bytes(s) + FRESH_ROOM <= s->limit_bytes)
+		fresh_open(s);
 }
 
 static void flush_now(struct store *s)
 {
 	struct store_generation *g;
-	struct store_index fresh;
+	struct store_index empty;
 
 	s->n.flushed += s->n.items;
 	if (s->n.items == 0)
 		return;
-	g = mem_try_alloc(s->mem, MEM_INDEX, sizeof(*g), NULL);
-	if (!g)
-		goto in_place;
-	if (store_index_open(&fresh, s->mem) != 0)
-		goto free_generation;
+	if (!s->fresh && !fresh_open(s)) { // no memory for another index: slower, and as right
+		store_live_empty(s);
+		return;
+	}
+	g = s->fresh;
+	s->fresh = NULL;
+	empty = g->ix;
 	*g = (struct store_generation){
 		.ix = s->live, .due = s->due, .small = s->small, .next = s->dead};
 	s->dead = g;
-	s->live = fresh;
+	s->live = empty;
 	s->due = (struct store_due){0};
 	s->small = (struct store_fifo){0};
 	s->n.items = 0;
 	s->n.item_bytes = 0;
 	s->n.small_items = s->n.small_bytes = 0;
-	s->n.buckets = fresh.buckets;
+	s->n.buckets = empty.buckets;
 	s->n.overflow_buckets = 0;
 	s->headroom_bytes = 0;
 	store_pool_clear(&s->pool);
@@ -109,12 +165,6 @@ static void flush_now(struct store *s)
 		store_dead_reclaim(s, STORE_FLUSH_LINES);
 	while (s->dead && !(s->set.lazyfree & STORE_LAZY_USER_FLUSH))
 		store_dead_reclaim(s, UINT32_MAX);
-	return;
-
-free_generation:
-	mem_free(s->mem, MEM_INDEX, g, sizeof(*g));
-in_place: // no memory for another index: slower, and as right
-	store_live_empty(s);
 }
 
 void store_flush(struct store *s, uint64_t at_s)

@@ -93,8 +93,9 @@ struct store {
 	uint64_t refused_bytes;       // what was charged when the allocator refused the last time
 	uint64_t item_bytes_max;
 	uint64_t cas_next, cas_step;
-	struct store_generation *dead; // newest first
-	uint64_t flush_at_s;           // pending delayed flush; 0: none
+	struct store_generation *dead;  // newest first
+	struct store_generation *fresh; // with the next flush's index, or NULL
+	uint64_t flush_at_s;            // pending delayed flush; 0: none
 
 	// spare overflow lines: at least one for each reservation, so that commits cannot fail
 	struct store_line *spare;
@@ -410,5 +411,10 @@ bool store_room_step(struct store *s, unsigned *budget);
 // Reclaims at most about `budget` lines and items of flushed generations; returns what is left of
 // the budget.
 unsigned store_dead_reclaim(struct store *s, unsigned budget);
+// The same, but it stops where freed memory has gathered that the allocator should hand on first.
+unsigned store_dead_step(struct store *s, unsigned budget);
+// Makes the next flush's index ahead, or frees it where there is little to flush.
+void store_fresh_ready(struct store *s);
+void store_fresh_close(struct store *s);
 // Drops every item of the live index in place.
 void store_live_empty(struct store *s);

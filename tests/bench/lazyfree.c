@@ -5,7 +5,8 @@
 //	bench_lazyfree VALUE_BYTES FLUSH_ITEMS
 //
 // Deletes and replaces a value of that size, then flushes that many items; in each turn that
-// follows a key is set and read. Times are CPU time of the thread (what another process takes from
+// follows a key is set and read. Turns with nothing to free, and such that only read items at random,
+// show what the machine itself takes. Times are CPU time of the thread (what another process takes from
 // it is not the store's doing), beside the clock's. One JSON object a case.
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #define TURNS_MAX     50000000u
 #define SETTLED_TURNS 1000    // turns to go on for when nothing is left to free
 #define QUIET_TURNS   2000000 // with nothing to free, for comparison
+#define READ_TURNS    700000 // that read as many items as a turn frees: what the machine alone does
+#define READ_ITEMS    28
 
 struct rig {
 	struct mem_domain *mem;
@@ -26,6 +29,8 @@ struct rig {
 	struct base_now now;
 	struct base_hist cpu_ns;
 	uint64_t wall_max_ns, turns, start_ns;
+	uint64_t items;
+	struct base_rng rng;
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -65,7 +70,7 @@ static struct store_item *item_find(struct rig *r, uint64_t number, uint64_t *ha
 
 // ---- what is measured ---------------------------------------------------------------------------
 
-enum act { ACT_TURN, ACT_DELETE, ACT_REPLACE, ACT_FLUSH };
+enum act { ACT_TURN, ACT_DELETE, ACT_REPLACE, ACT_FLUSH, ACT_READ };
 
 static bool act_do(struct rig *r, enum act act)
 {
@@ -84,6 +89,10 @@ static bool act_do(struct rig *r, enum act act)
 	case ACT_FLUSH:
 		store_flush(r->s, 0);
 		return true;
+	case ACT_READ:
+		for (unsigned i = 0; i < READ_ITEMS; i++)
+			item_find(r, base_rng_below(&r->rng, r->items), &hash);
+		return false;
 	case ACT_TURN:
 		break;
 	}
@@ -112,19 +121,19 @@ static bool act_time(struct rig *r, enum act act)
 	return more;
 }
 
-// The act, then turns until nothing is left to free.
-static void measure(struct rig *r, const char *name, enum act act, uint64_t count)
+// The act, then turns until nothing was left to free for so many.
+static void measure(struct rig *r, const char *name, enum act act, uint64_t count, uint64_t settled)
 {
-	uint64_t used = mem_used(r->mem), act_ns;
-	unsigned idle = 0;
+	uint64_t used = mem_used(r->mem), act_ns, idle = 0;
+	enum act turn = act == ACT_READ ? ACT_READ : ACT_TURN;
 
 	r->cpu_ns = (struct base_hist){0};
 	r->wall_max_ns = r->turns = 0;
 	r->start_ns = clock_ns(CLOCK_MONOTONIC);
 	act_time(r, act);
 	act_ns = r->cpu_ns.max;
-	while (idle < (count ? SETTLED_TURNS : QUIET_TURNS) && r->turns < TURNS_MAX)
-		idle = act_time(r, ACT_TURN) ? 0 : idle + 1;
+	while (idle < settled && r->turns < TURNS_MAX)
+		idle = act_time(r, turn) ? 0 : idle + 1;
 	printf("{\"case\": \"%s\", \"count\": %llu, \"freed_bytes\": %llu, \"turns\": %llu, "
 	       "\"seconds\": %.3f, \"act_us\": %.2f, \"max_us\": %.2f, \"p999_us\": %.2f, "
 	       "\"p50_us\": %.2f, \"wall_max_us\": %.2f}\n",
@@ -148,27 +157,29 @@ int main(int argc, char **argv)
 	struct store_options so = {
 		.seed = 1, .item_bytes_max = 1 << 30, .policy = STORE_NOEVICTION, .samples = 5};
 	struct rig r = {.now = {.mono_us = 1000000, .wall_s = 1600000000}};
-	uint64_t value_bytes, items;
+	uint64_t value_bytes;
 
 	if (argc != 3) {
 		fprintf(stderr, "usage: bench_lazyfree VALUE_BYTES FLUSH_ITEMS\n");
 		return 2;
 	}
 	value_bytes = strtoull(argv[1], NULL, 10);
-	items = strtoull(argv[2], NULL, 10);
+	r.items = strtoull(argv[2], NULL, 10);
+	base_rng_seed(&r.rng, 1);
 	base_assert(mem_domain_open(&r.mem, &mo) == 0 && mem_domain_bind(r.mem) == 0);
 	so.mem = r.mem;
 	base_assert(store_open(&r.s, &so) == 0);
 	store_turn(r.s, r.now);
 	quiet_turns(&r);
 	item_set(&r, 0, (uint32_t)value_bytes);
-	measure(&r, "delete", ACT_DELETE, value_bytes);
+	measure(&r, "delete", ACT_DELETE, value_bytes, SETTLED_TURNS);
 	item_set(&r, 0, (uint32_t)value_bytes);
-	measure(&r, "replace", ACT_REPLACE, value_bytes);
-	for (uint64_t i = 0; i < items; i++)
+	measure(&r, "replace", ACT_REPLACE, value_bytes, SETTLED_TURNS);
+	for (uint64_t i = 0; i < r.items; i++)
 		item_set(&r, i, SMALL_BYTES);
 	quiet_turns(&r);
-	measure(&r, "nothing", ACT_TURN, 0);
-	measure(&r, "flush", ACT_FLUSH, items);
+	measure(&r, "nothing", ACT_TURN, 0, QUIET_TURNS);
+	measure(&r, "reading", ACT_READ, 0, READ_TURNS);
+	measure(&r, "flush", ACT_FLUSH, r.items, SETTLED_TURNS);
 	return 0;
 }

@@ -16,6 +16,7 @@ PROGRAM = os.path.join(servers.BUILD, "tests", "bench", "bench_lazyfree")
 VALUE_BYTES = 512 << 20
 TURN_MAX_US = 100.0
 BATCH = 4096
+MACHINE = ("nothing", "reading")  # turns that free nothing: what the machine itself takes
 
 
 def timed_us(peer, request):
@@ -116,4 +117,4 @@ def run(args, scratch):
     print("  until the next request is answered:")
     for peer, times in theirs.items():
         print(f"  {peer:<28} delete {times['delete']:10.0f} us   flush {times['flush']:10.0f} us")
-    return list(rows_make([r for r in results if r["case"] != "nothing"], theirs))
+    return list(rows_make([r for r in results if r["case"] not in MACHINE], theirs))
