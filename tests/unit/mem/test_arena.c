@@ -146,6 +146,39 @@ static void load_run(struct mem_domain *d)
 	mem_domain_close(d);
 }
 
+static uint64_t committed(struct mem_domain *d)
+{
+	struct mem_domain_stats st;
+
+	mem_domain_stats_read(d, &st);
+	return st.committed_bytes;
+}
+
+static void what_is_freed_in_pieces_is_handed_on_when_asked_for(void **state)
+{
+	struct mem_domain *d = domain_open(MEM_SOURCE_PAGES, 0);
+	void *large, *less;
+	uint64_t before;
+
+	large = mem_alloc(d, MEM_OTHER, 128 << 10);
+	less = mem_alloc(d, MEM_OTHER, 40 << 10);
+	mem_purge_start(d);
+	while (mem_purge_slice(d, 1) == MEM_SLICE_MORE)
+		;
+	before = committed(d);
+	mem_free(d, MEM_OTHER, less, 40 << 10); // neither is of a size that caches keep
+	assert_false(mem_purge_ask(d));
+	mem_free(d, MEM_OTHER, large, 128 << 10);
+	assert_int_equal(mem_purge_slice(d, 2), MEM_SLICE_DONE); // far below what it moves unasked
+	assert_int_equal(committed(d), before);
+	assert_true(mem_purge_ask(d));
+	assert_false(mem_purge_ask(d)); // once: who goes on does not wait for ever
+	assert_int_equal(mem_purge_slice(d, 3), MEM_SLICE_MORE);
+	assert_true(committed(d) <= before - (128 << 10));
+	assert_false(mem_purge_ask(d));
+	mem_domain_close(d);
+}
+
 static void counters_equal_the_threads_own_over_kernel_pages(void **state)
 {
 	load_run(domain_open(MEM_SOURCE_PAGES, 0));
@@ -307,6 +340,7 @@ static void arenas_over_sources_come_and_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_freed_in_pieces_is_handed_on_when_asked_for),
 		cmocka_unit_test(counters_equal_the_threads_own_over_kernel_pages),
 		cmocka_unit_test(counters_equal_the_threads_own_over_hugepages),
 		cmocka_unit_test(the_source_accounts_for_what_the_arena_has),
