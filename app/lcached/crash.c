@@ -10,6 +10,13 @@
 
 #define STACK_BYTES 65536
 
+// The address sanitizer reports crashes itself.
+#if defined(__SANITIZE_ADDRESS__)
+#define CRASH_HANDLED false
+#else
+#define CRASH_HANDLED true
+#endif
+
 static struct {
 	char path[CONTROL_TEXT_MAX + 64];
 	struct flight *flight[WORKER_MAX];
@@ -43,10 +50,11 @@ static void on_crash(int signo)
 
 void lcached_crash_install(struct worker_group *group, unsigned workers, const char *dir)
 {
-#if !defined(__SANITIZE_ADDRESS__) // which reports crashes itself
 	stack_t stack = {.ss_sp = crash.stack, .ss_size = sizeof(crash.stack)};
 	struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_RESETHAND};
 
+	if (!CRASH_HANDLED)
+		return;
 	snprintf(crash.path, sizeof(crash.path), "%s/lcached-%d-crash.flight", dir, (int)getpid());
 	for (unsigned i = 0; i < workers; i++)
 		crash.flight[i] = worker_group_flight(group, i);
@@ -55,7 +63,6 @@ void lcached_crash_install(struct worker_group *group, unsigned workers, const c
 	sigaltstack(&stack, NULL);
 	for (unsigned i = 0; i < BASE_ARRAY_LEN(signals); i++)
 		sigaction(signals[i], &sa, NULL);
-#endif
 }
 
 void lcached_crash_remove(void)
