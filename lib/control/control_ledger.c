@@ -12,6 +12,7 @@
 #define STEPS_COLD     1024       // ... and from the coldest shard to the hottest
 #define COLD_TICKS     8          // between such moves
 #define COLD_RATIO     8          // an eighth colder is no difference
+#define FAIR_LEAST     8          // of an equal part: what the coldest keeps
 #define HEADROOM_TICKS 2
 #define LOAN_TICKS     2000 // a loan that is not had by then is refused
 
@@ -147,23 +148,24 @@ static bool slack_take(struct control_ledger *l, uint64_t total_bytes)
 	return true;
 }
 
-// All are full: from the shard whose victims are unused the longest. It evicts down to its new
-// limit, and the hottest gets that as soon as its report shows it.
+// All are full: from the shard whose victims are unused the longest, of those that have more than the
+// least. It evicts down to its new limit, and the hottest gets that as soon as its report shows it. A
+// shard of which nothing is known neither gives nor takes.
 static bool cold_take(struct control_ledger *l, uint64_t total_bytes)
 {
 	struct control_ledger_row *cold = NULL, *hot = hottest(l);
 	uint64_t step = part(total_bytes, STEPS_COLD);
+	uint64_t least = total_bytes / l->shards / FAIR_LEAST + SHARD_MIN;
 
 	for (unsigned i = 0; i < l->shards; i++) {
 		struct control_ledger_row *r = &l->row[i];
 
-		if (r->cold == 0)
-			return false;
-		if (cold == NULL || r->cold > cold->cold)
+		if (r->cold != 0 && r->order_bytes >= least + step &&
+			(cold == NULL || r->cold > cold->cold))
 			cold = r;
 	}
-	if (hot == NULL || cold->cold <= hot->cold + hot->cold / COLD_RATIO ||
-		cold->order_bytes < step + total_bytes / l->shards / 8 + SHARD_MIN)
+	if (hot == NULL || hot->cold == 0 || cold == NULL ||
+		cold->cold <= hot->cold + hot->cold / COLD_RATIO)
 		return false;
 	cold->order_bytes -= step;
 	return true;

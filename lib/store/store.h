@@ -325,8 +325,10 @@ struct store_memory store_item_memory(const struct store *s, const struct store_
 // Live change of the limit; a cut is reached by store_step and by later reserves.
 void store_limit_set(struct store *s, uint64_t limit_bytes);
 
-// How long unused, in microseconds, what the shard evicts has been of late, or for LFU 256 less its
-// counter: what compares shards of one policy. 0: unknown, or the policy does not look at it.
+// What compares shards of one policy. How long unused, in microseconds, what the shard would evict
+// next is, by what it evicted last and the time since; under S3-FIFO the mean of that and of the time
+// in which it would evict all that it holds; for LFU 256 less its counter. 0: unknown, or the policy
+// does not look at it.
 uint64_t store_cold(const struct store *s);
 
 const struct store_counters *store_counters_get(const struct store *s);

@@ -34,16 +34,17 @@ static void periods_begin(struct store_clock *c, uint64_t second)
 	c->second = second;
 }
 
-// How long a tick takes at present.
+// How long a tick takes at present. Time in which nothing happened does not count: after a night the
+// first ticks would seem to take hours.
 static void tick_measure(struct store_clock *c, uint64_t now_us)
 {
 	uint64_t ticks = c->ticks - c->turn_ticks;
-	double us;
 
-	if (ticks == 0)
-		return;
-	us = (double)(now_us - c->turn_us) / (double)ticks;
-	c->tick_us = c->tick_us > 0 ? c->tick_us * 0.75 + us * 0.25 : us;
+	if (ticks > 0) {
+		double us = (double)(now_us - c->turn_us) / (double)ticks;
+
+		c->tick_us = c->tick_us > 0 ? c->tick_us * 0.75 + us * 0.25 : us;
+	}
 	c->turn_us = now_us;
 	c->turn_ticks = c->ticks;
 }

@@ -179,6 +179,8 @@ void store_turn(struct store *s, struct base_now now)
 	s->now = now;
 	s->excess_left = s->excess_max;
 	store_clock_turn(s);
+	if (base_unlikely(s->n.items == 0))
+		s->cold_us = now.mono_us;
 	if (base_unlikely(s->flush_at_s && s->flush_at_s <= now.wall_s)) {
 		s->flush_at_s = 0;
 		flush_now(s);

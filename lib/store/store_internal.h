@@ -109,8 +109,11 @@ struct store {
 	struct store_fifo small;
 	struct store_ghost ghost;
 	struct lazy_entry *lazy_head, *lazy_tail;
-	uint32_t idle; // share of empty turns, of 2^16
-	double cold;   // of evicted items, smoothed: ticks of age, or LFU's rank
+	uint32_t idle;       // share of empty turns, of 2^16
+	double cold;         // of evicted items, smoothed: ticks of age, or LFU's rank
+	uint64_t cold_us;    // when the last went that it was taken of
+	double gap_us;       // queue policies: between evictions, smoothed
+	uint64_t evicted_us; // ... and the time of the last
 	struct store_pool pool;
 	uint32_t walk_bucket; // where the last walk for a victim ended
 	struct store_sampler sampler;

@@ -14,6 +14,8 @@
 #define LFU_INIT        5 // counter of a new key
 #define LFU_MAX         255
 #define COLD_WEIGHT     64 // evictions over which their coldness is smoothed
+#define MINUTE_US       60000000
+#define ROOT_STEPS      40 // of Newton's: enough from wherever it starts
 
 #define CLOCK(...) \
 	{ \
@@ -100,6 +102,8 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 	if (s->traits != &traits[set->policy]) {
 		store_pool_clear(&s->pool);
 		s->cold = 0;
+		s->gap_us = 0;
+		s->cold_us = s->evicted_us = s->now.mono_us;
 		s->clock.sweep_bucket = 0;
 		// One that is under way from an earlier switch goes on.
 		s->clock.sweep_now |= s->traits && s->traits->field != traits[set->policy].field;
@@ -293,11 +297,36 @@ void store_cold_note(struct store *s, const struct store_item *it)
 	else
 		cold = access_age(s, it) + 1;
 	s->cold = s->cold > 0 ? s->cold + (cold - s->cold) / COLD_WEIGHT : cold;
+	s->cold_us = s->now.mono_us;
 }
 
+static double geometric_mean(double a, double b)
+{
+	double x = (a + b) / 2;
+
+	for (unsigned i = 0; i < ROOT_STEPS; i++)
+		x = (x + a * b / x) / 2;
+	return x;
+}
+
+// What would have gone next grows older while nothing goes. How long it takes to go through main
+// hardly depends on the shard's size, so that bytes would wander from shard to shard by chance; with
+// the time that evicting all of the shard would take it does.
 uint64_t store_cold(const struct store *s)
 {
-	if (s->traits->field == STORE_FIELD_LFU)
-		return (uint64_t)s->cold;
-	return (uint64_t)(s->cold * s->clock.tick_us);
+	uint64_t since_us = s->now.mono_us - s->cold_us;
+	double age_us;
+
+	if (!s->traits->evicts || s->traits->random || s->traits->by_deadline || s->n.items == 0)
+		return 0;
+	if (s->traits->field == STORE_FIELD_LFU) {
+		if (s->cold == 0 || s->set.lfu_decay_min == 0)
+			return (uint64_t)s->cold;
+		return base_min_u64((uint64_t)s->cold + since_us / MINUTE_US / s->set.lfu_decay_min,
+			LFU_MAX + 1);
+	}
+	age_us = s->cold * s->clock.tick_us + (double)since_us;
+	if (!s->traits->queues)
+		return (uint64_t)age_us;
+	return (uint64_t)geometric_mean(age_us + 1, s->gap_us * (double)s->n.items + 1);
 }

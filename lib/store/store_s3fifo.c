@@ -16,6 +16,7 @@
 #define SMALL_PARTS  11  // the small queue is one of them
 #define POPS_MAX     256 // entries taken from the small queue for one eviction
 #define ROUNDS_MAX   64  // rounds of sampling in main for one eviction
+#define GAP_WEIGHT   512 // evictions over which the time between them is smoothed
 #define STALE_KEPT   1024
 #define ROTATE_STEPS 4
 
@@ -92,10 +93,15 @@ bool store_s3fifo_enter(struct store *s, const struct store_item *it, uint64_t h
 
 // ---- evicting -----------------------------------------------------------------------------------
 
-// As many as main is to hold, whatever it holds now.
-static void ghost_put(struct store *s, uint64_t hash)
+// Remembered: as many as main is to hold, whatever it holds now.
+static void fifo_slot_evict(struct store *s, uint64_t *slot, uint64_t hash)
 {
+	double gap_us = (double)(s->now.mono_us - s->evicted_us);
+
+	s->gap_us += (gap_us - s->gap_us) / GAP_WEIGHT;
+	s->evicted_us = s->now.mono_us;
 	store_ghost_put(s, &s->ghost, hash, items_all(s) - items_all(s) / SMALL_PARTS);
+	store_slot_evict(s, slot, hash);
 }
 
 // Takes an item from the front of the small queue. True: it was evicted, or had expired.
@@ -122,8 +128,7 @@ static bool small_evict(struct store *s)
 		store_access_main(s, it);
 		return false;
 	}
-	ghost_put(s, hash);
-	store_slot_evict(s, slot, hash);
+	fifo_slot_evict(s, slot, hash);
 	return true;
 }
 
@@ -152,8 +157,7 @@ static bool main_evict(struct store *s, bool must)
 		return false;
 	}
 	store_cold_note(s, it);
-	ghost_put(s, store_item_hash(it));
-	store_slot_evict(s, slot, sample.hash);
+	fifo_slot_evict(s, slot, store_item_hash(it));
 	return true;
 }
 

@@ -130,6 +130,29 @@ static void test_eviction_ages_come_together(void **state)
 	assert_true(most < least + least / 4);
 }
 
+// A shard that is full and at rest has evicted nothing to go by.
+static void test_a_shard_of_which_nothing_is_known_stops_nobody(void **state)
+{
+	struct fixture f;
+	uint64_t least = UINT64_MAX, most = 0;
+
+	fixture_init(&f, 256 * MIB);
+	f.m[0].used = f.m[0].limit - (128 << 10);
+	for (unsigned n = 0; n < 80000; n++) {
+		for (unsigned i = 1; i < SHARDS; i++)
+			f.m[i].rate = n < 20000 ? 50 << 10 : i * (50 << 10);
+		tick(&f, 1);
+	}
+	assert_int_equal(f.m[0].evicted, 0);
+	for (unsigned i = 1; i < SHARDS; i++) {
+		uint64_t age = f.m[i].limit * 1000 / f.m[i].rate;
+
+		least = base_min_u64(least, age);
+		most = base_max_u64(most, age);
+	}
+	assert_true(most < least + least / 4);
+}
+
 static void test_the_sum_holds_while_orders_come_late_and_the_whole_changes(void **state)
 {
 	for (unsigned late = 1; late <= 4; late++) {
@@ -297,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_equal_shards_keep_equal_parts),
 		cmocka_unit_test(test_a_lone_busy_shard_gets_what_the_others_spare),
 		cmocka_unit_test(test_eviction_ages_come_together),
+		cmocka_unit_test(test_a_shard_of_which_nothing_is_known_stops_nobody),
 		cmocka_unit_test(test_the_sum_holds_while_orders_come_late_and_the_whole_changes),
 		cmocka_unit_test(test_a_cut_reaches_every_shard_in_proportion),
 		cmocka_unit_test(test_a_loan_is_had_from_all_others),

@@ -262,6 +262,38 @@ static void test_a_switch_takes_the_present_items_along(void **state)
 	shard_close(&t);
 }
 
+// By it shards are compared, also one that has had nothing to evict for long.
+static void test_coldness_is_the_age_of_what_would_go_next(void **state)
+{
+	static const enum store_policy policy[] = {
+		STORE_ALLKEYS_LRU, STORE_VOLATILE_LRU, STORE_ALLKEYS_S3FIFO};
+
+	for (unsigned k = 0; k < BASE_ARRAY_LEN(policy); k++) {
+		uint64_t busy;
+		struct shard t;
+
+		shard_policy(&t, policy[k]);
+		shard_sleep(&t, 100);
+		assert_int_equal(store_cold(t.s), 0); // empty
+		for (uint64_t i = 0; i < 100000; i++) {
+			t.now.mono_us += 100; // the shard turns over in about 2 s
+			t.now.wall_s = 1700000000 + t.now.mono_us / 1000000;
+			store_turn(t.s, t.now);
+			assert_true(set_for(&t, i, 64, 1000));
+			for (unsigned n = 0; n < 2 && i % 2; n++)
+				store_touch_access(t.s, shard_find_number(&t, i));
+		}
+		busy = store_cold(t.s);
+		assert_in_range(busy, 400000, 4000000);
+		shard_sleep(&t, 100);
+		assert_true(store_cold(t.s) > busy * 5);
+		store_flush(t.s, 0);
+		store_turn(t.s, t.now);
+		assert_int_equal(store_cold(t.s), 0);
+		shard_close(&t);
+	}
+}
+
 static void test_samples_are_looked_at(void **state)
 {
 	struct store_settings set = store_settings_default();
@@ -289,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_volatile_lru_takes_the_idle_of_them),
 		cmocka_unit_test(test_volatile_ttl_takes_the_nearest_deadline),
 		cmocka_unit_test(test_a_switch_takes_the_present_items_along),
+		cmocka_unit_test(test_coldness_is_the_age_of_what_would_go_next),
 		cmocka_unit_test(test_samples_are_looked_at),
 	};
 
