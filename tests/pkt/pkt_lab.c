@@ -25,6 +25,9 @@ void pkt_frame_in(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
 	case NET_TCP:
 		tcp_input(lab->tcp, m, &pkt, lab->now_us);
 		break;
+	case NET_TOO_BIG:
+		tcp_too_big(lab->tcp, &pkt, lab->now_us);
+		break;
 	case NET_UDP:
 		net_icmp_unreachable(lab->net, m, &pkt, lab->now_us);
 		rte_pktmbuf_free(m);
