@@ -137,14 +137,16 @@ static void client_read(struct sim_client *c)
 	struct rte_mbuf *m;
 
 	while (!c->deaf && (m = tcp_rx_peek(c->tcp)) != NULL) {
-		if (c->in_len + m->data_len > c->in_room) {
-			uint32_t room = (c->in_len + m->data_len) * 2;
+		if (c->in_len + m->data_len >=
+			c->in_room) { // a 0 follows: numbers are read as text
+			uint32_t room = (c->in_len + m->data_len) * 2 + 1;
 
 			c->in = sim_grow(c->sim, c->in, c->in_room, room);
 			c->in_room = room;
 		}
 		memcpy(c->in + c->in_len, rte_pktmbuf_mtod(m, char *), m->data_len);
 		c->in_len += m->data_len;
+		c->in[c->in_len] = '\0';
 		c->progress_us = c->sim->now.mono_us;
 		tcp_rx_consume(c->host->tcp, c->tcp, m->data_len);
 	}
