@@ -87,29 +87,36 @@ static inline uint32_t store_item_client_flags(const struct store_item *it)
 
 // ---- a value's bytes: in one place, or in two ---------------------------------------------------
 struct store_span {
-	const char *at;
+	char *at;
 	uint32_t bytes;
 };
 
-// store_value_at for STORE_ITEM_SPLIT.
-char *store_value_split_at(struct store_item *it, uint32_t from, uint32_t *bytes);
-
-// The byte at `from` (at most value_bytes), and how many lie there together up to the value's end.
-static inline char *store_value_at(struct store_item *it, uint32_t from, uint32_t *bytes)
-{
-	if (base_unlikely(it->bits & STORE_ITEM_SPLIT))
-		return store_value_split_at(it, from, bytes);
-	*bytes = it->value_bytes - from;
-	return store_item_key(it) + store_item_key_len(it) + from;
-}
+// store_value_spans for STORE_ITEM_SPLIT.
+void store_split_spans(struct store_item *it, struct store_span out[2]);
 
 // The whole value in order; the second is empty where the first has all.
 static inline void store_value_spans(struct store_item *it, struct store_span out[2])
 {
-	out[0].at = store_value_at(it, 0, &out[0].bytes);
+	if (base_unlikely(it->bits & STORE_ITEM_SPLIT)) {
+		store_split_spans(it, out);
+		return;
+	}
+	out[0] = (struct store_span){store_item_key(it) + store_item_key_len(it), it->value_bytes};
 	out[1] = (struct store_span){NULL, 0};
-	if (out[0].bytes < it->value_bytes)
-		out[1].at = store_value_at(it, out[0].bytes, &out[1].bytes);
+}
+
+// The byte at `from` (at most value_bytes), and how many lie there together up to the value's end.
+static inline char *store_value_at(struct store_item *it, uint32_t from, uint32_t *bytes)
+{
+	struct store_span span[2];
+
+	store_value_spans(it, span);
+	if (base_unlikely(from >= span[0].bytes && span[1].bytes > 0)) {
+		from -= span[0].bytes;
+		span[0] = span[1];
+	}
+	*bytes = span[0].bytes - from;
+	return span[0].at + from;
 }
 
 // Writes n bytes at `from`; they lie within the value.

@@ -165,7 +165,9 @@ static inline uint64_t store_item_bytes(const struct store_item *it)
 #define STORE_TAIL_ADDRESS 8   // bytes, in the head
 #define STORE_SPLIT_ABOVE  320 // bytes of an item that is never split; also the smallest head
 #define STORE_SPLIT_GAIN   32  // bytes that it saves at least,
-#define STORE_SPLIT_SHARE  32  // ... and this part of the one block
+#define STORE_SPLIT_SHARE  16  // ... and this part of the one block;
+#define STORE_SPLIT_LONG \
+	4096 // above that half of the part: a line more is little beside the copying
 static_assert(sizeof(struct store_item) + 4 + UINT8_MAX + STORE_TAIL_ADDRESS < STORE_SPLIT_ABOVE,
 	"the key and the tail's address lie in the head");
 
@@ -173,21 +175,29 @@ struct store_layout {                    // what is asked of the allocator
 	uint64_t head_bytes, tail_bytes; // no tail: 0
 };
 
-// Of an item of so many bytes, as store_item_bytes counts them.
+// Where an item of so many bytes (as store_item_bytes counts them) breaks, if it does: at the class
+// below, but for sizes of which neither piece needs to have a page in vain.
+static inline uint64_t store_split_head(uint64_t bytes)
+{
+	uint64_t head = (bytes - 1) & ~(mem_size_step(bytes) - 1);
+
+	if (base_unlikely(head >= MEM_SMALL_MAX) && bytes + STORE_TAIL_ADDRESS <= 2 * MEM_SMALL_MAX)
+		return MEM_SMALL_MAX;
+	return head;
+}
+
 static inline struct store_layout store_layout_of(uint64_t bytes)
 {
-	uint64_t head, tail, one;
+	uint64_t head, tail, one, gain;
 
 	if (base_likely(bytes <= STORE_SPLIT_ABOVE))
 		return (struct store_layout){bytes, 0};
-	head = (bytes - 1) & ~(mem_size_step(bytes) - 1); // the class below
-	if (head >= MEM_SMALL_MAX && bytes + STORE_TAIL_ADDRESS <= 2 * MEM_SMALL_MAX)
-		head = MEM_SMALL_MAX; // neither piece has a page in vain
+	head = store_split_head(bytes);
 	tail = bytes + STORE_TAIL_ADDRESS - head;
 	one = mem_size_taken(bytes);
-	if (mem_size_taken(head) + mem_size_taken(tail) +
-			base_max_u64(STORE_SPLIT_GAIN, one / STORE_SPLIT_SHARE) >
-		one)
+	gain = one / (bytes > STORE_SPLIT_LONG ? 2 * STORE_SPLIT_SHARE : STORE_SPLIT_SHARE);
+	gain = base_max_u64(gain, STORE_SPLIT_GAIN);
+	if (mem_size_taken(head) + mem_size_taken(tail) + gain > one)
 		return (struct store_layout){bytes, 0};
 	return (struct store_layout){head, tail};
 }

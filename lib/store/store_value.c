@@ -47,19 +47,14 @@ struct store_memory store_item_memory(const struct store *s, const struct store_
 
 // ---- bytes -------------------------------------------------------------------------------------
 
-char *store_value_split_at(struct store_item *it, uint32_t from, uint32_t *bytes)
+void store_split_spans(struct store_item *it, struct store_span out[2])
 {
 	char *value = store_tail_place(it) + STORE_TAIL_ADDRESS;
-	uint64_t head_bytes = store_layout_of(store_item_bytes(it)).head_bytes;
-	uint32_t first = (uint32_t)(head_bytes - (uint64_t)(value - (char *)it));
+	char *end = (char *)it + store_split_head(store_item_bytes(it));
 
-	base_assert(first < it->value_bytes && from <= it->value_bytes);
-	if (from < first) {
-		*bytes = first - from;
-		return value + from;
-	}
-	*bytes = it->value_bytes - from;
-	return store_tail(it) + (from - first);
+	base_assert(end > value && (uint64_t)(end - value) < it->value_bytes);
+	out[0] = (struct store_span){value, (uint32_t)(end - value)};
+	out[1] = (struct store_span){store_tail(it), it->value_bytes - out[0].bytes};
 }
 
 void store_value_fill(struct store_item *it, uint32_t from, char byte, uint32_t n)

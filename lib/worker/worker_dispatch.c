@@ -36,14 +36,13 @@ bool worker_dispatch_ready(const struct worker *w, unsigned owner)
 static inline uint32_t dispatch_value_append(
 	struct worker *w, struct worker_out *o, struct store_item *it)
 {
-	uint32_t done = 0, together, taken;
+	struct store_span span[2];
+	uint32_t done;
 
-	do {
-		const char *from = store_value_at(it, done, &together);
-
-		taken = worker_out_append(w, o, from, together);
-		done += taken;
-	} while (taken == together && done < it->value_bytes);
+	store_value_spans(it, span);
+	done = worker_out_append(w, o, span[0].at, span[0].bytes);
+	if (base_unlikely(span[1].bytes > 0) && done == span[0].bytes)
+		done += worker_out_append(w, o, span[1].at, span[1].bytes);
 	return done;
 }
 

@@ -7,8 +7,10 @@
 // Of a value that lies in two places, `cut` bytes in the first.
 static bool number_parse(const char *s, size_t len, size_t cut, uint64_t *out)
 {
-	struct store_span value[2] = {{s, (uint32_t)cut}, {s + cut, (uint32_t)(len - cut)}};
+	char text[64];
+	struct store_span value[2] = {{text, (uint32_t)cut}, {text + cut, (uint32_t)(len - cut)}};
 
+	memcpy(text, s, len);
 	return exec_number_parse(value, out);
 }
 
