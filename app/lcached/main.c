@@ -13,7 +13,7 @@
 #include "lcached.h"
 
 #define TICK_US       1000
-#define DRAIN_TICKS   3000
+#define DRAIN_US      3000000
 #define DAD_WAIT_US   1100000 // net checks for a second from its first turn on
 #define EXIT_BAD_ARGS 2
 
@@ -124,14 +124,18 @@ static void tick(struct lcached *s)
 // Brings the workers home: no input, connections reset, no slot under way, then out of the loop.
 static void workers_stop(struct lcached *s)
 {
+	uint64_t start_us = base_now_read().mono_us, spent_us;
+
+	base_info("stopping");
 	control_phase_set(s->control, WORKER_PHASE_DRAIN);
-	for (unsigned i = 0; i < DRAIN_TICKS; i++) {
+	do {
 		tick(s);
-		if (control_drained(s->control))
-			break;
-	}
+		spent_us = base_now_read().mono_us - start_us;
+	} while (!control_drained(s->control) && spent_us < DRAIN_US);
 	if (!control_drained(s->control))
-		base_warn("some workers did not drain within %d ms", DRAIN_TICKS);
+		base_warn("some workers did not drain within %d ms", DRAIN_US / 1000);
+	else
+		base_info("drained in %u ms", (unsigned)(spent_us / 1000));
 	control_domains_set(s->control, NULL);
 	control_phase_set(s->control, WORKER_PHASE_EXIT);
 	lcached_threads_join(s);

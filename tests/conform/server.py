@@ -121,7 +121,9 @@ class Server:
         try:
             code = self.process.wait(timeout=seconds * (3 if SLOW else 1))
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running {seconds} s after a signal\n{self.tail()}")
+            raise AssertionError(
+                f"still running {seconds} s after a signal\n{self.tail()}\n{self.where()}"
+            )
         finally:
             log = self.stderr()
             self.kill()
@@ -131,6 +133,18 @@ class Server:
             assert missing == ["0"], f"mbufs missing {missing}, expected 0\n{log[-4000:]}"
         found = SANITIZER.search(log)
         assert not found, log[found.start() - 200 : found.start() + 6000]
+
+    def where(self):
+        """What each thread waits for: name, state, kernel function, system call."""
+        lines = []
+        for task in sorted(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()):
+            try:
+                state = (task / "stat").read_text().rsplit(")", 1)[1].split()[0]
+                seen = [(task / name).read_text().strip() for name in ("comm", "wchan", "syscall")]
+                lines.append(" ".join([task.name, state, *seen, (task / "stack").read_text()]))
+            except OSError as gone:
+                lines.append(f"{task.name} {gone}")
+        return "\n".join(lines)
 
     def tail(self):
         return self.stderr()[-4000:]
