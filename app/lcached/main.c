@@ -139,6 +139,7 @@ static void workers_stop(struct lcached *s)
 	control_domains_set(s->control, NULL);
 	control_phase_set(s->control, WORKER_PHASE_EXIT);
 	lcached_threads_join(s);
+	control_workers_gone(s->control);
 }
 
 static void domains_tell(struct lcached *s)
@@ -233,7 +234,7 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 		.program = program,
 		.workers = (unsigned)s->cfg.workers,
 		.conns = (unsigned)s->cfg.conns_max,
-		.memory_bytes = s->cfg.workers * worker_dpdk_bytes(),
+		.memory_bytes = s->cfg.workers * worker_dpdk_bytes() + capture_dpdk_bytes(),
 		.verbose = s->cfg.verbosity > 1,
 		.extra_argc = eal_argc,
 		.extra_argv = eal_argv,

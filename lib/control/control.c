@@ -28,6 +28,7 @@ void control_orders_push(struct control *c)
 	c->orders.ledger_seq = c->ledger.seq;
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
+		c->orders.capture = control_capture_tap(c, i);
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
 		worker_orders_set(c->group, i, &c->orders);
 	}
@@ -150,6 +151,7 @@ void control_tick(struct control *c, struct base_now now)
 	totals_add(c);
 	ledger_turn(c);
 	control_memory_tick(c);
+	control_capture_tick(c);
 	control_calls_serve(c);
 }
 

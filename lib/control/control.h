@@ -44,7 +44,7 @@ struct control_config { // fields are set by the option table alone
 	char tcp_congestion[CONTROL_TEXT_MAX];
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
-	char flight_dir[CONTROL_TEXT_MAX];
+	char flight_dir[CONTROL_TEXT_MAX], capture_dir[CONTROL_TEXT_MAX];
 	bool help, version;
 };
 
@@ -89,6 +89,8 @@ void control_ready(struct control *c, struct base_now now);
 // Orders every worker into a phase; true once all report it (WORKER_PHASE_DRAIN).
 void control_phase_set(struct control *c, enum worker_phase phase);
 bool control_drained(const struct control *c);
+// All workers have left their loops and are closed; EAL is still there. What waits for them ends.
+void control_workers_gone(struct control *c);
 // One bit an own address that the duplicate address check has found with another host.
 uint64_t control_addresses_taken(const struct control *c);
 

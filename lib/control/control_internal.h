@@ -69,6 +69,14 @@ struct control_memory {
 	uint64_t evicted_before, evicting_us; // evictions seen, and when last
 };
 
+struct control_capture {     // of the workers' frames
+	struct capture *now; // NULL: none
+	bool ending;         // the workers are told to leave it
+	uint64_t waiter;     // the last call that waits for its end
+	struct capture_state last;
+	char path[CAPTURE_PATH_MAX]; // of the last one; empty: there was none
+};
+
 struct control {
 	struct control_config *cfg;
 	struct worker_group *group;
@@ -89,6 +97,7 @@ struct control {
 	uint64_t serving;          // the call that is being run ...
 	uint64_t asker;            // ... whose the question is; 0: nobody's
 	unsigned probe_worker;
+	struct control_capture capture;
 };
 
 // Makes bytes of a percentage. 0 or -EINVAL with the reason in err.
@@ -150,7 +159,14 @@ struct control_sums control_memory_sums(const struct control *c);
 void control_memory_metrics(struct control *c, struct control_metrics *m);
 void control_memory_worker_metrics(struct control *c, unsigned i, struct control_metrics *m);
 
+// control_capture.c: each tick; the worker's end of the capture that runs, or NULL.
+void control_capture_tick(struct control *c);
+struct capture_tap *control_capture_tap(struct control *c, unsigned worker);
+
 // Commands.
+int control_capture_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_capture_start_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_capture_stop_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_memory_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_bins_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d);

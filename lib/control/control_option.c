@@ -101,6 +101,8 @@ static const struct control_option options[] = {
 		"longest sleep of a worker that finds nothing to do; 0: always poll"},
 	{"flight-dir", 0, CONTROL_OPTION_TEXT, true, AT(flight_dir), 1, 0, "/var/tmp", "DIR",
 		"where the flight recorder is written to"},
+	{"capture-dir", 0, CONTROL_OPTION_TEXT, false, AT(capture_dir), 1, 0, "/var/tmp", "DIR",
+		"where packet captures are written to"},
 	{"verbosity", 0, CONTROL_OPTION_NUMBER, true, AT(verbosity), 0, 2, "0", "N",
 		"0: warnings and errors, 1: more, 2: everything"},
 	{NULL, 'v', CONTROL_OPTION_COUNT, false, AT(verbosity), 0, 2, NULL, NULL,

@@ -368,6 +368,11 @@ const struct control_command control_commands[] = {
 	{"/lcached/config/set", "change an option while serving: NAME=VALUE"},
 	{"/lcached/flush", "forget every item"},
 	{"/lcached/flight/dump", "write the flight recorder to a file in flight-dir"},
+	{"/lcached/capture", "the packet capture that runs, or the last one"},
+	{"/lcached/capture/start",
+		"write frames to a pcapng file in capture-dir: file=NAME, and "
+		"filter, snaplen, size, packets, seconds as KEY=VALUE"},
+	{"/lcached/capture/stop", "end it; answers when the file is whole"},
 	{NULL, NULL},
 };
 
@@ -386,6 +391,9 @@ static int (*const control_command_fn[])(
 	cmd_config_set,
 	cmd_flush,
 	control_flight_command,
+	control_capture_command,
+	control_capture_start_command,
+	control_capture_stop_command,
 };
 
 static_assert(BASE_ARRAY_LEN(control_command_fn) + 1 == BASE_ARRAY_LEN(control_commands),

@@ -227,6 +227,8 @@ static unsigned worker_rx(struct worker *w)
 	if (!w->queue->has_rx)
 		return 0;
 	n = port_rx(w->queue, m, WORKER_BURST);
+	if (base_unlikely(w->orders.capture != NULL))
+		capture_burst(w->orders.capture, m, n, CAPTURE_IN, w->now.mono_us);
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (uint16_t i = 0; i < n; i++) {

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/capture.h"
 #include "exec/exec.h"
 #include "flight/flight.h"
 #include "net/net.h"
@@ -94,7 +95,9 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint64_t maxmemory_bytes;   // of the server, to be shown
 	uint32_t phase;
 	uint32_t verbosity;
-	uint64_t flush_seq; // raised by one: flush this shard
+	uint64_t flush_seq;          // raised by one: flush this shard
+	struct capture_tap *capture; // frames are copied there; NULL: no capture
+	uint64_t capture_seq;        // of its changes: told back by the report
 	struct store_settings store;
 };
 
@@ -103,6 +106,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t drained;                    // bool: WORKER_PHASE_DRAIN is done
 	uint64_t flush_seq;                  // last one carried out
 	uint64_t ledger_seq;                 // of the orders that hold
+	uint64_t capture_seq;                // no other tap than that order's is used any more
 	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
 	uint64_t taken;                      // own addresses found with others (net_taken)
 	uint64_t cold;                       // how cold what the shard evicts is (store_cold)

@@ -246,6 +246,7 @@ void worker_report_publish(struct worker *w)
 		.taken = net_taken(w->net),
 		.flush_seq = w->flush_seq,
 		.ledger_seq = w->orders.ledger_seq,
+		.capture_seq = w->orders.capture_seq,
 		.loan_seq = w->loan.seq,
 		.loan_limit_bytes = w->loan.limit_bytes,
 		.cold = store_cold(w->store),

@@ -28,6 +28,8 @@ static void tx_device(struct worker *w, struct rte_mbuf **m, uint16_t count)
 {
 	uint16_t done = 0;
 
+	if (base_unlikely(w->orders.capture != NULL))
+		capture_burst(w->orders.capture, m, count, CAPTURE_OUT, w->now.mono_us);
 	for (unsigned tries = 0; done < count && tries < TX_TRIES; tries++)
 		done = (uint16_t)(done + port_tx(w->queue, m + done, (uint16_t)(count - done)));
 	w->n.tx_packets += done;
