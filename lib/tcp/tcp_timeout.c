@@ -11,11 +11,17 @@
 #define PROBE_SLACK_US     4000u
 #define FIN_WAIT_2_IDLE_US 60000000u // an idle half-closed peer is asked whether it lives
 
-// Two round trips, and what a peer and our own clock may be late. A lone segment's acknowledgement
-// may be delayed for as long as the retransmission timeout: no probe then.
+// Two round trips, and what a peer and our own clock may be late.
+static uint64_t pto_us_of(const struct tcp_conn *c)
+{
+	return 2ull * c->srtt_us + PROBE_SLACK_US;
+}
+
+// A lone segment's acknowledgement may be delayed for as long as the retransmission timeout: no probe
+// then.
 void tcp_rtx_arm(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint64_t rto_us = tcp_rto_us(c), pto_us = 2ull * c->srtt_us + PROBE_SLACK_US;
+	uint64_t rto_us = tcp_rto_us(c), pto_us = pto_us_of(c);
 	bool probe = (c->flags & (TCP_F_SACK | TCP_F_PROBED)) == TCP_F_SACK &&
 		c->recovery != TCP_R_LOSS && c->sent_head != c->sent_tail && c->srtt_us &&
 		pto_us < rto_us && tcp_flight(c) <= c->snd_wnd;
@@ -85,7 +91,7 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	tcp_note(tcp, FLIGHT_TCP_RTO, c->retries, c, tcp_rto_us(c));
 	if (c->retries >= RETRIES_MAX || user_timed_out(tcp, c))
 		return give_up(tcp, c);
-	if (b && c->recovery == TCP_R_OPEN)
+	if (b && c->recovery == TCP_R_OPEN) {
 		tcp_undo_save(c);
 	if (c->retries == 0 && c->recovery != TCP_R_FAST) // RFC 5681 section 3.1: once for a flight
 		tcp_cc_cut(tcp, c, tcp_cc_tested(c), true);
@@ -108,6 +114,20 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 // acknowledgement to tell what is missing (RFC 8985 section 7). In fast recovery, where one
 // acknowledgement of a filled hole may be all that comes, the first goes again.
 static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
+// In fast recovery the timer was set by what was new; what is probed for may have gone again since, and
+// its acknowledgement be on its way.
+static bool probe_early(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t age_us = (uint32_t)tcp->now_us - tcp_meta(tcp, c->sent_head)->sent_us;
+	uint64_t pto_us = pto_us_of(c);
+
+	base_assert(c->flags & TCP_F_PTO);
+	if (age_us >= pto_us)
+		return false;
+	tcp_timer_arm(tcp, c, TCP_T_RTX, pto_us - age_us);
+	return true;
+}
+
 {
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 	bool fast = c->recovery == TCP_R_FAST, fresh;
@@ -115,6 +135,8 @@ static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
 	c->flags &= ~TCP_F_PTO;
 	if (b == NULL) {
 		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+		return;
+	if (fast && probe_early(tcp, c))
 		return;
 	}
 	fresh = !fast && tcp_output_one(tcp, c);
