@@ -166,9 +166,12 @@ static void recovery_advance(
 }
 
 // RFC 5681 section 2, for peers without SACK.
-static void dup_ack(struct tcp *tcp, struct tcp_conn *c)
+static void dup_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a)
 {
 	tcp->n.dup_acks_in++;
+	tcp_conn_dirty(tcp, c);
+	if (c->bulk != NULL)
+		tcp_frto_judge(tcp, c, a);
 	if (c->recovery == TCP_R_LOSS)
 		return;
 	c->sacked_bytes = RTE_MIN(c->sacked_bytes + c->mss, tcp_flight(c));
@@ -240,8 +243,10 @@ static bool new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)
 {
 	probe_judge(tcp, c, a);
 	sent_release(tcp, c, a);
-	if (c->bulk != NULL)
+	if (c->bulk != NULL) {
 		tcp_undo_try(tcp, c, a);
+		tcp_frto_judge(tcp, c, a);
+	}
 	recovery_advance(tcp, c, a, rtt_take(tcp, c, a));
 	timer_restart(tcp, c);
 	writable_tell(tcp, c);
@@ -300,7 +305,7 @@ static void loss_look(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acke
 
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
-	struct tcp_acked a = {.seg = s};
+	struct tcp_acked a = {.seg = s, .sack_top = c->snd_una};
 	uint32_t window = c->snd_wnd;
 
 	if (!ack_in_range(c, s->ack)) {
@@ -328,11 +333,12 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 	if (seq_lt(c->snd_una, s->ack)) {
 		if (!new_ack(tcp, c, &a))
 			return TCP_ACK_GONE;
-	} else if (!(c->flags & TCP_F_SACK) && ack_is_duplicate(c, s, window)) {
-		dup_ack(tcp, c);
-		tcp_conn_dirty(tcp, c);
-	} else if (a.dsack && c->bulk != NULL) {
+	} else if (!(c->flags & TCP_F_SACK)) {
+		if (ack_is_duplicate(c, s, window))
+			dup_ack(tcp, c, &a);
+	} else if ((a.dsack || a.delivered) && c->bulk != NULL) {
 		tcp_undo_try(tcp, c, &a);
+		tcp_frto_judge(tcp, c, &a);
 	}
 	if (c->bulk != NULL && (c->flags & TCP_F_SACK) &&
 		(c->sacked_segs > 0 || c->recovery != TCP_R_OPEN))

@@ -72,12 +72,20 @@ struct tcp_prr { // RFC 6937: bytes, from the beginning of fast recovery on
 	uint32_t delivered, out, flight;
 };
 
+enum tcp_frto { // what a timeout waits for, to be judged (RFC 5682)
+	TCP_FRTO_OFF,
+	TCP_FRTO_HEAD,  // the acknowledgement of the first segment, which went again
+	TCP_FRTO_NEW,   // new data, to be sent
+	TCP_FRTO_JUDGE, // the next acknowledgement
+};
+
 struct tcp_undo { // what a cut was from, to go back there if it was for nothing
 	uint32_t cwnd, ssthresh;
 	uint32_t una;      // when it was made
 	uint32_t first_ms; // the first retransmission
 	uint32_t again;    // retransmissions not reported as duplicates
 	bool valid, any;   // any: something was sent again
+	uint8_t frto;      // enum tcp_frto
 	union tcp_cc_state cc;
 };
 

@@ -398,6 +398,7 @@ struct tcp_acked {
 	uint32_t sent_us;    // of the first that was sent once
 	uint32_t again_us;   // of the last that was sent again
 	uint32_t prior_fack; // rack.fack before it
+	uint32_t sack_top;   // end of the highest SACK block
 	bool sampled, again, fin;
 	bool dsack; // it reports a duplicate
 };
@@ -440,6 +441,15 @@ void tcp_recovery_pace(struct tcp_conn *c, const struct tcp_acked *a);
 void tcp_undo_save(struct tcp_conn *c);
 void tcp_undo_again(struct tcp *tcp, struct tcp_conn *c); // a retransmission leaves
 void tcp_undo_try(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a);
+void tcp_undo(struct tcp *tcp, struct tcp_conn *c); // the last cut was for nothing
+
+// ---- tcp_frto.c: needless timeouts (RFC 5682) --------------------------------------------------
+// A first timeout; c->bulk is there, for these three.
+void tcp_frto_start(const struct tcp *tcp, struct tcp_conn *c);
+// After an acknowledgement has emptied the sent queue and marked it.
+void tcp_frto_judge(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a);
+// Before output: sends the new segments when they are due. True: nothing else may leave yet.
+bool tcp_frto_holds(struct tcp *tcp, struct tcp_conn *c);
 
 static inline uint32_t tcp_flight(const struct tcp_conn *c)
 {

@@ -37,6 +37,8 @@ static enum sent lost_send(struct tcp *tcp, struct tcp_conn *c)
 		c->retrans_bytes += meta_space(s);
 		recovery_count(c, s->len);
 		c->flags &= ~TCP_F_RTX_FORCE;
+		if (c->bulk != NULL && c->bulk->undo.frto == TCP_FRTO_HEAD)
+			return SENT_CWND;
 	}
 	return SENT_ALL;
 }
@@ -167,7 +169,9 @@ static bool output(struct tcp *tcp, struct tcp_conn *c, bool override)
 
 	base_assert(c->node.state != TCP_CLOSED);
 	if (c->node.state >= TCP_ESTABLISHED) {
-		if (c->lost_bytes > c->retrans_bytes)
+		if (c->recovery == TCP_R_LOSS && tcp_frto_holds(tcp, c))
+			how = SENT_CWND;
+		else if (c->lost_bytes > c->retrans_bytes)
 			how = lost_send(tcp, c);
 		if (how == SENT_ALL)
 			how = new_send(tcp, c, override);

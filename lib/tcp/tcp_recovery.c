@@ -42,6 +42,7 @@ void tcp_recovery_leave(struct tcp_conn *c)
 	if (c->recovery == TCP_R_FAST) // RFC 6582 section 3.2 step 3: no burst
 		c->cwnd = RTE_MIN(c->ssthresh, RTE_MAX(tcp_flight(c), (uint32_t)c->mss) + c->mss);
 	c->recovery = TCP_R_OPEN;
+	c->bulk->undo.frto = TCP_FRTO_OFF;
 	c->flags &= ~TCP_F_RTX_FORCE;
 	if (r->reo_persist > 0 && --r->reo_persist == 0) // RFC 8985 section 6.2 step 4
 		r->reo_mult = 1;
@@ -118,8 +119,17 @@ void tcp_undo_try(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a
 	if (u->again > 0 && !echo_is_older(c, a)) // all of them came twice, or the echo tells
 		return;
 	c->bulk->rack.reordering |= c->recovery == TCP_R_FAST;
+	tcp_undo(tcp, c);
+}
+
+void tcp_undo(struct tcp *tcp, struct tcp_conn *c)
+{
+	struct tcp_undo *u = &c->bulk->undo;
+
+	base_assert(u->valid);
 	tcp->n.undone++;
 	u->valid = false;
+	u->frto = TCP_FRTO_OFF;
 	c->cwnd = RTE_MAX(c->cwnd, u->cwnd);
 	c->ssthresh = RTE_MAX(c->ssthresh, u->ssthresh);
 	c->bulk->cc = u->cc;

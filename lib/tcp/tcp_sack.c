@@ -109,6 +109,7 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a
 		tcp_rack_dsack(c);
 	if (n > 0)
 		blocks_mark(tcp, c, a, block, n, top);
+	a->sack_top = top;
 	return c->sacked_bytes - before;
 }
 

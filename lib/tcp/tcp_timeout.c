@@ -93,6 +93,10 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 		return give_up(tcp, c);
 	if (b && c->recovery == TCP_R_OPEN) {
 		tcp_undo_save(c);
+		tcp_frto_start(tcp, c);
+	} else if (b) {
+		b->undo.frto = TCP_FRTO_OFF;
+	}
 	if (c->retries == 0 && c->recovery != TCP_R_FAST) // RFC 5681 section 3.1: once for a flight
 		tcp_cc_cut(tcp, c, tcp_cc_tested(c), true);
 	c->retries++;
@@ -110,10 +114,6 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	return true;
 }
 
-// Nothing came back for a flight of several segments: new data goes, or its end again, for an
-// acknowledgement to tell what is missing (RFC 8985 section 7). In fast recovery, where one
-// acknowledgement of a filled hole may be all that comes, the first goes again.
-static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
 // In fast recovery the timer was set by what was new; what is probed for may have gone again since, and
 // its acknowledgement be on its way.
 static bool probe_early(struct tcp *tcp, struct tcp_conn *c)
@@ -128,15 +128,19 @@ static bool probe_early(struct tcp *tcp, struct tcp_conn *c)
 	return true;
 }
 
+// Nothing came back for a flight of several segments: new data goes, or its end again, for an
+// acknowledgement to tell what is missing (RFC 8985 section 7). In fast recovery, where one
+// acknowledgement of a filled hole may be all that comes, the first goes again.
+static void loss_probe(struct tcp *tcp, struct tcp_conn *c)
 {
 	struct tcp_bulk *b = tcp_bulk_get(tcp, c);
 	bool fast = c->recovery == TCP_R_FAST, fresh;
 
+	if (fast && probe_early(tcp, c))
+		return;
 	c->flags &= ~TCP_F_PTO;
 	if (b == NULL) {
 		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
-		return;
-	if (fast && probe_early(tcp, c))
 		return;
 	}
 	fresh = !fast && tcp_output_one(tcp, c);
