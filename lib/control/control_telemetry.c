@@ -153,6 +153,8 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 		{"tcp_bad_checksum", n->bad_checksum},
 		{"tcp_bad_option", n->bad_option},
 		{"tcp_bad_ack", n->bad_ack},
+		{"tcp_bad_sack", n->bad_sack},
+		{"tcp_bad_fin", n->bad_fin},
 		{"tcp_old_timestamp", n->old_timestamp},
 		{"tcp_no_conn", n->no_conn},
 		{"tcp_outside_window", n->outside_window},

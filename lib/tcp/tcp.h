@@ -61,6 +61,8 @@ struct tcp_counters { // writer: the worker
 		syn_dropped, no_memory;
 	uint64_t old_timestamp;            // PAWS
 	uint64_t bad_ack;                  // of what was never sent, or older than any window
+	uint64_t bad_sack;                 // blocks upside down, or of what was never sent
+	uint64_t bad_fin;                  // a second end, or one before received data
 	uint64_t challenges, answers_held; // ACKs to what may be forged; left out by the limit
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
 	uint64_t too_big, black_holes; // segments made smaller: a router said so; nobody did

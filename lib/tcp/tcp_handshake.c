@@ -111,8 +111,10 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_af
 {
 	struct tcp_conn *c;
 
-	if (s->flags & RTE_TCP_RST_FLAG)
+	if (s->flags & RTE_TCP_RST_FLAG) {
+		tcp->n.no_conn++;
 		return;
+	}
 	if (!(s->flags & RTE_TCP_ACK_FLAG)) {
 		syn_input(tcp, s, iss_after);
 		return;
@@ -149,6 +151,7 @@ void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	bool ack = s->flags & RTE_TCP_ACK_FLAG;
 
 	if (ack && s->ack != c->snd_nxt) {
+		tcp->n.bad_ack++;
 		tcp_xmit_reset_reply(tcp, s);
 		return;
 	}
@@ -156,11 +159,15 @@ void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 		if (ack) {
 			tcp->n.resets_in++;
 			tcp_conn_end(tcp, c);
+		} else {
+			tcp->n.bad_flags++;
 		}
 		return;
 	}
-	if (!(s->flags & RTE_TCP_SYN_FLAG))
+	if (!(s->flags & RTE_TCP_SYN_FLAG)) {
+		tcp->n.bad_flags++;
 		return;
+	}
 	tcp_syn_take(tcp, c, s);
 	if (ack)
 		syn_sent_establish(tcp, c, s);
@@ -172,6 +179,7 @@ void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 bool tcp_syn_rcvd_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
 	if (s->ack != c->snd_nxt) {
+		tcp->n.bad_ack++;
 		tcp_xmit_reset_reply(tcp, s);
 		return false;
 	}

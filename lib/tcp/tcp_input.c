@@ -130,6 +130,7 @@ static void text_trim(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	if (seq_lt(edge, end)) {
 		s->len -= RTE_MIN(s->len, end - edge);
 		s->flags &= ~RTE_TCP_FIN_FLAG;
+		tcp->n.outside_window++;
 	}
 	if (seq_lt(s->seq, c->node.rcv_nxt)) {
 		uint32_t n = RTE_MIN(s->len, c->node.rcv_nxt - s->seq);
@@ -207,14 +208,15 @@ static bool fin_input(struct tcp *tcp, struct tcp_conn *c)
 }
 
 // The first one counts, and none that received data follows: else its place would never come.
-static void fin_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+static void fin_note(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	const struct tcp_meta *last = c->ooo ? tcp_meta(tcp, c->ooo->tail) : NULL;
 	uint32_t at = s->seq + s->len;
 
 	base_assert(c->ooo == NULL || c->ooo->tail != NULL);
 	base_assert(seq_le(c->node.rcv_nxt, at));
-	if ((c->flags & TCP_F_FIN_SEEN) || (last && seq_lt(at, last->seq + last->len)))
+	if ((c->flags & TCP_F_FIN_SEEN) || (last && seq_lt(at, last->seq + last->len))) {
+		tcp->n.bad_fin += !(c->flags & TCP_F_FIN_SEEN) || at != c->fin_seq;
 		return;
 	c->fin_seq = at;
 	c->flags |= TCP_F_FIN_SEEN;
@@ -222,11 +224,13 @@ static void fin_note(const struct tcp *tcp, struct tcp_conn *c, const struct tcp
 
 bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
+	}
 	uint32_t sent = seg_space(s);
 
 	if (sent == 0)
 		return true;
-	if (c->flags & TCP_F_FIN_RCVD) {
+	if (c->flags & TCP_F_FIN_RCVD) { // there is nothing behind the end
+		tcp->n.outside_window++;
 		ack_now(tcp, c);
 		return true;
 	}

@@ -39,6 +39,12 @@ static bool block_counts(
 		seq_le(b->end, c->snd_nxt);
 }
 
+// No receiver that was sent our data would tell so.
+static bool block_bad(const struct tcp_conn *c, const struct tcp_range *b)
+{
+	return !seq_lt(b->start, b->end) || seq_lt(c->snd_nxt, b->end);
+}
+
 static bool blocks_cover(const struct tcp_range *b, unsigned blocks, uint32_t start, uint32_t end)
 {
 	for (unsigned i = 0; i < blocks; i++) {
@@ -97,11 +103,13 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a
 	a->dsack = dsack_is(c, s);
 	tcp->n.dsacks_in += a->dsack;
 	for (unsigned i = 0; i < s->sacks; i++) {
+		tcp->n.bad_sack += block_bad(c, &s->sack[i]);
 		if (!block_counts(c, s, &s->sack[i]))
 			continue;
 		block[n++] = s->sack[i];
 		top = seq_max(top, s->sack[i].end);
 	}
+	a->sack_top = top;
 	if ((n == 0 && !a->dsack) || tcp_bulk_get(tcp, c) == NULL)
 		return 0;
 	a->prior_fack = c->bulk->rack.fack;
@@ -109,7 +117,6 @@ uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a
 		tcp_rack_dsack(c);
 	if (n > 0)
 		blocks_mark(tcp, c, a, block, n, top);
-	a->sack_top = top;
 	return c->sacked_bytes - before;
 }
 

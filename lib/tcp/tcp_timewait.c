@@ -87,8 +87,10 @@ void tcp_timewait_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_seg *s)
 {
 	uint32_t iss = tw->snd_nxt + ISS_GAP;
 
-	if (s->flags & RTE_TCP_RST_FLAG)
-		return; // assassination (RFC 1337)
+	if (s->flags & RTE_TCP_RST_FLAG) { // assassination (RFC 1337)
+		tcp->n.outside_window++;
+		return;
+	}
 	if (syn_is_new(tw, s) && tcp_listening(tcp, s->key.local_port)) {
 		tcp_timewait_remove(tcp, tw);
 		tcp_listen_input(tcp, s, &iss);
@@ -98,8 +100,10 @@ void tcp_timewait_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_seg *s)
 		return; // the last ACK again
 	if ((s->flags & RTE_TCP_FIN_FLAG) && s->seq + seg_space(s) == tw->node.rcv_nxt)
 		tw_start(tcp, tw);
-	else if (tcp->now_ms - tw->oow_ms < ANSWER_MS)
+	else if (tcp->now_ms - tw->oow_ms < ANSWER_MS) {
+		tcp->n.answers_held++;
 		return;
+	}
 	tw->oow_ms = tcp->now_ms;
 	tcp_xmit_tw_ack(tcp, tw);
 }
