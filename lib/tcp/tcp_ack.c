@@ -281,10 +281,21 @@ static void reader_is_back(struct tcp *tcp, struct tcp_conn *c)
 	tcp_conn_dirty(tcp, c);
 }
 
+// A window that is too small for a segment is used after a first timeout (RFC 9293 3.8.6.2.1), however
+// long the probes of the shut one took.
+static void probe_hasten(struct tcp *tcp, struct tcp_conn *c)
+{
+	int32_t left_ms = (int32_t)(c->timer_at[TCP_T_RTX] - tcp->now_ms);
+
+	c->backoff = 0;
+	if (left_ms > (int32_t)(tcp_rto_us(c) / 1000))
+		tcp_timer_arm(tcp, c, TCP_T_RTX, tcp_rto_us(c));
+}
+
 static void window_grown(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->flags & TCP_F_PERSIST)
-		c->backoff = 0;
+		probe_hasten(tcp, c);
 	else
 		reader_is_back(tcp, c);
 	if (c->unsent_bytes)
