@@ -6,6 +6,7 @@
 #define ANSWER_MS    500u        // one answer to empty unacceptable segments in this time
 #define PAWS_IDLE_MS 2073600000u // 24 days: then timestamps may have wrapped (RFC 7323 5.5)
 #define DUP_OWED_MAX 8
+#define HOLE_ACKS    255u // in-order segments after one that was not, or came twice
 
 // An ACK that a forger, or a peer that answers ACKs with ACKs, could ask for without end.
 void tcp_answer_limited(struct tcp *tcp, struct tcp_conn *c)
@@ -55,6 +56,7 @@ static void unacceptable(struct tcp *tcp, struct tcp_conn *c, const struct tcp_s
 	if (s->len && seq_le(s->seq + s->len, c->node.rcv_nxt)) {
 		tcp->n.duplicates++;
 		tcp_dsack_note(tcp, c, s->seq, s->seq + s->len);
+		c->quick_acks = HOLE_ACKS;
 	} else {
 		tcp->n.outside_window++;
 	}
@@ -128,9 +130,9 @@ static void text_trim(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	if ((c->flags & TCP_F_FIN_SEEN) && seq_lt(c->fin_seq, edge))
 		edge = c->fin_seq;
 	if (seq_lt(edge, end)) {
+		tcp->n.outside_window++;
 		s->len -= RTE_MIN(s->len, end - edge);
 		s->flags &= ~RTE_TCP_FIN_FLAG;
-		tcp->n.outside_window++;
 	}
 	if (seq_lt(s->seq, c->node.rcv_nxt)) {
 		uint32_t n = RTE_MIN(s->len, c->node.rcv_nxt - s->seq);
@@ -143,16 +145,19 @@ static void text_trim(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	}
 }
 
-// RFC 9293 3.8.6.3: every second full segment; at the start every one.
+// RFC 9293 3.8.6.3: every second full segment, but one ACK is enough for a burst. At the start every
+// segment; and neither there nor where segments get lost does one ACK stand for many: the peer would
+// send as many at once for it, and when it is lost nothing before the loss probe.
 static void ack_decide(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (c->quick_acks) {
-		c->quick_acks--;
-		c->flags |= TCP_F_ACK_NOW;
-	} else if (c->node.rcv_nxt - c->last_ack_sent >= 2u * c->rcv_mss) {
-		c->flags |= TCP_F_ACK_NOW;
-	}
+	bool two = c->node.rcv_nxt - c->last_ack_sent >= 2u * c->rcv_mss;
+
 	tcp_conn_dirty(tcp, c);
+	if (two || c->quick_acks)
+		c->flags |= TCP_F_ACK_NOW;
+	if (two && c->quick_acks)
+		tcp_xmit_ack(tcp, c); // without an mbuf it is owed
+	c->quick_acks -= c->quick_acks > 0;
 }
 
 static void text_in_order(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
@@ -180,6 +185,7 @@ static void text_in_order(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s
 static void text_out_of_order(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
 	tcp_ooo_add(tcp, c, s);
+	c->quick_acks = HOLE_ACKS;
 	if (!(c->flags & TCP_F_SACK) && c->dup_owed < DUP_OWED_MAX)
 		c->dup_owed++;
 	ack_now(tcp, c);
@@ -218,13 +224,13 @@ static void fin_note(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *
 	if ((c->flags & TCP_F_FIN_SEEN) || (last && seq_lt(at, last->seq + last->len))) {
 		tcp->n.bad_fin += !(c->flags & TCP_F_FIN_SEEN) || at != c->fin_seq;
 		return;
+	}
 	c->fin_seq = at;
 	c->flags |= TCP_F_FIN_SEEN;
 }
 
 bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
-	}
 	uint32_t sent = seg_space(s);
 
 	if (sent == 0)

@@ -173,7 +173,7 @@ struct tcp_conn {
 	uint8_t events;
 	uint8_t recovery;
 	uint8_t dup_acks;
-	uint8_t quick_acks; // left of those at the start
+	uint8_t quick_acks; // left of those at the start, or after a hole
 	uint8_t dup_owed;   // duplicate ACKs for a peer without SACK
 	uint8_t backoff;
 	uint32_t timer_at[2]; // TCP_T_RTX, TCP_T_DELACK; ms

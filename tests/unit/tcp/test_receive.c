@@ -84,6 +84,48 @@ static void holes_of_a_burst_are_all_told(bool ts)
 	one_close(o);
 }
 
+static unsigned acks_of_a_burst(struct one *o, unsigned segments)
+{
+	for (unsigned i = 0; i < segments; i++)
+		one_in_data(o, 1000);
+	one_turn(o);
+	tcp_rx_consume(o->tcp, o->c, tcp_rx_bytes(o->c));
+	return o->outs - o->seen;
+}
+
+static void test_a_burst_gets_one_ack(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_settle(o);
+	assert_int_equal(acks_of_a_burst(o, 11), 1);
+	assert_int_equal(o->out[o->seen++ % OUTS].ack, o->seq);
+	one_close(o);
+}
+
+// RFC 5681 section 4.2: an ACK that is lost may not stand for a whole window.
+static void test_where_segments_get_lost_a_burst_gets_an_ack_for_every_second(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_settle(o);
+	one_in_at(o, 1000, ACK, "ten bytes", 10);
+	one_turn(o);
+	o->seen = o->outs;
+	assert_int_equal(acks_of_a_burst(o, 11), 6);
+	assert_int_equal(o->out[o->seen % OUTS].ack, o->seq - 9000);
+	assert_int_equal(o->out[(o->outs - 1) % OUTS].ack, o->seq);
+	o->seen = o->outs;
+	for (unsigned i = 0; i < 64; i++) // in order for long
+		acks_of_a_burst(o, 4);
+	o->seen = o->outs;
+	assert_int_equal(acks_of_a_burst(o, 11), 1);
+	o->seen = o->outs;
+	one_close(o);
+}
+
 static void test_holes_of_a_burst_are_all_told(void **state)
 {
 	holes_of_a_burst_are_all_told(false);
@@ -518,6 +560,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_hole_is_told_by_sack_blocks_latest_first),
+		cmocka_unit_test(test_a_burst_gets_one_ack),
+		cmocka_unit_test(test_where_segments_get_lost_a_burst_gets_an_ack_for_every_second),
 		cmocka_unit_test(test_holes_of_a_burst_are_all_told),
 		cmocka_unit_test(test_data_does_not_replace_the_news_of_a_hole),
 		cmocka_unit_test(test_overlapping_segments_give_the_right_bytes),
