@@ -152,6 +152,8 @@ size_t mem_usable(const struct mem_domain *d, size_t size);
 
 // Bytes in use, by class and in total. Any thread.
 uint64_t mem_used_class(const struct mem_domain *d, enum mem_class c);
+// What counts against maxmemory: items and index. Any thread.
+uint64_t mem_used_stored(const struct mem_domain *d);
 uint64_t mem_used(const struct mem_domain *d);
 
 // Usable bytes less those asked for, which is internal fragmentation: in all, and of blocks of one

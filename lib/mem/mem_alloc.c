@@ -254,6 +254,11 @@ uint64_t mem_used_class(const struct mem_domain *d, enum mem_class c)
 	return relaxed_read(&d->used[c]);
 }
 
+uint64_t mem_used_stored(const struct mem_domain *d)
+{
+	return relaxed_read(&d->used[MEM_ITEMS]) + relaxed_read(&d->used[MEM_INDEX]);
+}
+
 uint64_t mem_used(const struct mem_domain *d)
 {
 	uint64_t sum = 0;

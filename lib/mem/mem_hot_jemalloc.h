@@ -16,9 +16,12 @@ static inline int hot_align_flag(size_t align)
 	return align == 0 ? 0 : MALLOCX_LG_ALIGN(__builtin_ctzl(align));
 }
 
-// The bytes that a request gets; 0 where no size class is large enough.
+// The bytes that a request gets; 0 where no size class is large enough. Small ones are reckoned
+// rather than asked for, several times a set; mem_backend_probe has compared the two.
 static inline size_t hot_usable(size_t size, size_t align)
 {
+	if (base_likely(align == 0 && size <= MEM_SMALL_MAX))
+		return mem_size_round(size);
 	return nallocx(size, hot_align_flag(align));
 }
 
@@ -26,7 +29,7 @@ static inline size_t hot_usable(size_t size, size_t align)
 static inline size_t hot_held(const void *p, size_t size, size_t align)
 {
 	(void)p;
-	return nallocx(size, hot_align_flag(align));
+	return hot_usable(size, align);
 }
 
 static inline void *hot_alloc(const struct mem_domain *d, size_t size, size_t align, bool zero)

@@ -61,6 +61,17 @@ const char *mem_backend_name(void)
 	return "jemalloc-" JEMALLOC_VERSION;
 }
 
+// mem_size_round reckons what jemalloc rounds small sizes to.
+static bool classes_are_known(void)
+{
+	for (size_t class = 16, next; class <= MEM_SMALL_MAX; class = next) {
+		next = mem_size_round(class + 1);
+		if (nallocx(class, 0) != class || nallocx(class + 1, 0) != next)
+			return false;
+	}
+	return true;
+}
+
 int mem_backend_probe(void)
 {
 	size_t mib[8], depth;
@@ -77,6 +88,10 @@ int mem_backend_probe(void)
 	}
 	if (mallctl("config.stats", &stats, &len, NULL, 0) != 0 || !stats) {
 		base_error("jemalloc was built without statistics");
+		rc = -ENOTSUP;
+	}
+	if (!classes_are_known()) {
+		base_error("jemalloc was built with other size classes");
 		rc = -ENOTSUP;
 	}
 	return rc;

@@ -11,10 +11,14 @@ uint64_t *store_sample_slot(const struct store *s, const struct store_sample *sa
 {
 	struct store_line *line = store_index_chain(&s->live, sample->hash);
 
-	for (; line; line = line->next)
+	for (; line; line = line->next) {
+		uint32_t match = 0;
+
 		for (unsigned i = 0; i < STORE_SLOTS; i++)
-			if (line->slot[i] == sample->slot)
-				return &line->slot[i];
+			match |= (uint32_t)(line->slot[i] == sample->slot) << i;
+		if (match)
+			return &line->slot[__builtin_ctz(match)];
+	}
 	return NULL;
 }
 
@@ -103,6 +107,7 @@ static void victim_prefetch(const struct store *s)
 	base_prefetch(store_index_chain(&s->live, next->hash));
 	base_prefetch(it);
 	base_prefetch(it + BASE_CACHE_LINE);
+	base_prefetch(it + 2 * BASE_CACHE_LINE);
 }
 
 bool store_random_evict(struct store *s)

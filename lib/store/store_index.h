@@ -104,16 +104,20 @@ static inline unsigned store_line_count(const struct store_line *line)
 {
 	unsigned n = 0;
 
-	while (n < STORE_SLOTS && line->slot[n])
-		n++;
+	for (unsigned i = 0; i < STORE_SLOTS; i++)
+		n += line->slot[i] != 0;
 	return n;
 }
 
-// Fetches the items of a line, which are about to be looked at.
+// Fetches the items of a line, which are about to be looked at. An empty slot fetches the line: no
+// branch has to be guessed, so that the fetches of one line after the other overlap.
 static inline void store_line_prefetch(const struct store_line *line)
 {
-	for (unsigned i = 0; i < STORE_SLOTS && line->slot[i]; i++)
-		base_prefetch(store_slot_item(line->slot[i]));
+	for (unsigned i = 0; i < STORE_SLOTS; i++) {
+		const struct store_item *it = store_slot_item(line->slot[i]);
+
+		base_prefetch(it ? (const void *)it : line);
+	}
 }
 
 // The first 64 buckets. 0 or -ENOMEM.

@@ -7,7 +7,8 @@
 #include "store/store_index.h"
 
 #define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
-#define STORE_DRAWN           8   // buckets whose samples are under way; a power of two
+#define STORE_DRAWN_BLOCK     8   // buckets whose samples are fetched side by side
+#define STORE_DRAWN           32  // ... and under way: four blocks
 #define STORE_POOL_MAX        16  // Redis' EVPOOL_SIZE
 #define STORE_SPLITS_COMMIT   2   // splits that one commit may do
 #define STORE_FLUSH_LINES     128 // lines that a flush reclaims by itself
@@ -236,7 +237,7 @@ static inline uint64_t store_item_hash(struct store_item *it)
 // Bytes that count against the limit.
 static inline uint64_t store_charged_bytes(const struct store *s)
 {
-	uint64_t used = mem_used_class(s->mem, MEM_ITEMS) + mem_used_class(s->mem, MEM_INDEX);
+	uint64_t used = mem_used_stored(s->mem);
 
 	return used > s->n.pinned_bytes ? used - s->n.pinned_bytes : 0;
 }

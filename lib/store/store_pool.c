@@ -51,6 +51,7 @@ static inline bool pool_has(const struct store_pool *p, uint64_t slot)
 {
 	unsigned n = 0;
 
+#pragma GCC unroll 16
 	for (unsigned i = 0; i < STORE_POOL_MAX; i++)
 		n |= p->sample[i].slot == slot;
 	return n != 0;
@@ -60,6 +61,7 @@ static inline unsigned pool_below(const struct store_pool *p, uint64_t score)
 {
 	unsigned n = 0;
 
+#pragma GCC unroll 16
 	for (unsigned i = 0; i < STORE_POOL_MAX; i++)
 		n += p->score[i] < score;
 	return n;

@@ -15,17 +15,17 @@
 // index itself where it has become too wide. False: there is no more.
 static bool room_step(struct store *s)
 {
-	uint64_t before = store_charged_bytes(s);
-
 	if (store_lazy_reclaim(s))
 		return true;
 	if (s->dead) {
+		uint64_t before = store_charged_bytes(s);
+
 		store_dead_reclaim(s, DEAD_BUDGET);
 		if (store_charged_bytes(s) < before)
 			return true;
 	}
 	if (s->due.items > 0) {
-		uint64_t expired = s->n.expired;
+		uint64_t before = store_charged_bytes(s), expired = s->n.expired;
 
 		store_expire_step(s, 1);
 		s->n.reclaimed += s->n.expired - expired;

@@ -7,35 +7,59 @@
 
 // ---- of all -------------------------------------------------------------------------------------
 
-// Buckets come one after the other, and memory is fetched ahead of them:
+// Buckets come one after the other, in blocks, and memory is fetched ahead of them a block at a time:
+// fetches side by side share the time that finding their pages takes.
 //
-//	head        its items are being taken
-//	 + 1, 2     items fetched
-//	 + 3        overflow line fetched
-//	 + 4 .. 7   bucket drawn and fetched
-#define AHEAD_ITEMS    2
-#define AHEAD_OVERFLOW 3
+//	block in hand    its items are being taken, bucket after bucket
+//	next             items fetched
+//	second next      overflow lines fetched
+//	third next       buckets drawn and fetched
+#define BLOCK STORE_DRAWN_BLOCK
 
 static inline uint64_t drawn(const struct store *s, unsigned ahead)
 {
 	return s->sampler.drawn[(s->sampler.head + ahead) % STORE_DRAWN];
 }
 
+static void block_draw(struct store *s, unsigned ahead)
+{
+	for (unsigned i = ahead; i < ahead + BLOCK; i++) {
+		uint64_t *hash = &s->sampler.drawn[(s->sampler.head + i) % STORE_DRAWN];
+
+		*hash = base_rng_next(&s->rng);
+		base_prefetch(store_index_chain(&s->live, *hash));
+	}
+}
+
+static void block_overflow_prefetch(const struct store *s, unsigned ahead)
+{
+	for (unsigned i = ahead; i < ahead + BLOCK; i++) {
+		const struct store_line *line = store_index_chain(&s->live, drawn(s, i));
+
+		base_prefetch(line->next ? line->next : line);
+	}
+}
+
+static void block_items_prefetch(const struct store *s, unsigned ahead)
+{
+	for (unsigned i = ahead; i < ahead + BLOCK; i++) {
+		const struct store_line *line = store_index_chain(&s->live, drawn(s, i));
+
+		for (; line; line = line->next)
+			store_line_prefetch(line);
+	}
+}
+
 static void sampler_advance(struct store *s)
 {
 	struct store_sampler *p = &s->sampler;
-	const struct store_line *line;
 
-	p->drawn[p->head % STORE_DRAWN] = base_rng_next(&s->rng);
-	base_prefetch(store_index_chain(&s->live, p->drawn[p->head % STORE_DRAWN]));
-	p->head++;
 	p->at = 0;
-	line = store_index_chain(&s->live, drawn(s, AHEAD_OVERFLOW));
-	if (line->next)
-		base_prefetch(line->next);
-	line = store_index_chain(&s->live, drawn(s, AHEAD_ITEMS));
-	for (; line; line = line->next)
-		store_line_prefetch(line);
+	if (++p->head % BLOCK != 0)
+		return;
+	block_draw(s, 3 * BLOCK);
+	block_overflow_prefetch(s, 2 * BLOCK);
+	block_items_prefetch(s, BLOCK);
 }
 
 void store_sampler_open(struct store *s)

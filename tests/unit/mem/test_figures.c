@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the figures say: slack by size class, the out-of-memory handler, the kernel's figures.
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "mem_test.h"
@@ -64,6 +65,7 @@ static void classes_are_jemallocs(void **state)
 		assert_int_equal(mem_size_round(asked), class);
 		assert_int_equal(mem_size_step(asked), class - (asked - 1));
 		p = mem_alloc(d, MEM_ITEMS, asked);
+		assert_int_equal(malloc_usable_size(p), class);
 		assert_int_equal(mem_slack_class(d, i), class - asked);
 		mem_free(d, MEM_ITEMS, p, asked);
 	}
