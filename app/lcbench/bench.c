@@ -159,7 +159,9 @@ static void phase_step(struct bench *b)
 			segment_end(b);
 			segment_begin(b);
 		}
-		if (b->o->once ? b->n.requests >= b->clients - b->dead : in_s >= b->o->seconds)
+		if (bench_enough ||
+			(b->o->once ? b->n.requests >= b->clients - b->dead
+				    : in_s >= b->o->seconds))
 			measure_end(b);
 		break;
 	case BENCH_CONNECT:

@@ -29,7 +29,7 @@
 #define BENCH_HEAD_MAX       320       // a command line, or the line before a value
 #define BENCH_SET_REST       24 // bytes of a set besides key and value, while its length has 4 digits
 #define BENCH_UDP_MAX        1400 // bytes of a request over UDP, frame header aside
-#define BENCH_SEGMENTS       8
+#define BENCH_SEGMENTS       64
 #define BENCH_UDP_TIMEOUT_NS UINT64_C(200000000)
 
 // ---- options.c
@@ -230,3 +230,5 @@ int bench_sockets_run(struct bench *b);
 extern volatile bool bench_stop;
 // Raised by SIGUSR1.
 extern volatile unsigned bench_marks;
+// Set by SIGUSR2: what is measured ends now.
+extern volatile bool bench_enough;

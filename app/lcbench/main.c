@@ -9,11 +9,14 @@
 
 volatile bool bench_stop;
 volatile unsigned bench_marks;
+volatile bool bench_enough;
 
 static void on_signal(int number)
 {
 	if (number == SIGUSR1)
 		bench_marks++;
+	else if (number == SIGUSR2)
+		bench_enough = true;
 	else
 		bench_stop = true;
 }
@@ -45,6 +48,7 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	base_log_level_set(BASE_LOG_WARN);
 	if (pin(options.core))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What keeping to the limit costs while serving: sets and gets at the limit against below it
-(evict-speed), and a cut of maxmemory under load (shrink). lcached whole, over virtio-user; memcached and
-redis beside it."""
+"""A cut of maxmemory under load (shrink): lcached whole, over virtio-user; memcached and redis beside it.
+And what this has in common with evict-speed."""
 
 import os
 import signal
@@ -37,6 +36,13 @@ def evicted(side, process, where):
     return memcached_stat(where, "evictions")
 
 
+def held(side, process, where):
+    if side == "lcached":
+        with Telemetry(process.pid) as telemetry:
+            return telemetry.ask("/lcached/info")["keyspace_keys"]
+    return memcached_stat(where, "curr_items")
+
+
 def memcached_ask(where, request, end):
     with socket.create_connection(("127.0.0.1", int(where[-1]))) as s:
         s.sendall(request)
@@ -55,89 +61,6 @@ def memcached_stat(where, name):
         if words[1:2] == [name]:
             return int(words[2])
     raise Trouble(f"memcached has no {name}")
-
-
-# ---- evict-speed --------------------------------------------------------------------------------
-
-# As many keys are held below the limit as at it: of those asked for there, one in four.
-HELD_MB, ROOM_MB, TIMES = 256, 4096, 4
-KEYS, VALUE_BYTES = 1300000, 100
-SPEED_LEAST, LATENCY_MOST = 0.85, 1.5
-
-
-def speed_once(side, sets, at_limit, args, scratch):
-    load = {**LOAD, "value-size": VALUE_BYTES, "sets": sets, "keys": KEYS // args.smaller}
-    memory_mb = ROOM_MB
-    if at_limit:
-        memory_mb = HELD_MB // args.smaller
-        load.update({"keys": load["keys"] * TIMES, "evicting": True})
-    with SIDES[side](scratch, memory_mb) as (process, where):
-        result = servers.generator(load, args.seconds, args.warmup, where, process)
-        gone = evicted(side, process, where)
-    if result["errors"] or bool(gone) != at_limit:
-        raise Trouble(f"{side}: {result['errors']} errors, {gone} evicted")
-    result["evicted"] = gone
-    return result
-
-
-def speed_rows(kind, rounds, most):
-    for side, pairs in rounds.items():
-        if kind == "sets":
-            ratios = [at["requests_per_s"] / below["requests_per_s"] for below, at in pairs]
-            value, unit = statistics.median(at["requests_per_s"] for _, at in pairs), "sets/s"
-        else:
-            ratios = [at["get_p999_us"] / below["get_p999_us"] for below, at in pairs]
-            value, unit = statistics.median(at["get_p999_us"] for _, at in pairs), "us, p99.9 of gets"
-        ratio = statistics.median(ratios)
-        target = most if side == "lcached" else None
-        holds = None
-        if target is not None:
-            holds = ratio >= target if kind == "sets" else ratio <= target
-        yield {
-            "name": "evict-speed",
-            "case": f"{side}: {kind} at the limit to below it",
-            "value": value,
-            "unit": unit,
-            "ratio": ratio,
-            "ratio_min": min(ratios),
-            "ratio_max": max(ratios),
-            "runs": len(pairs),
-            "target": target,
-            "holds": holds,
-            "detail": pairs,
-        }
-
-
-def speed_case(kind, sets, most, args, scratch):
-    rounds = {side: [] for side in SIDES}
-    for _ in range(args.rounds):
-        for side in SIDES:
-            pair = [speed_once(side, sets, at_limit, args, scratch) for at_limit in (False, True)]
-            rounds[side].append(pair)
-            print(
-                f"  {side:<10} below {pair[0]['requests_per_s']:10,.0f}/s, gets' p99.9 "
-                f"{pair[0]['get_p999_us']:8.1f} us; at the limit {pair[1]['requests_per_s']:10,.0f}/s, "
-                f"{pair[1]['get_p999_us']:8.1f} us",
-                file=sys.stderr,
-            )
-    rows = list(speed_rows(kind, rounds, most))
-    for row in rows:
-        verdict = {True: "holds", False: "MISSED", None: "no target"}[row["holds"]]
-        bound = "" if row["target"] is None else f", {'at least' if kind == 'sets' else 'at most'} {most}"
-        print(
-            f"  {row['case']:<48} {row['value']:12,.1f} {row['unit']:<18} ratio {row['ratio']:.2f} "
-            f"({row['ratio_min']:.2f} to {row['ratio_max']:.2f}){bound}: {verdict}"
-        )
-    return rows
-
-
-def speed_run(args, scratch):
-    ready()
-    args.smaller = 4 if args.quick else 1
-    args.rounds = min(args.rounds, 3)
-    print(f"evict-speed: keys of 20 B, values of {VALUE_BYTES} B, 50 TCP connections")
-    rows = speed_case("sets", 100, SPEED_LEAST, args, scratch)
-    return rows + speed_case("half gets", 50, LATENCY_MOST, args, scratch)
 
 
 # ---- shrink -------------------------------------------------------------------------------------

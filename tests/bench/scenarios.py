@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import density
 import evict
+import evict_speed
 import hit_ratio
 import lazyfree
 import loss
@@ -54,7 +55,7 @@ SCENARIOS = {
     ),
     "evict-speed": Scenario(
         "sets, and gets' latencies, at the limit against below it; memcached's too",
-        run=evict.speed_run,
+        run=evict_speed.run,
     ),
     "shrink": Scenario(
         "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",

@@ -13,6 +13,7 @@
 
 volatile bool bench_stop;
 volatile unsigned bench_marks;
+volatile bool bench_enough;
 
 static const struct bench_options options = {
 	.connections = 1, .pipeline = 4, .keys = 100, .key_size = 16, .value_size = 50, .seed = 1};
