@@ -181,7 +181,8 @@ static int serve(struct lcached *s)
 {
 	int rc;
 
-	rc = control_open(&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name);
+	rc = control_open(
+		&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name, s->port.offloads);
 	if (rc < 0)
 		return rc;
 	control_packet_bytes_set(s->control, s->eal.memory_bytes, s->eal.hugepages);

@@ -114,6 +114,7 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 		.rto_min_us = 200000,
 		.delack_us = 40000,
 		.time_wait_us = 1000000,
+		.tso_mbufs = d->port.tso_mbufs,
 		.syn_max = 4096,
 	};
 	int rc;

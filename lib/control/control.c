@@ -84,7 +84,7 @@ static void ledger_turn(struct control *c)
 }
 
 int control_open(struct control **out, struct control_config *cfg, struct worker_group *group,
-	struct mem_domain *mem, const char *driver)
+	struct mem_domain *mem, const char *driver, const char *offloads)
 {
 	struct control *c = mem_alloc(mem, MEM_OTHER, sizeof(*c));
 	int rc;
@@ -94,6 +94,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 	c->group = group;
 	c->mem = mem;
 	c->driver = driver;
+	c->offloads = offloads;
 	c->workers = (unsigned)cfg->workers;
 	c->orders.phase = WORKER_PHASE_RUN;
 	rc = control_calls_open(c);

@@ -69,9 +69,10 @@ struct store_settings control_store_settings(const struct control_config *cfg);
 // ---- control core ------------------------------------------------------------------------------
 struct control;
 
-// cfg, group and mem are borrowed; `driver` is shown in reports. 0 or -errno.
+// cfg, group and mem are borrowed; `driver` and
+// `offloads` (what its device does) are shown in reports, and borrowed. 0 or -errno.
 int control_open(struct control **c, struct control_config *cfg, struct worker_group *group,
-	struct mem_domain *mem, const char *driver);
+	struct mem_domain *mem, const char *driver, const char *offloads);
 void control_close(struct control *c);
 // The workers' domains, so that their figures can be read and their decay set; NULL before the first
 // of them is closed.

@@ -81,7 +81,7 @@ struct control {
 	struct control_config *cfg;
 	struct worker_group *group;
 	struct mem_domain *mem;
-	const char *driver;
+	const char *driver, *offloads;
 	unsigned workers;
 	struct base_now start, now;
 	struct control_totals total;

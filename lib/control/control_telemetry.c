@@ -24,6 +24,7 @@ static void info_server(struct control *c, struct rte_tel_data *d)
 {
 	rte_tel_data_add_dict_string(d, "lcached_version", LC_VERSION);
 	rte_tel_data_add_dict_string(d, "driver", c->driver);
+	rte_tel_data_add_dict_string(d, "offloads", c->offloads);
 	metrics_add(d,
 		(struct metric[]){
 			{"process_id", (uint64_t)getpid()},
@@ -127,6 +128,7 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 	const struct metric m[] = {
 		{"tcp_rx_segments", n->rx_segments},
 		{"tcp_tx_segments", n->tx_segments},
+		{"tcp_tx_big", n->tx_big},
 		{"tcp_passive_opens", n->passive_opens},
 		{"tcp_resets_in", n->resets_in},
 		{"tcp_resets_out", n->resets_out},

@@ -67,10 +67,11 @@ struct net_options {
 	unsigned owns;
 	struct base_ip gateway[NET_FAMILIES]; // default gateways; none: zero
 	uint16_t vlan;                        // 0: untagged
-	bool dad;             // IPv6 addresses are checked for duplicates from net_announce on
-	bool silent;          // another worker speaks for our addresses: announces, checks
-	uint16_t mtu;         // IP bytes, 576..9216; with IPv6 1280 at least
-	uint64_t tx_offloads; // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS that hold
+	bool dad;     // IPv6 addresses are checked for duplicates from net_announce on
+	bool silent;  // another worker speaks for our addresses: announces, checks
+	uint16_t mtu; // IP bytes, 576..9216; with IPv6 1280 at least
+	uint64_t
+		tx_offloads; // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS, TCP_TSO that hold
 	uint64_t rx_offloads; // RTE_ETH_RX_OFFLOAD_*_CKSUM that hold: their mbuf flags count
 	int socket_id;
 	uint64_t seed;
@@ -171,8 +172,10 @@ struct net_to { // where a packet goes, and as what
 // NET_HEADROOM, in the first mbuf) and queues the frame; waits for the neighbour in a bounded queue
 // if need be. Takes m. The length is m->pkt_len. A TCP segment always has RTE_MBUF_F_TX_TCP_CKSUM in
 // ol_flags and the pseudo-header sum (net_pseudo_sum) in its checksum field: net sums the rest where
-// the device cannot, so it must be able to write that field. ol_flags holds nothing else but
-// RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len; l4_len is not needed. Others may
+// the device cannot, so it must be able to write that field. With RTE_MBUF_F_TX_TCP_SEG, tso_segsz
+// and l4_len the device cuts it, when its offloads have that: the pseudo header's sum is then without
+// the length. ol_flags holds nothing else but
+// RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len. Others may
 // hold references to m, if they leave data_off, data_len, pkt_len, ol_flags and the headroom of the
 // first mbuf alone until theirs is the only one. Packets over the MTU are
 // fragmented, those over an IPv6 path's MTU, too.

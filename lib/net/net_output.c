@@ -90,8 +90,9 @@ static void ip_checksum_set(const struct net *net, struct rte_mbuf *m)
 // NET_PMTU4_MIN; those, and datagrams, may be cut on the way.
 static void ip4_prepend(struct net *net, struct rte_mbuf *m, const struct net_to *to)
 {
+	bool cut = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
 	bool whole = to->proto == IPPROTO_TCP && m->pkt_len > NET_PMTU4_MIN - IP4_HEAD &&
-		m->pkt_len <= net->opt.mtu - IP4_HEAD;
+		(m->pkt_len <= net->opt.mtu - IP4_HEAD || cut);
 	void *head = rte_pktmbuf_prepend(m, IP4_HEAD);
 	struct rte_ipv4_hdr *ip = head;
 
@@ -107,6 +108,8 @@ static void ip4_prepend(struct net *net, struct rte_mbuf *m, const struct net_to
 		.src_addr = net->own4[to->local],
 		.dst_addr = base_ip_as4(to->dst),
 	};
+	if (base_unlikely(cut)) // each segment has a number of its own
+		net->ip_id += m->pkt_len / m->tso_segsz;
 	ip_checksum_set(net, m);
 }
 
@@ -216,7 +219,8 @@ static void packet_output(struct net *net, struct rte_mbuf *m, const struct net_
 	bool ip4 = base_ip_is4(to->dst);
 	uint16_t mtu = mtu_for(net, to, ip4, m->pkt_len, now_us);
 
-	if (base_unlikely(m->pkt_len + (ip4 ? IP4_HEAD : IP6_HEAD) > mtu)) {
+	if (base_unlikely(m->pkt_len + (ip4 ? IP4_HEAD : IP6_HEAD) > mtu) &&
+		!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {
 		fragments_output(net, m, to, mac, mtu, now_us);
 		return;
 	}

@@ -75,6 +75,8 @@ struct port_config {
 	char rss_hash[64];         // `rss-hash ip,tcp,udp`
 	bool offload_checksum;     // `offload-checksum on|off`: when the device has it
 	bool offload_multi_segs;   // `offload-multi-segs on|off`
+	bool offload_tso;          // `offload-tso on|off`: needs the two above
+	bool offload_lro;          // `offload-lro on|off`: needs offload-checksum
 	struct port_address address[PORT_ADDRESSES_MAX]; // `address ADDR/LEN`, of either family
 	unsigned addresses;
 	struct base_ip gateway[PORT_FAMILIES];    // `gateway ADDR`, one a family; zero: none
@@ -159,6 +161,7 @@ struct port_queue { // one worker's view of the port; filled by port_open, read-
 	uint16_t port_id, queue_id;
 	bool has_rx, has_tx; // false: no queue of its own (fewer queues than workers)
 	bool has_tx_reclaim; // port_tx_reclaim does something
+	bool has_tx_prepare; // the driver wants to look at frames before they are sent
 	uint16_t (*rx)(
 		void *arg, struct rte_mbuf **m, uint16_t n); // the simulator's seam; NULL: ethdev
 	uint16_t (*tx)(void *arg, struct rte_mbuf **m, uint16_t n);
@@ -174,6 +177,8 @@ struct port {
 	struct rte_ether_addr mac;
 	uint16_t mtu;
 	uint64_t tx_offloads, rx_offloads; // what the device accepted
+	uint16_t tso_mbufs;                // most mbufs of a frame that it cuts; 0: it cuts none
+	char offloads[64];                 // their names, for people
 	bool rss;                          // the device spreads by itself
 	enum port_spread spread;           // in force
 	bool multi_segs;    // chains may be sent; false: one mbuf a frame, never an external buffer

@@ -255,6 +255,8 @@ static const struct setting settings[] = {
 	LINE("rss-hash", set_hash, "a comma-separated list of ip, tcp, udp"),
 	SWITCH("offload-checksum", offload_checksum),
 	SWITCH("offload-multi-segs", offload_multi_segs),
+	SWITCH("offload-tso", offload_tso),
+	SWITCH("offload-lro", offload_lro),
 	LIST("address", set_address,
 		"a host's address with its prefix, as 198.18.211.2/24 or fd00::2/64"),
 	LIST("gateway", set_gateway, "a host's address"),

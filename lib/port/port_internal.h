@@ -2,6 +2,8 @@
 // Shared between the files of lib/port alone.
 #pragma once
 
+#include <rte_ethdev.h>
+
 #include "port/port.h"
 
 #define PORT_SETTINGS_MAX 32
@@ -42,6 +44,13 @@ void port_signals_release(const struct port_signals *held);
 
 // The node of the first PCI device as sysfs knows it, -1: none or unknown.
 int port_numa_guess(const struct port_config *cfg);
+
+// ---- port_offload.c
+void port_offloads_ask(const struct port_config *cfg, const struct rte_eth_dev_info *info,
+	struct rte_eth_conf *conf);
+// What was accepted, and its names.
+void port_offloads_take(
+	struct port *port, const struct rte_eth_dev_info *info, const struct rte_eth_conf *conf);
 
 // ---- port_groups.c
 // Has the device take the multicast frames of neighbour discovery, or else all, or says that it

@@ -48,20 +48,6 @@ int port_rss_parse(const char *text, uint64_t *hf)
 	return *hf ? 0 : -EINVAL;
 }
 
-static uint64_t checksum_offloads_rx(void)
-{
-	return RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
-		RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-}
-
-static uint64_t checksum_offloads_tx(void)
-{
-	return RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-		RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-}
-
-// What is asked of the device: the part of our wishes that it offers. MBUF_FAST_FREE never: it
-// forbids external buffers and mbufs of several pools.
 static void conf_fill(struct port *port, const struct port_config *cfg,
 	const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
@@ -73,12 +59,7 @@ static void conf_fill(struct port *port, const struct port_config *cfg,
 	// it, its own handlers stay registered on file descriptors that closing the device closes
 	if (!strcmp(port->driver, "net_virtio_user"))
 		conf->intr_conf.lsc = !!(*info->dev_flags & RTE_ETH_DEV_INTR_LSC);
-	if (cfg->offload_checksum) {
-		conf->rxmode.offloads |= info->rx_offload_capa & checksum_offloads_rx();
-		conf->txmode.offloads |= info->tx_offload_capa & checksum_offloads_tx();
-	}
-	if (cfg->offload_multi_segs)
-		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	port_offloads_ask(cfg, info, conf);
 	if (cfg->rss && port->queues > 1 && !port_rss_parse(cfg->rss_hash, &hf))
 		hf &= info->flow_type_rss_offloads;
 	if (!hf)
@@ -160,8 +141,7 @@ static int device_configure(
 		base_warn("port: %s does not set the mtu %u: %s", port->driver, cfg->mtu,
 			rte_strerror(-rc));
 	port->mtu = (uint16_t)cfg->mtu;
-	port->rx_offloads = conf.rxmode.offloads;
-	port->tx_offloads = conf.txmode.offloads;
+	port_offloads_take(port, info, &conf);
 	return rte_eth_macaddr_get(port->port_id, &port->mac);
 }
 
@@ -262,6 +242,7 @@ static void views_fill(struct port *port, const struct port_config *cfg)
 		q->port_id = port->port_id;
 		q->queue_id = (uint16_t)i;
 		q->has_rx = q->has_tx = i < port->queues;
+		q->has_tx_prepare = q->has_tx && port->tso_mbufs > 0;
 		q->has_tx_reclaim =
 			q->has_tx && rte_eth_tx_done_cleanup(q->port_id, q->queue_id, 0) >= 0;
 	}
@@ -367,8 +348,9 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 	views_fill(port, cfg);
 	port->driver_keeps = driver_keeps(port, cfg->rx_desc);
 	link_wait(port);
-	base_info("port: %s, workers %u, queues %u, flows spread by %s", port->driver, workers,
-		port->queues, port->spread == PORT_SPREAD_TOEPLITZ ? "software" : "the device");
+	base_info("port: %s, workers %u, queues %u, flows spread by %s, offloads: %s", port->driver,
+		workers, port->queues,
+		port->spread == PORT_SPREAD_TOEPLITZ ? "software" : "the device", port->offloads);
 	return 0;
 }
 

@@ -20,6 +20,16 @@ uint16_t port_tx(const struct port_queue *q, struct rte_mbuf **m, uint16_t n)
 		return 0;
 	if (base_unlikely(q->tx != NULL))
 		return q->tx(q->arg, m, n);
+	if (q->has_tx_prepare) {
+		uint16_t ready = rte_eth_tx_prepare(q->port_id, q->queue_id, m, n);
+
+		if (base_unlikely(
+			    ready == 0 && n > 0)) { // no device would take it: lost, as on the wire
+			rte_pktmbuf_free(m[0]);
+			return 1;
+		}
+		n = ready;
+	}
 	return rte_eth_tx_burst(q->port_id, q->queue_id, m, n);
 }
 

@@ -12,6 +12,8 @@
 #define TW_MIN          1024u
 #define SENT_MIN        512u // segments in flight; small replies share segments beyond
 #define TW_MAX          65536u
+#define TSO_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
 {
@@ -97,6 +99,8 @@ int tcp_open(struct tcp **out, const struct tcp_options *opt)
 	keys_make(tcp);
 	tcp->offer = TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE | (tcp->opt.ecn ? TCP_F_ECN : 0);
 	tcp->multi_segs = net_tx_offloads(opt->net) & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if ((net_tx_offloads(opt->net) & TSO_OFFLOADS) == TSO_OFFLOADS)
+		tcp->tso_mbufs = opt->tso_mbufs;
 	tcp->seg_room = rte_pktmbuf_data_room_size(opt->pool) - RTE_PKTMBUF_HEADROOM;
 	while (tcp->opt.rcv_buf_bytes >> tcp->rcv_wscale > UINT16_MAX && tcp->rcv_wscale < 14)
 		tcp->rcv_wscale++;

@@ -45,12 +45,15 @@ struct tcp_options {
 	uint64_t
 		user_timeout_us; // a peer silent for so long while it owes an answer is dropped; 0:
 				 // after the retransmissions of RFC 9293 3.8.3
-	bool ecn;                // ask for and agree to ECN (RFC 3168)
-	const char *cc;          // congestion control: "cubic" (default), "newreno"
+	uint16_t tso_mbufs; // most mbufs of a frame that the device cuts into segments, where net's
+			    // offloads have TSO; 0: none
+	bool ecn;           // ask for and agree to ECN (RFC 3168)
+	const char *cc;     // congestion control: "cubic" (default), "newreno"
 };
 
 struct tcp_counters { // writer: the worker
 	uint64_t rx_segments, rx_bytes, tx_segments, tx_bytes, tx_pure_acks;
+	uint64_t tx_big; // frames that the device cuts; their segments count in tx_segments
 	uint64_t active_opens, passive_opens, established, resets_in, resets_out, closed;
 	uint64_t retransmits, fast_retransmits, rto_fires, dup_acks_in, sack_blocks_in, probes;
 	uint64_t ecn_cuts, ecn_marks_in;

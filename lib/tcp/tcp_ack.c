@@ -48,7 +48,7 @@ static void sent_pop(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)
 	tcp_meta_unmark(c, s);
 	c->sent_head = s->next;
 	c->sent_segs--;
-	rte_pktmbuf_free(m);
+	tcp_sent_one_free(tcp, m);
 }
 
 static void sent_release(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a)

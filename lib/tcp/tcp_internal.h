@@ -53,7 +53,7 @@ struct tcp_meta {
 	uint32_t sent_us; // last transmission
 	uint16_t len;     // payload: the last `len` bytes of the chain
 	uint8_t flags;
-	uint8_t spare;
+	uint8_t mbufs; // its own: those of the next segment may hang behind, when both left in one frame
 };
 
 // ---- connection table --------------------------------------------------------------------------
@@ -225,8 +225,9 @@ struct tcp {
 	const struct tcp_cc_ops *cc;
 	int meta_off;
 	bool multi_segs;
-	bool pool_low;  // fewer than 1/16 of the mbufs are free
-	bool iss_fixed; // test hook: the next sequence numbers start at iss_next
+	uint16_t tso_mbufs; // of a frame that the device cuts; 0: it cuts none
+	bool pool_low;      // fewer than 1/16 of the mbufs are free
+	bool iss_fixed;     // test hook: the next sequence numbers start at iss_next
 	uint32_t iss_next;
 	uint32_t offer; // options our SYNs carry: TCP_F_SACK, _TS, _WSCALE (tests take some away)
 	uint32_t seg_room; // payload that fits a fresh mbuf
@@ -499,9 +500,18 @@ void tcp_unsent_append(struct tcp_conn *c, struct rte_mbuf *chain);
 void tcp_unsent_free(struct tcp_conn *c);
 void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c);
+// One segment of the sent queue: frees its own mbufs alone, counts what they hold, takes it out of the
+// frame that it left in (every reference but the queue's is back).
+void tcp_sent_one_free(const struct tcp *tcp, struct rte_mbuf *m);
+uint32_t tcp_sent_one_bytes(const struct tcp *tcp, const struct rte_mbuf *m);
+void tcp_sent_one_part(const struct tcp *tcp, struct rte_mbuf *m);
+// Makes one frame of the segments from m to the end of the queue, none of them sent before.
+void tcp_sent_join(const struct tcp *tcp, struct rte_mbuf *m);
 
 // ---- tcp_xmit.c: one segment out ---------------------------------------------------------------
-void tcp_xmit_first(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m); // of the sent queue
+// From m to the end of the sent queue, in one frame: one segment, or several that the device cuts.
+#define TCP_TSO_BYTES (UINT16_MAX - 40 - TCP_HEADER_MAX)
+void tcp_xmit_first(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
 bool tcp_xmit_again(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m); // false: no mbuf
 bool tcp_xmit_ack(struct tcp *tcp, struct tcp_conn *c);
 bool tcp_xmit_probe(

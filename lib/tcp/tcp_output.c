@@ -75,17 +75,40 @@ static uint32_t segment_size(const struct tcp *tcp, const struct tcp_conn *c, bo
 	return override || left >= RTE_MAX(c->snd_wnd_max / 2, 1u) ? left : 0;
 }
 
-static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
+// Full segments, and one that is not at the end, which leave in one frame for the device to cut. They
+// are the last of the sent queue, and do not wait beyond this output.
+struct train {
+	struct rte_mbuf *first; // NULL: none waits
+	uint32_t bytes;
+	uint32_t mbufs;
+};
+
+static void train_leave(struct tcp *tcp, struct tcp_conn *c, struct train *t)
+{
+	if (t->first != NULL)
+		tcp_xmit_first(tcp, c, t->first);
+	*t = (struct train){.first = NULL};
+}
+
+static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct train *t, struct rte_mbuf *m)
 {
 	struct tcp_meta *s = tcp_meta(tcp, m);
 
+	if (t->bytes + m->pkt_len > TCP_TSO_BYTES || t->mbufs + m->nb_segs > tcp->tso_mbufs)
+		train_leave(tcp, c, t);
 	*s = (struct tcp_meta){.seq = c->snd_nxt, .len = (uint16_t)m->pkt_len};
 	if (c->unsent_bytes == 0 && fin_due(c))
 		fin_mark(c, s);
 	tcp_sent_append(tcp, c, m);
 	c->snd_nxt += meta_space(s);
 	recovery_count(c, s->len);
-	tcp_xmit_first(tcp, c, m);
+	if (t->first == NULL)
+		t->first = m;
+	t->bytes += m->pkt_len;
+	t->mbufs += m->nb_segs;
+	// CWR marks one segment (RFC 3168 section 6.1.2); a device would set it on any of them
+	if (s->len != c->mss || tcp->tso_mbufs == 0 || (c->flags & TCP_F_CWR))
+		train_leave(tcp, c, t);
 }
 
 // A window that nothing has tested for a while is not to be trusted: after a minute (RFC 7661), when
@@ -97,11 +120,9 @@ static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
 		c->cwnd = RTE_MIN(c->cwnd, tcp_cc_initial_window(c));
 }
 
-static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
+static enum sent segments_send(
+	struct tcp *tcp, struct tcp_conn *c, struct train *train, bool override)
 {
-	idle_restart(tcp, c);
-	if (c->bulk != NULL)
-		tcp_pmtu_raise(tcp, c);
 	while (c->unsent_bytes || fin_due(c)) {
 		uint32_t want = segment_size(tcp, c, override), pipe = tcp_pipe(c);
 		struct rte_mbuf *m;
@@ -113,9 +134,22 @@ static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
 		m = tcp_segment_cut(tcp, c, want);
 		if (m == NULL)
 			return SENT_NO_MBUF;
-		segment_send(tcp, c, m);
+		segment_send(tcp, c, train, m);
 	}
 	return SENT_ALL;
+}
+
+static enum sent new_send(struct tcp *tcp, struct tcp_conn *c, bool override)
+{
+	struct train train = {.first = NULL};
+	enum sent how;
+
+	idle_restart(tcp, c);
+	if (c->bulk != NULL)
+		tcp_pmtu_raise(tcp, c);
+	how = segments_send(tcp, c, &train, override);
+	train_leave(tcp, c, &train);
+	return how;
 }
 
 // In flight: retransmission. Nothing in flight and a closed window: the probe.
@@ -185,14 +219,17 @@ static bool output(struct tcp *tcp, struct tcp_conn *c, bool override)
 bool tcp_output_one(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t want = segment_size(tcp, c, false);
+	struct train train = {.first = NULL};
 	struct rte_mbuf *m;
 
 	if (want == 0 || c->sent_segs >= tcp->sent_max)
 		return false;
 	m = tcp_segment_cut(tcp, c, want);
-	if (m != NULL)
-		segment_send(tcp, c, m);
-	return m != NULL;
+	if (m == NULL)
+		return false;
+	segment_send(tcp, c, &train, m);
+	train_leave(tcp, c, &train);
+	return true;
 }
 
 bool tcp_output(struct tcp *tcp, struct tcp_conn *c)

@@ -132,7 +132,7 @@ bool tcp_too_big(struct tcp *tcp, const struct net_packet *pkt, uint64_t now_us)
 // One half of a segment: `len` bytes of its payload from `off` on.
 static struct rte_mbuf *half_copy(struct tcp *tcp, struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
-	uint32_t head = m->pkt_len - tcp_meta(tcp, m)->len;
+	uint32_t head = tcp_sent_one_bytes(tcp, m) - tcp_meta(tcp, m)->len;
 	struct rte_mbuf *half = rte_pktmbuf_copy(m, tcp->opt.pool, head + off, len);
 
 	if (half == NULL)
@@ -141,6 +141,7 @@ static struct rte_mbuf *half_copy(struct tcp *tcp, struct rte_mbuf *m, uint32_t 
 	*tcp_meta(tcp, half) = *tcp_meta(tcp, m);
 	tcp_meta(tcp, half)->seq += off;
 	tcp_meta(tcp, half)->len = (uint16_t)len;
+	tcp_meta(tcp, half)->mbufs = (uint8_t)half->nb_segs;
 	return half;
 }
 
@@ -167,6 +168,6 @@ struct rte_mbuf *tcp_sent_split(
 	if (c->sent_tail == m)
 		c->sent_tail = second;
 	c->sent_segs++;
-	rte_pktmbuf_free(m);
+	tcp_sent_one_free(tcp, m);
 	return first;
 }

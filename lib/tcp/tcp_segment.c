@@ -170,7 +170,9 @@ struct rte_mbuf *tcp_segment_cut(struct tcp *tcp, struct tcp_conn *c, uint32_t w
 
 void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 {
+	base_assert(m->nb_segs <= SEGS_MAX);
 	tcp_meta(tcp, m)->next = NULL;
+	tcp_meta(tcp, m)->mbufs = (uint8_t)m->nb_segs;
 	if (c->sent_tail == NULL)
 		c->sent_head = m;
 	else
@@ -179,13 +181,64 @@ void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 	c->sent_segs++;
 }
 
+void tcp_sent_one_free(const struct tcp *tcp, struct rte_mbuf *m)
+{
+	struct rte_mbuf *next;
+
+	for (unsigned n = tcp_meta(tcp, m)->mbufs; n > 0; n--, m = next) {
+		next = m->next;
+		rte_pktmbuf_free_seg(m);
+	}
+}
+
+uint32_t tcp_sent_one_bytes(const struct tcp *tcp, const struct rte_mbuf *m)
+{
+	const struct rte_mbuf *p = m;
+	uint32_t bytes = 0;
+
+	for (unsigned n = RTE_MBUF_DYNFIELD(m, tcp->meta_off, struct tcp_meta *)->mbufs; n > 0;
+		n--, p = p->next)
+		bytes += p->data_len;
+	return bytes;
+}
+
+static struct rte_mbuf *one_last(const struct tcp *tcp, struct rte_mbuf *m)
+{
+	for (unsigned n = tcp_meta(tcp, m)->mbufs; n > 1; n--)
+		m = m->next;
+	return m;
+}
+
+void tcp_sent_one_part(const struct tcp *tcp, struct rte_mbuf *m)
+{
+	m->pkt_len = tcp_sent_one_bytes(tcp, m);
+	m->nb_segs = tcp_meta(tcp, m)->mbufs;
+	one_last(tcp, m)->next = NULL;
+}
+
+// The first mbuf of a segment may be empty, for headers alone: only the frame's first gets any.
+void tcp_sent_join(const struct tcp *tcp, struct rte_mbuf *first)
+{
+	struct rte_mbuf *m = tcp_meta(tcp, first)->next, *tail = one_last(tcp, first);
+
+	for (; m != NULL; m = tcp_meta(tcp, m)->next) {
+		bool empty = m->data_len == 0;
+
+		base_assert(!empty || m->next != NULL);
+		tail->next = empty ? m->next : m;
+		first->nb_segs += tcp_meta(tcp, m)->mbufs - empty;
+		first->pkt_len += tcp_meta(tcp, m)->len;
+		tail = one_last(tcp, m);
+	}
+}
+
 void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c)
 {
 	struct rte_mbuf *m, *next;
 
 	for (m = c->sent_head; m != NULL; m = next) {
 		next = tcp_meta(tcp, m)->next;
-		rte_pktmbuf_free(m);
+		tcp_sent_one_free(tcp, m);
 	}
 	c->sent_head = c->sent_tail = NULL;
 	c->sent_segs = 0;

@@ -13,6 +13,15 @@ static void checksum_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_t
 		net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, m->pkt_len);
 }
 
+// More than one segment: the device cuts them. The length is left out of the sum, as each has its own.
+static void cut_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_tcp_hdr *th,
+	const struct tcp_key *key, uint16_t mss)
+{
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	m->tso_segsz = mss;
+	th->cksum = net_pseudo_sum(net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, 0);
+}
+
 static void out(struct tcp *tcp, struct rte_mbuf *m, const struct tcp_key *key, struct net_hop *hop,
 	uint8_t tos)
 {
@@ -97,6 +106,11 @@ static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, ui
 		m, &c->node.key, seq, c->node.rcv_nxt, flags | RTE_TCP_ACK_FLAG, window, opts_len);
 	memcpy(th + 1, opts, opts_len);
 	checksum_ask(tcp, m, th, &c->node.key);
+	if (base_unlikely(tcp->tso_mbufs && len > c->mss)) {
+		cut_ask(tcp, m, th, &c->node.key, c->mss);
+		tcp->n.tx_big++;
+		tcp->n.tx_segments += (len - 1) / c->mss; // and one as for any frame
+	}
 	c->last_ack_sent = c->node.rcv_nxt;
 	if (ack_settled(c, len)) {
 		c->flags &= ~TCP_F_ACK_NOW;
@@ -118,26 +132,34 @@ static uint8_t meta_tcp_flags(const struct tcp_conn *c, const struct tcp_meta *s
 
 void tcp_xmit_first(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 {
-	struct tcp_meta *s = tcp_meta(tcp, m);
-	uint8_t flags = meta_tcp_flags(c, s), tos = 0;
+	const struct tcp_meta *s = tcp_meta(tcp, m), *last = tcp_meta(tcp, c->sent_tail);
+	uint32_t len = last->seq + last->len - s->seq;
+	uint8_t flags = meta_tcp_flags(c, last), tos = 0;
 
-	base_assert(m->pkt_len == s->len);
-	s->sent_us = c->last_tx_us = (uint32_t)tcp->now_us;
-	rte_pktmbuf_refcnt_update(m, 1);        // the queue's stays when the device frees it
-	if ((c->flags & TCP_F_ECN) && s->len) { // new data alone (RFC 3168 sections 6.1.4, 6.1.5)
+	c->last_tx_us = (uint32_t)tcp->now_us;
+	for (struct rte_mbuf *p = m; p != NULL; p = tcp_meta(tcp, p)->next)
+		tcp_meta(tcp, p)->sent_us = c->last_tx_us;
+	if (m != c->sent_tail)
+		tcp_sent_join(tcp, m);
+	base_assert(m->pkt_len == len);
+	rte_pktmbuf_refcnt_update(m, 1);     // the queue's stays when the device frees it
+	if ((c->flags & TCP_F_ECN) && len) { // new data alone (RFC 3168 sections 6.1.4, 6.1.5)
 		tos = IP_ECT;
 		flags |= c->flags & TCP_F_CWR ? RTE_TCP_CWR_FLAG : 0;
 		c->flags &= ~TCP_F_CWR;
 	}
-	conn_out(tcp, c, m, s->seq, flags, s->len, tos);
+	conn_out(tcp, c, m, s->seq, flags, len, tos);
 }
 
 // Is the queue's reference the only one, and does the payload to send start in the first mbuf?
-static bool again_in_place(const struct rte_mbuf *m, const struct tcp_meta *s)
+static bool again_in_place(
+	const struct tcp *tcp, const struct rte_mbuf *m, const struct tcp_meta *s)
 {
-	if (m->pkt_len - s->len > m->data_len)
+	const struct rte_mbuf *p = m;
+
+	if (tcp_sent_one_bytes(tcp, m) - s->len > m->data_len)
 		return false; // acknowledged into the second mbuf
-	for (const struct rte_mbuf *p = m; p != NULL; p = p->next) {
+	for (unsigned n = s->mbufs; n > 0; n--, p = p->next) {
 		if (rte_mbuf_refcnt_read(p) != 1)
 			return false;
 	}
@@ -153,7 +175,7 @@ static struct rte_mbuf *again_copy(struct tcp *tcp, struct rte_mbuf *m, const st
 		return NULL;
 	if (s->len == 0)
 		return rte_pktmbuf_alloc(tcp->opt.pool);
-	copy = rte_pktmbuf_copy(m, tcp->opt.pool, m->pkt_len - s->len, s->len);
+	copy = rte_pktmbuf_copy(m, tcp->opt.pool, tcp_sent_one_bytes(tcp, m) - s->len, s->len);
 	if (copy != NULL)
 		copy->ol_flags = 0;
 	return copy;
@@ -163,7 +185,8 @@ bool tcp_xmit_again(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m)
 {
 	struct tcp_meta *s = tcp_meta(tcp, m);
 
-	if (again_in_place(m, s)) {
+	if (again_in_place(tcp, m, s)) {
+		tcp_sent_one_part(tcp, m);
 		rte_pktmbuf_adj(m, (uint16_t)(m->pkt_len - s->len));
 		rte_pktmbuf_refcnt_update(m, 1);
 	} else {

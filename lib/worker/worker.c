@@ -85,6 +85,7 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.time_wait_us = 60 * 1000 * 1000,
 		.keepalive_us = opt->settings->tcp_keepalive_s * 1000000,
 		.user_timeout_us = opt->settings->tcp_user_timeout_s * 1000000,
+		.tso_mbufs = opt->port->tso_mbufs,
 		.ecn = opt->settings->tcp_ecn,
 		.syn_max = 4096,
 		.cc = opt->settings->tcp_congestion,

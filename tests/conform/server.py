@@ -21,12 +21,15 @@ START_S = 60 if SLOW else 30
 SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:).*")
 
 
-def driver_config(lab, folder):
-    """drivers-config/tap.conf with this lab's interface name; returns the file."""
+def driver_config(lab, folder, settings=()):
+    """drivers-config/tap.conf with this lab's interface name and other settings; returns the file."""
     text = (SOURCE / "drivers-config/tap.conf").read_text()
     text, found = re.subn(r"(?m)^(host-interface\s+)\S+", rf"\g<1>{lab.tap}", text)
     if found != 1:
         raise RuntimeError("drivers-config/tap.conf has no line host-interface")
+    for setting in settings:
+        name = setting.split()[0]
+        text = re.sub(rf"(?m)^{name}\s.*\n", "", text) + setting + "\n"
     path = pathlib.Path(folder) / "tap.conf"
     path.write_text(text)
     return str(path)
@@ -35,10 +38,11 @@ def driver_config(lab, folder):
 class Server:
     """start() returns when it answers; stop() checks that it ends as it should."""
 
-    def __init__(self, lab, workers=1, options=(), udp=True, memory_mb=256):
+    def __init__(self, lab, workers=1, options=(), udp=True, memory_mb=256, settings=()):
         self.lab = lab
         self.workers = workers
         self.options = list(options)
+        self.settings = list(settings)  # lines of the driver file
         self.udp = udp
         self.memory_mb = memory_mb
         self.folder = self.stderr_path = None  # made by start(), removed by kill()
@@ -50,7 +54,7 @@ class Server:
         shared += ["-U", str(PORT)] if self.udp else []
         if self.lab.kind == "memcached":
             return ["memcached", "-u", "root", "-l", SERVER_IP, *shared, *self.options]
-        conf = driver_config(self.lab, self.folder.name)
+        conf = driver_config(self.lab, self.folder.name, self.settings)
         return [LCACHED, "-d", conf, *shared, *self.options]
 
     def start(self):

@@ -28,10 +28,12 @@ def value_reply(key, value, flags=0):
 class Tcp:
     """A connection with a buffered reader. Requests go out as they are given."""
 
-    def __init__(self, timeout=10, receive_buffer=None, address=SERVER_IP):
+    def __init__(self, timeout=10, receive_buffer=None, address=SERVER_IP, segment=None):
         self.sock = socket.socket(family(address))
         if receive_buffer:  # before connecting: the window scale is settled by the SYN
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:  # the largest that it takes
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.sock.settimeout(timeout)
         self.sock.connect((address, PORT))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -136,9 +136,11 @@ int main(int argc, char **argv)
 		seed_run(&o, o.seed + i, &pools, pcap, &sum);
 	if (pcap != NULL)
 		fclose(pcap);
-	printf("%llu seeds passed: %llu frames, %llu replies, %llu virtual seconds\n",
+	printf("%llu seeds passed: %llu frames, %llu replies, %llu virtual seconds; cut %llu, "
+	       "joined %llu\n",
 		(unsigned long long)sum.seeds, (unsigned long long)sum.frames,
-		(unsigned long long)sum.replies, (unsigned long long)(sum.virtual_us / 1000000));
+		(unsigned long long)sum.replies, (unsigned long long)(sum.virtual_us / 1000000),
+		(unsigned long long)sum.cut, (unsigned long long)sum.joined);
 	signal(SIGABRT, SIG_DFL);
 	rte_eal_cleanup();
 	return 0;

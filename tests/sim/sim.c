@@ -245,6 +245,8 @@ static void totals_add(const struct sim *s, struct sim_totals *sum)
 	sum->seeds++;
 	sum->frames += s->link.sent;
 	sum->virtual_us += s->now.mono_us;
+	sum->cut += s->link.cut;
+	sum->joined += s->link.joined;
 	for (unsigned i = 0; i < s->cfg.clients; i++)
 		sum->replies += s->client[i].replies;
 	for (unsigned i = 0; i < s->cfg.dgram_users; i++)

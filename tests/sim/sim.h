@@ -47,6 +47,8 @@ struct sim_config {
 	uint32_t query_bytes, output_bytes;
 	uint16_t mtu;
 	bool tx_checksums, rx_checksums, multi_segs, tx_keeps, tx_short;
+	uint16_t tso_mbufs; // of a frame that the device cuts; 0: none
+	bool lro;           // it joins segments that come together
 	uint64_t step_us;
 	struct sim_link_config link;
 	unsigned hosts, clients, dgram_users;
@@ -85,7 +87,7 @@ struct sim_link {
 	uint64_t outage_from_us, outage_until_us;
 	unsigned outages;
 	bool calm; // no loss and no delay beyond the least: the end of a run
-	uint64_t sent, lost, repeated, corrupted, delivered, forged, missed;
+	uint64_t sent, lost, repeated, corrupted, delivered, forged, missed, joined, cut;
 };
 
 void sim_link_open(struct sim *s);
@@ -173,6 +175,8 @@ struct worker_counters sim_server_counters(struct sim *s); // of all workers, as
 void sim_nic_open(struct sim *s);
 void sim_nic_deliver(struct sim *s, const struct sim_frame *f);
 void sim_nic_empty(struct sim *s);
+// Joins a segment to the one that came last and still waits. False: it stays the caller's.
+bool sim_lro_join(struct sim_queue *q, struct rte_mbuf *m);
 
 void sim_fault_open(struct sim *s);
 void sim_fault_turn(struct sim *s);
@@ -455,6 +459,7 @@ struct sim {
 
 struct sim_totals {
 	uint64_t seeds, frames, replies, virtual_us;
+	uint64_t cut, joined; // frames cut by the device, segments joined by it
 };
 
 int sim_pools_open(struct sim_pools *p);

@@ -108,6 +108,16 @@ static void faults_make(struct sim_config *c, struct base_rng *rng)
 		c->fault_stall = 5000 + (uint32_t)sim_pick(rng, 50000);
 }
 
+// Behind all else: what a seed meant before stays.
+static void offloads_make(struct sim_config *c, struct base_rng *rng)
+{
+	static const uint16_t mbufs[] = {0, 0, 3, 17, 64};
+
+	if (c->tx_checksums && c->multi_segs)
+		c->tso_mbufs = mbufs[sim_pick(rng, BASE_ARRAY_LEN(mbufs))];
+	c->lro = c->rx_checksums && sim_pick(rng, 2) == 0;
+}
+
 void sim_config_make(struct sim_config *c, uint64_t seed)
 {
 	struct base_rng rng;
@@ -122,6 +132,7 @@ void sim_config_make(struct sim_config *c, uint64_t seed)
 		c->link.cut_bytes = 0; // a device does not know whose a fragment is
 	clients_make(c, &rng);
 	faults_make(c, &rng);
+	offloads_make(c, &rng);
 }
 
 void sim_config_print(const struct sim_config *c)
@@ -129,11 +140,11 @@ void sim_config_print(const struct sim_config *c)
 	const struct sim_link_config *l = &c->link;
 
 	printf("seed %llu: %u workers on %u queues%s, %s, maxmemory %llu, items to %llu, mtu %u, "
-	       "step %llu us\n",
+	       "step %llu us, tso %u%s\n",
 		(unsigned long long)c->seed, c->workers, c->queues,
 		c->spread == PORT_SPREAD_TOEPLITZ ? " (steered)" : "", policy_word(c),
 		(unsigned long long)c->maxmemory_bytes, (unsigned long long)c->item_bytes_max,
-		c->mtu, (unsigned long long)c->step_us);
+		c->mtu, (unsigned long long)c->step_us, c->tso_mbufs, c->lro ? ", lro" : "");
 	printf("  link: delay %llu+%llu us, loss %.1f%%, dup %.1f%%, reorder %.1f%% by %llu us, "
 	       "corrupt %.1f%%, old %.1f%%, outages %llu us, %u bytes/ms, cut %u\n",
 		(unsigned long long)l->delay_us, (unsigned long long)l->jitter_us, l->loss / 1e4,

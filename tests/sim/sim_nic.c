@@ -3,6 +3,7 @@
 // worker's pool, spread over the queues; checksums made and checked where it is asked to; sent
 // mbufs given back at once or late.
 
+#include "../nic_cut.h"
 #include "sim.h"
 
 // ---- receiving ---------------------------------------------------------------------------------
@@ -84,44 +85,24 @@ void sim_nic_deliver(struct sim *s, const struct sim_frame *f)
 	memcpy(rte_pktmbuf_append(m, f->len), f->data, f->len);
 	if (s->cfg.rx_checksums)
 		checks_note(m);
+	if (s->cfg.lro && sim_lro_join(q, m))
+		return;
 	q->in[q->head++ % SIM_RX_RING] = m;
 }
 
 // ---- sending -----------------------------------------------------------------------------------
-// The checksums that were left to the device, over the copy.
-static void checksums_make(const struct rte_mbuf *m, uint8_t *data, uint16_t len)
-{
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)(data + RTE_ETHER_HDR_LEN);
-	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
-	uint8_t *l4_data = data + m->l2_len + m->l3_len;
-	uint16_t sum;
-
-	if (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) {
-		base_assert(ip->hdr_checksum == 0);
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-	}
-	if (l4 != RTE_MBUF_F_TX_TCP_CKSUM && l4 != RTE_MBUF_F_TX_UDP_CKSUM)
-		return;
-	base_assert(m->ol_flags & RTE_MBUF_F_TX_IPV4);
-	base_assert(l4_data > data && l4_data < data + len);
-	sum = (uint16_t)~rte_raw_cksum(l4_data, (size_t)(data + len - l4_data));
-	if (l4 == RTE_MBUF_F_TX_UDP_CKSUM && sum == 0)
-		sum = UINT16_MAX;
-	memcpy(l4_data + (l4 == RTE_MBUF_F_TX_TCP_CKSUM ? 16 : 6), &sum, sizeof(sum));
-}
-
+// What the device makes of a frame: checksums, segments.
 static void frame_send(struct sim_queue *q, const struct rte_mbuf *m)
 {
-	uint8_t data[SIM_FRAME_BYTES];
-	const uint8_t *p;
+	const struct sim_config *c = &q->sim->cfg;
+	uint8_t data[NIC_FRAME_MAX];
+	uint32_t len;
 
-	base_assert(m->pkt_len <= sizeof(data));
-	base_assert(m->nb_segs == 1 || q->sim->cfg.multi_segs);
-	p = rte_pktmbuf_read(m, 0, m->pkt_len, data);
-	if (p != data)
-		memcpy(data, p, m->pkt_len);
-	checksums_make(m, data, (uint16_t)m->pkt_len);
-	sim_link_send(q->sim, SIM_TO_SERVER, data, (uint16_t)m->pkt_len);
+	base_assert(m->nb_segs == 1 || c->multi_segs);
+	base_assert(nic_cuts(m) == 1 || m->nb_segs <= c->tso_mbufs);
+	q->sim->link.cut += nic_cuts(m) > 1;
+	for (unsigned i = 0; (len = nic_cut(m, i, data)) > 0; i++)
+		sim_link_send(q->sim, SIM_TO_SERVER, data, (uint16_t)len);
 }
 
 static void sent_keep(struct sim_queue *q, struct rte_mbuf *m)
@@ -166,6 +147,8 @@ static uint64_t tx_offloads(const struct sim_config *c)
 	if (c->tx_checksums)
 		o |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
 			RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	if (c->tso_mbufs > 0)
+		o |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	return o;
 }
 
@@ -181,6 +164,7 @@ void sim_nic_open(struct sim *s)
 		.mtu = c->mtu,
 		.tx_offloads = tx_offloads(c),
 		.rx_offloads = c->rx_checksums ? RTE_ETH_RX_OFFLOAD_CHECKSUM : 0,
+		.tso_mbufs = c->tso_mbufs,
 		.multi_segs = c->multi_segs,
 		.spread = c->spread};
 	for (unsigned i = 0; i < c->workers; i++) {

@@ -92,7 +92,7 @@ void sim_server_open(struct sim *s)
 		rc = mem_domain_open(
 			&v->control_mem, &(struct mem_options){.name = "control", .numa_node = -1});
 	if (rc == 0)
-		rc = control_open(&v->control, &v->config, v->group, v->control_mem, "sim");
+		rc = control_open(&v->control, &v->config, v->group, v->control_mem, "sim", "none");
 	if (rc < 0)
 		sim_fail(s, "the server does not start: %d", rc);
 	for (unsigned i = 0; i < s->cfg.workers; i++)

@@ -34,7 +34,7 @@ static void site_open(struct site *s)
 	assert_int_equal(mem_domain_open(&s->mem, &mo), 0);
 	control_config_init(&s->cfg);
 	s->client = client_connect();
-	assert_int_equal(control_open(&s->control, &s->cfg, lab->group, s->mem, "lab"), 0);
+	assert_int_equal(control_open(&s->control, &s->cfg, lab->group, s->mem, "lab", "none"), 0);
 	control_ready(s->control, lab->now);
 	s->reply = rte_tel_data_alloc();
 	assert_non_null(s->reply);

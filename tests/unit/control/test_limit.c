@@ -76,7 +76,7 @@ static void site_open(struct site *s, enum store_policy policy)
 	for (unsigned i = 0; i < WORKERS; i++)
 		s->client[i] = client_connect();
 	s->cfg.maxmemory_bytes = counted_bytes(s) + ROOM_BYTES;
-	assert_int_equal(control_open(&s->control, &s->cfg, lab->group, s->mem, "lab"), 0);
+	assert_int_equal(control_open(&s->control, &s->cfg, lab->group, s->mem, "lab", "none"), 0);
 	control_ready(s->control, lab->now);
 	site_run(s, 10 * TICK_US);
 }

@@ -65,6 +65,7 @@ static void every_setting_is_taken(void **state)
 				 "\tmtu   9000  \r\n"
 				 "spread toeplitz\nrss off\nrss-hash ip,udp\n"
 				 "offload-checksum off\noffload-multi-segs off\n"
+				 "offload-tso on\noffload-lro on\n"
 				 "address 10.1.2.3/16\ngateway 10.1.0.1\n"
 				 "address fd00::2/64\ngateway fe80::1\n"
 				 "route 10.2.0.0/16 10.1.0.2\nroute 0.0.0.0/0 10.1.0.3\n"
@@ -89,6 +90,8 @@ static void every_setting_is_taken(void **state)
 	assert_string_equal(cfg.rss_hash, "ip,udp");
 	assert_false(cfg.offload_checksum);
 	assert_false(cfg.offload_multi_segs);
+	assert_true(cfg.offload_tso);
+	assert_true(cfg.offload_lro);
 	assert_int_equal(cfg.addresses, 2);
 	assert_string_equal(text(&cfg.address[0].ip), "10.1.2.3");
 	assert_int_equal(cfg.address[0].prefix_len, 16);

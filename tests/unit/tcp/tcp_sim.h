@@ -15,6 +15,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "../../nic_cut.h"
 #include "tcp/tcp_internal.h"
 
 #define SIM_FRAMES 16383
@@ -64,7 +65,7 @@ struct sim_options {
 	bool ecn;
 	bool hold;       // sent mbufs come back at delivery only
 	bool multi_segs; // the devices take chains
-	bool csum;       // the devices make checksums (and nobody checks)
+	uint16_t tso;    // the devices cut frames of so many mbufs; 0: they do not
 	uint32_t rcv_buf, snd_buf;
 	uint64_t keepalive_us;
 	uint32_t conns_max, syn_max;
@@ -117,42 +118,61 @@ static inline bool sim_has_data(const struct rte_mbuf *m)
 	return m->pkt_len > 34u + (th->data_off >> 4) * 4 || (th->tcp_flags & RTE_TCP_FIN_FLAG);
 }
 
+// One frame on the wire. *held, where the device frees late, goes with it.
+static inline void sim_wire(struct sim_host *h, const struct rte_mbuf *m, struct rte_mbuf **held)
+{
+	struct sim *sim = h->sim;
+	unsigned copies = 1, to = !h->index;
+
+	if (base_rng_below(&sim->rng, 1000000) < sim->opt.loss * 1e6 ||
+		(sim->opt.drop && sim->opt.drop(sim, m, to))) {
+		sim->lost++;
+		sim->lost_data += sim_has_data(m);
+		copies = 0;
+	} else if (base_rng_below(&sim->rng, 1000000) < sim->opt.dup * 1e6) {
+		copies = 2;
+	}
+	for (unsigned k = 0; k < copies; k++) {
+		struct sim_frame *f;
+
+		assert_true(sim->frames < SIM_FRAMES);
+		f = &sim->frame[sim->frames++];
+		f->to = (uint8_t)to;
+		f->m = rte_pktmbuf_copy(m, sim->link_pool, 0, UINT32_MAX);
+		assert_non_null(f->m);
+		f->m->ol_flags = 0;
+		f->held = NULL;
+		f->at_us = sim->now_us + sim->opt.delay_us;
+		if (base_rng_below(&sim->rng, 1000000) < sim->opt.reorder * 1e6)
+			f->at_us += base_rng_below(&sim->rng,
+				(sim->opt.reorder_us ? sim->opt.reorder_us
+						     : 4 * sim->opt.delay_us) +
+					1);
+		if (sim->opt.hold && k == copies - 1) {
+			f->held = *held;
+			*held = NULL;
+		}
+	}
+}
+
 static inline void sim_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 {
 	struct sim_host *h = arg;
-	struct sim *sim = h->sim;
+	uint8_t frame[NIC_FRAME_MAX];
+	uint32_t len;
 
 	for (uint16_t i = 0; i < n; i++) {
-		unsigned copies = 1, to = !h->index;
+		assert_true(m[i]->nb_segs <= RTE_MAX(h->sim->opt.tso, 8));
+		for (unsigned k = 0; (len = nic_cut(m[i], k, frame)) > 0; k++) {
+			struct rte_mbuf *one = rte_pktmbuf_alloc(h->sim->link_pool), *none = NULL;
+			bool last = k + 1 == nic_cuts(m[i]);
 
-		if (base_rng_below(&sim->rng, 1000000) < sim->opt.loss * 1e6 ||
-			(sim->opt.drop && sim->opt.drop(sim, m[i], to))) {
-			sim->lost++;
-			sim->lost_data += sim_has_data(m[i]);
-			copies = 0;
-		} else if (base_rng_below(&sim->rng, 1000000) < sim->opt.dup * 1e6) {
-			copies = 2;
-		}
-		for (unsigned k = 0; k < copies; k++) {
-			struct sim_frame *f;
-
-			assert_true(sim->frames < SIM_FRAMES);
-			f = &sim->frame[sim->frames++];
-			f->to = (uint8_t)to;
-			f->m = rte_pktmbuf_copy(m[i], sim->link_pool, 0, UINT32_MAX);
-			assert_non_null(f->m);
-			f->m->ol_flags = 0;
-			f->held = NULL;
-			f->at_us = sim->now_us + sim->opt.delay_us;
-			if (base_rng_below(&sim->rng, 1000000) < sim->opt.reorder * 1e6)
-				f->at_us += base_rng_below(&sim->rng,
-					(sim->opt.reorder_us ? sim->opt.reorder_us
-							     : 4 * sim->opt.delay_us) +
-						1);
-			if (sim->opt.hold && k == copies - 1) {
-				f->held = m[i];
-				m[i] = NULL;
-			}
+			assert_non_null(one);
+			memcpy(rte_pktmbuf_append(one, (uint16_t)len), frame, len);
+			sim_wire(h, one, last ? &m[i] : &none);
+			rte_pktmbuf_free(one);
+			if (m[i] == NULL)
+				break;
 		}
 		rte_pktmbuf_free(m[i]);
 	}
@@ -176,7 +196,11 @@ static inline void sim_host_open(struct sim *sim, unsigned i)
 	no.own[0] = (struct net_own){h->ip, 24};
 	no.owns = 1;
 	no.seed = to.seed = o->seed * 2 + i;
-	no.tx_offloads = o->multi_segs ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0;
+	no.tx_offloads = o->multi_segs || o->tso ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0;
+	if (o->tso)
+		no.tx_offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+			RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+	to.tso_mbufs = o->tso;
 	assert_int_equal(net_open(&h->net, &no), 0);
 	to.net = h->net;
 	to.rcv_buf_bytes = o->rcv_buf;

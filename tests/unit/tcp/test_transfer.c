@@ -73,6 +73,8 @@ static void transfer(struct sim_options o, struct sim_app client, struct sim_app
 	assert_int_equal(server.received, client.to_send);
 	assert_int_equal(client.received, server.to_send);
 	assert_true(client.fin && server.fin);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(tcp_counters_get(sim->host[i].tcp)->tx_big > 0, o.tso > 0);
 	report(sim);
 	if (!client.read_max && !server.read_max)
 		needless_check(sim);
@@ -209,6 +211,44 @@ static void test_external_mbufs_with_and_without_multi_segs(void **state)
 	}
 }
 
+// Whole windows leave as one frame each; what is lost, late or sent twice is a segment of them.
+static void test_frames_that_the_device_cuts(void **state)
+{
+	static const struct {
+		double loss, reorder;
+		uint16_t tso;
+	} link[] = {{0, 0, 40}, {0.01, 0, 40}, {0.05, 0.05, 40}, {0.05, 0, 3}, {0.01, 0.02, 12}};
+
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(link); i++) {
+		for (unsigned seed = 1; seed <= seeds(4); seed++) {
+			struct sim_app app = {.to_send = 2 * MIB, .piece = seed & 2 ? 1448 : 0};
+
+			transfer((struct sim_options){.seed = seed,
+					 .delay_us = 500,
+					 .loss = link[i].loss,
+					 .reorder = link[i].reorder,
+					 .dup = link[i].reorder / 2,
+					 .tso = link[i].tso,
+					 .hold = seed & 1},
+				app, app);
+		}
+	}
+}
+
+static void test_external_mbufs_in_frames_that_the_device_cuts(void **state)
+{
+	for (unsigned piece = 100; piece <= 20000; piece = piece * 3 + 1) {
+		struct sim_app ext = {.to_send = MIB / 2, .external = true, .piece = piece};
+
+		transfer((struct sim_options){.seed = piece,
+				 .delay_us = 300,
+				 .loss = 0.02,
+				 .tso = 40,
+				 .hold = piece & 1},
+			ext, ext);
+	}
+}
+
 static void test_one_byte_pieces_are_merged(void **state)
 {
 	struct sim_app tiny = {.to_send = 50000, .piece = 1};
@@ -229,6 +269,8 @@ int main(void)
 		cmocka_unit_test(test_sequence_numbers_wrap),
 		cmocka_unit_test(test_slow_reader_closes_and_opens_the_window),
 		cmocka_unit_test(test_external_mbufs_with_and_without_multi_segs),
+		cmocka_unit_test(test_frames_that_the_device_cuts),
+		cmocka_unit_test(test_external_mbufs_in_frames_that_the_device_cuts),
 		cmocka_unit_test(test_one_byte_pieces_are_merged),
 	};
 
