@@ -47,8 +47,8 @@ static inline void nic_tcp_fill(const struct rte_mbuf *m, uint8_t *frame, unsign
 {
 	const void *ip = frame + m->l2_len;
 	struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)(void *)(frame + m->l2_len + m->l3_len);
-	uint16_t pseudo = ip4 ? rte_ipv4_phdr_cksum(ip, m->ol_flags)
-			      : rte_ipv6_phdr_cksum(ip, m->ol_flags);
+	uint16_t pseudo =
+		ip4 ? rte_ipv4_phdr_cksum(ip, m->ol_flags) : rte_ipv6_phdr_cksum(ip, m->ol_flags);
 
 	base_assert(th->cksum == pseudo);
 	th->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(th->sent_seq) + i * m->tso_segsz);

@@ -8,9 +8,11 @@
 #include "port/port_internal.h"
 
 #define RX_CHECKSUMS \
-	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | \
+		RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define TX_CHECKSUMS \
-	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
+		RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
 #define TSO_NEEDS (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 #define TSO_MBUFS 64 // a frame of 64 KiB in segments of 1,000 bytes or more
 
@@ -48,8 +50,8 @@ void port_offloads_ask(const struct port_config *cfg, const struct rte_eth_dev_i
 	lro_ask(cfg, info, &conf->rxmode);
 }
 
-void port_offloads_take(struct port *port, const struct rte_eth_dev_info *info,
-	const struct rte_eth_conf *conf)
+void port_offloads_take(
+	struct port *port, const struct rte_eth_dev_info *info, const struct rte_eth_conf *conf)
 {
 	const struct {
 		bool on;

@@ -55,8 +55,8 @@ bool sim_lro_join(struct sim_queue *q, struct rte_mbuf *m)
 	if (!piece_of(first, &a) || !piece_of(m, &b) || !follows(&a, &b))
 		return false;
 	a.th->tcp_flags |= b.th->tcp_flags;
-	a.ip->total_length = rte_cpu_to_be_16(
-		(uint16_t)(rte_be_to_cpu_16(a.ip->total_length) + b.len));
+	a.ip->total_length =
+		rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(a.ip->total_length) + b.len));
 	a.ip->hdr_checksum = 0;
 	a.ip->hdr_checksum = rte_ipv4_cksum(a.ip);
 	first->ol_flags |= RTE_MBUF_F_RX_LRO;
