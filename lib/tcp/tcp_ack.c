@@ -268,8 +268,8 @@ static bool ack_in_range(const struct tcp_conn *c, uint32_t ack)
 	return seq_le(ack, c->snd_nxt) && !seq_lt(ack, c->snd_una - c->snd_wnd_max);
 }
 
-// A reader that was short of mbufs dropped what came, and reads on now: the timeout has grown for
-// nothing. Once the first segment has waited for as long as one without backoff, all goes again.
+// A reader that was short of mbufs dropped what came, and reads on now, as its window or an ACK tells
+// that nothing of ours has caused: the timeout has grown for nothing. Once the first segment has waited for as long as one without backoff, all goes again.
 static void reader_is_back(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->recovery != TCP_R_LOSS || c->backoff < 2 || c->sent_head == NULL ||
@@ -314,6 +314,21 @@ static void loss_look(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acke
 	tcp_conn_dirty(tcp, c);
 }
 
+// It acknowledges nothing new.
+static void repeated_ack(
+	struct tcp *tcp, struct tcp_conn *c, const struct tcp_acked *a, uint32_t window_before)
+{
+	if (a->seg->len == 0 && !a->dsack && a->delivered == 0)
+		reader_is_back(tcp, c);
+	if (!(c->flags & TCP_F_SACK)) {
+		if (ack_is_duplicate(c, a->seg, window_before))
+			dup_ack(tcp, c, a);
+	} else if ((a->dsack || a->delivered) && c->bulk != NULL) {
+		tcp_undo_try(tcp, c, a);
+		tcp_frto_judge(tcp, c, a);
+	}
+}
+
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	struct tcp_acked a = {.seg = s, .sack_top = c->snd_una};
@@ -344,12 +359,8 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 	if (seq_lt(c->snd_una, s->ack)) {
 		if (!new_ack(tcp, c, &a))
 			return TCP_ACK_GONE;
-	} else if (!(c->flags & TCP_F_SACK)) {
-		if (ack_is_duplicate(c, s, window))
-			dup_ack(tcp, c, &a);
-	} else if ((a.dsack || a.delivered) && c->bulk != NULL) {
-		tcp_undo_try(tcp, c, &a);
-		tcp_frto_judge(tcp, c, &a);
+	} else {
+		repeated_ack(tcp, c, &a, window);
 	}
 	if (c->bulk != NULL && (c->flags & TCP_F_SACK) &&
 		(c->sacked_segs > 0 || c->recovery != TCP_R_OPEN))

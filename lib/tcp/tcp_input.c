@@ -162,9 +162,8 @@ static void ack_decide(struct tcp *tcp, struct tcp_conn *c)
 
 static void text_in_order(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 {
-	// A window that was offered in better times is not honoured at the others' cost.
-	if (c->rx_mbufs + tcp_mbuf_count(s->m) > tcp->rx_mbufs_max ||
-		(tcp->queue_bytes_max == 0 && c->rx_mbufs >= tcp->queue_segs_min)) {
+	if (!tcp_rcv_fits(tcp, c, tcp_mbuf_count(s->m))) {
+		c->flags |= TCP_F_PRUNED;
 		tcp->n.rcv_pruned++;
 		return;
 	}

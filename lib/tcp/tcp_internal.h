@@ -147,6 +147,7 @@ struct tcp_ooo {
 
 #define TCP_F_COOKIE     0x800000  // made of a SYN cookie: its round trip is unknown
 #define TCP_F_FULL_OK    0x1000000 // a segment of the present mss was acknowledged
+#define TCP_F_PRUNED     0x2000000 // data in order was dropped: the end of the shortage is told
 
 enum tcp_recovery { TCP_R_OPEN, TCP_R_FAST, TCP_R_LOSS };
 
@@ -477,6 +478,7 @@ uint32_t tcp_rto_us(const struct tcp_conn *c); // with backoff
 void tcp_rcv_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
 bool tcp_rcv_merge(struct rte_mbuf *tail, const struct rte_mbuf *m); // copies into tail's tailroom
 void tcp_rcv_free(struct tcp_conn *c);
+bool tcp_rcv_fits(const struct tcp *tcp, const struct tcp_conn *c, unsigned mbufs); // in order
 uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c); // the field of the next segment
 // Keeps `len` bytes from `off` on: frees the rest of the chain. Returns its head; len > 0.
 struct rte_mbuf *tcp_mbuf_slice(struct rte_mbuf *m, uint32_t off, uint32_t len);

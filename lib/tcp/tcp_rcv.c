@@ -148,6 +148,13 @@ static uint32_t rcv_space(const struct tcp *tcp, const struct tcp_conn *c)
 	return limit > c->rx_bytes ? limit - c->rx_bytes : 0;
 }
 
+// A window that was offered in better times is not honoured at the others' cost.
+bool tcp_rcv_fits(const struct tcp *tcp, const struct tcp_conn *c, unsigned mbufs)
+{
+	return c->rx_mbufs + mbufs <= tcp->rx_mbufs_max &&
+		(tcp->queue_bytes_max > 0 || c->rx_mbufs < tcp->queue_segs_min);
+}
+
 static uint32_t rcv_offered(const struct tcp_conn *c) // what is left of the window
 {
 	return seq_lt(c->node.rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->node.rcv_nxt : 0;
@@ -168,7 +175,8 @@ uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c)
 	return (uint16_t)field;
 }
 
-// Tells the peer when the window has room worth telling: half of what the queue may hold, or two
+// Tells the peer when what it sent has room again that was dropped for want of it, and when the window
+// has room worth telling: half of what the queue may hold, or two
 // segments when what it knows of is nearly used up. By the present limit, not the whole buffer: a
 // peer with a window of two segments waits after the first and a part of the second.
 static bool window_news(const struct tcp *tcp, const struct tcp_conn *c)
@@ -176,7 +184,7 @@ static bool window_news(const struct tcp *tcp, const struct tcp_conn *c)
 	uint32_t limit = rcv_limit(tcp, c), space = rcv_space(tcp, c), window = rcv_offered(c);
 	uint32_t gain = space > window ? space - window : 0;
 
-	if (gain >= limit / 2)
+	if (gain >= limit / 2 || ((c->flags & TCP_F_PRUNED) && tcp_rcv_fits(tcp, c, 1)))
 		return true;
 	return window < limit / 4 && gain >= 2u * RTE_MAX(c->mss, c->rcv_mss);
 }
@@ -199,7 +207,7 @@ void tcp_rx_consume(struct tcp *tcp, struct tcp_conn *c, uint32_t n)
 	}
 	if (c->node.state >= TCP_ESTABLISHED && !(c->flags & TCP_F_FIN_RCVD) &&
 		window_news(tcp, c)) {
-		c->flags |= TCP_F_ACK_NOW;
+		c->flags = (c->flags | TCP_F_ACK_NOW) & ~TCP_F_PRUNED;
 		tcp_conn_dirty(tcp, c);
 	}
 }

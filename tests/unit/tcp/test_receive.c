@@ -324,6 +324,32 @@ static void test_scattered_bytes_pin_a_bounded_number_of_mbufs(void **state)
 	one_close(o);
 }
 
+// What had room when the window was told, and none when it came: the sender learns when it may send
+// again, though the window has no news.
+static void test_the_end_of_a_shortage_is_told(void **state)
+{
+	struct one *o = one_open();
+	struct rte_mbuf *hog[MBUFS];
+	unsigned n = 0;
+
+	one_establish(o);
+	one_settle(o);
+	while (rte_mempool_avail_count(o->pool) > MBUFS / 20)
+		hog[n++] = rte_pktmbuf_alloc(o->pool);
+	one_wait_us(o, 1000);
+	for (unsigned i = 0; i < 8 && o->tcp->n.rcv_pruned == 0; i++)
+		one_in_data(o, 1000);
+	assert_int_equal(o->tcp->n.rcv_pruned, 1);
+	one_wait_us(o, 100000);
+	o->seen = o->outs;
+	tcp_rx_consume(o->tcp, o->c, tcp_rx_bytes(o->c));
+	one_expect(o, ACK, ISS + 1, o->seq - 1000, 0);
+	one_expect_silence(o);
+	while (n > 0)
+		rte_pktmbuf_free(hog[--n]);
+	one_close(o);
+}
+
 static void test_scarce_mbufs_drop_out_of_order_data_first(void **state)
 {
 	struct one *o = one_open();
@@ -572,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_data_beyond_the_window_is_cut),
 		cmocka_unit_test(test_one_byte_segments_share_mbufs),
 		cmocka_unit_test(test_scattered_bytes_pin_a_bounded_number_of_mbufs),
+		cmocka_unit_test(test_the_end_of_a_shortage_is_told),
 		cmocka_unit_test(test_scarce_mbufs_drop_out_of_order_data_first),
 		cmocka_unit_test(test_a_small_window_opens_as_soon_as_it_is_read),
 		cmocka_unit_test(test_a_deaf_reader_gets_a_few_segments_when_mbufs_are_scarce),

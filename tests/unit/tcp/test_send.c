@@ -364,6 +364,25 @@ static void test_a_window_that_opens_ends_the_wait_for_a_timeout(void **state)
 	one_close(o);
 }
 
+// ... and its window had been open all the time.
+static void test_an_ack_after_silence_ends_the_wait_for_a_timeout(void **state)
+{
+	struct one *o = one_open();
+
+	one_establish(o);
+	one_send(o, 400);
+	one_wait_us(o, 20000000);
+	assert_true(o->outs > o->seen + 3);
+	o->seen = o->outs;
+	one_wait_us(o, 1000000);
+	one_expect_silence(o);
+	one_in(o, ACK, NULL, 0);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 400);
+	one_in(o, ACK, NULL, 0);
+	one_expect_silence(o); // once a timeout
+	one_close(o);
+}
+
 static void test_acks_of_nothing_sent_are_answered_and_ignored(void **state)
 {
 	struct one *o = one_open();
@@ -754,6 +773,7 @@ int main(void)
 		cmocka_unit_test(test_a_silly_window_is_not_used_until_the_override),
 		cmocka_unit_test(test_data_in_flight_when_the_window_closes_is_not_given_up),
 		cmocka_unit_test(test_a_window_that_opens_ends_the_wait_for_a_timeout),
+		cmocka_unit_test(test_an_ack_after_silence_ends_the_wait_for_a_timeout),
 		cmocka_unit_test(test_acks_of_nothing_sent_are_answered_and_ignored),
 		cmocka_unit_test(test_room_comes_back_as_an_event),
 		cmocka_unit_test(test_without_mbufs_sending_waits_for_them),
