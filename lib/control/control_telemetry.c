@@ -110,6 +110,9 @@ static void info_net(struct control *c, struct rte_tel_data *d)
 			{"net_bad_icmp", n->net.bad_icmp},
 			{"net_bad_ext", n->net.bad_ext},
 			{"net_bad_nd", n->net.bad_nd},
+			{"net_bad_mld", n->net.bad_mld},
+			{"net_mld_queries", n->net.mld_rx},
+			{"net_mld_reports", n->net.mld_tx},
 			{"net_bad_source", n->net.bad_source},
 			{"net_too_big", n->net.too_big},
 			{"net_too_big_ignored", n->net.too_big_ignored},
@@ -119,7 +122,7 @@ static void info_net(struct control *c, struct rte_tel_data *d)
 			{"net_no_mbuf", n->net.no_mbuf},
 			{"net_no_route", n->net.no_route},
 		},
-		26);
+		29);
 }
 
 static void info_tcp(struct control *c, struct rte_tel_data *d)

@@ -99,6 +99,7 @@ int net_open(struct net **out, const struct net_options *opt)
 	base_rng_seed(&net->rng, opt->seed ^ UINT64_C(0x495076));
 	net->frag6_id = (uint32_t)base_rng_next(&net->rng);
 	net->dad_due_us = UINT64_MAX;
+	net_mld_init(net);
 	net->icmp_credit_us = NET_ICMP_BURST * NET_ICMP_GAP_US;
 	net->announce_due_us = UINT64_MAX;
 	net->frag_due_us = UINT64_MAX;
@@ -223,6 +224,7 @@ uint64_t net_timers(struct net *net, uint64_t now_us)
 		net->announce_due_us = UINT64_MAX;
 	}
 	due_us = base_min_u64(due_us, net_frag_timers(net, now_us));
+	due_us = base_min_u64(due_us, net_mld_timers(net, now_us));
 	due_us = base_min_u64(due_us, net->dad_due_us);
 	return base_min_u64(due_us, net->announce_due_us);
 }

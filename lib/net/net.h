@@ -86,17 +86,18 @@ int net_route_add(
 struct net_counters { // writer: the worker
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t arp_rx, arp_tx, icmp_rx, icmp_tx, icmp_limited, fragments, reassembled;
-	uint64_t nd_rx, nd_tx; // of icmp_rx; beside icmp_tx
-	uint64_t too_big;      // path MTUs lowered
+	uint64_t nd_rx, nd_tx;   // of icmp_rx; beside icmp_tx
+	uint64_t mld_rx, mld_tx; // the same: queries, reports
+	uint64_t too_big;        // path MTUs lowered
 	// drops, by reason
 	uint64_t bad_ether, bad_vlan, bad_arp, bad_ip_header, bad_ip_checksum, bad_ip_length;
 	uint64_t not_ours, unknown_proto, bad_udp, bad_udp_checksum, bad_icmp, frag_dropped;
 	uint64_t neigh_dropped, neigh_full, no_mbuf, no_route;
-	uint64_t bad_ext, bad_nd; // IPv6: extension headers; neighbour discovery
-	uint64_t too_big_ignored; // not about anything of ours, or saying nothing
-	uint64_t dad_taken;       // an address of ours was found to be another's at the start
-	uint64_t bad_source;      // a source that cannot be one host: multicast, ours, 0
-	uint64_t arp_conflicts;   // somebody else uses our address
+	uint64_t bad_ext, bad_nd, bad_mld; // IPv6: extension headers; neighbour discovery; MLD
+	uint64_t too_big_ignored;          // not about anything of ours, or saying nothing
+	uint64_t dad_taken;     // an address of ours was found to be another's at the start
+	uint64_t bad_source;    // a source that cannot be one host: multicast, ours, 0
+	uint64_t arp_conflicts; // somebody else uses our address
 	uint64_t tx_copied,
 		tx_dropped; // chains without MULTI_SEGS: made one mbuf; too long for one
 	uint64_t tx_fragments;
@@ -114,6 +115,7 @@ struct net_packet {
 	uint16_t data_off, data_len; // UDP only: the payload
 	uint8_t ecn;                 // of the IP header
 	bool l4_checked;             // checksum known to be good
+	bool alert;                  // IPv6: a router alert for MLD came with it
 	bool reassembled; // from fragments; the frame is whole, and good to go in elsewhere
 	bool datagram;    // NET_TOO_BIG: it was one, not a segment
 	uint16_t mtu;     // NET_TOO_BIG: IP bytes that the path takes

@@ -169,6 +169,8 @@ enum net_verdict net_icmp6_input(
 	case NET_ND_SOLICIT:
 	case NET_ND_ADVERT:
 		return net_nd_input(net, m, now_us, pkt);
+	case NET_MLD_QUERY:
+		return net_mld_input(net, m, now_us, pkt);
 	default: // other errors are soft (RFC 5927 section 5.2); nothing else is for a host like us
 		rte_pktmbuf_free(m);
 		return NET_DONE;

@@ -77,6 +77,16 @@ enum net_own_state {
 	NET_OWN_TAKEN,     // it failed
 };
 
+struct net_mld {                            // UINT64_MAX: never
+	uint64_t due_us;                    // the earliest of the next three
+	uint64_t change_due_us;             // our groups are told once more, unasked
+	uint64_t all_due_us;                // an answer about all of them
+	uint64_t group_due_us[NET_OWN_MAX]; // an answer about the group of this own address
+	uint64_t v1_until_us;               // a querier of version 1 has been heard
+	uint64_t told_us;                   // the latest report
+	unsigned changes;                   // tellings that are left
+};
+
 struct net_pmtu { // what a router said
 	struct base_ip dst;
 	uint64_t until_us;
@@ -114,6 +124,7 @@ struct net {
 	struct rte_ip_frag_tbl *frags;
 	uint64_t frag_due_us, frag_last_us; // UINT64_MAX: table empty
 	struct rte_ip_frag_death_row death;
+	struct net_mld mld;
 	struct net_neigh_table neigh;
 };
 
@@ -200,6 +211,20 @@ void net_nd_announce(struct net *net);
 // valid.
 void net_dad_start(struct net *net, uint64_t now_us);
 void net_dad_turn(struct net *net, uint64_t now_us); // when dad_due_us is reached
+
+// The group that neighbours ask for `ip` in (RFC 4291 2.7.1), and a group's Ethernet address.
+struct base_ip net_solicited_node(const struct base_ip *ip);
+struct rte_ether_addr net_group_mac(const struct base_ip *group);
+
+// ---- net_mld.c
+#define NET_MLD_QUERY 130
+void net_mld_init(struct net *net);
+// Tells that we listen to the groups of our addresses; twice.
+void net_mld_join(struct net *net, uint64_t now_us);
+uint64_t net_mld_timers(struct net *net, uint64_t now_us);
+// A query with a good checksum. Takes m.
+enum net_verdict net_mld_input(
+	struct net *net, struct rte_mbuf *m, uint64_t now_us, const struct net_packet *pkt);
 
 // ---- net_icmp6.c
 #define NET_ICMP6_UNREACHABLE 1

@@ -91,9 +91,10 @@ static enum net_verdict problem(struct net *net, struct rte_mbuf *m, const struc
 }
 
 // Options of a hop-by-hop or destination header of len bytes at `at`. 0; the offset of one that must
-// be understood and is not; or UINT16_MAX: malformed. *silent: the sender is not to be told.
+// be understood and is not; or UINT16_MAX: malformed. *silent: the sender is not to be told. *alert:
+// there is a router alert for MLD.
 static uint16_t options_check(
-	const struct rte_mbuf *m, uint16_t at, uint16_t len, bool group, bool *silent)
+	const struct rte_mbuf *m, uint16_t at, uint16_t len, bool group, bool *silent, bool *alert)
 {
 	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
 	uint16_t i = 2; // behind next header and length
@@ -111,6 +112,7 @@ static uint16_t options_check(
 			*silent = kind == 1 || (kind == 3 && group);
 			return (uint16_t)(at + i);
 		}
+		*alert |= type == OPTION_ALERT && p[i + 1] == 2 && p[i + 2] == 0 && p[i + 3] == 0;
 		i = (uint16_t)(i + 2 + p[i + 1]);
 	}
 	return 0;
@@ -168,7 +170,7 @@ static bool ext_step(struct net *net, struct rte_mbuf **packet, struct ext_walk 
 	struct net_packet *pkt)
 {
 	const uint8_t *h;
-	bool silent = false;
+	bool silent = false, alert = false;
 	uint16_t len, bad;
 
 	if (++w->headers > EXT_HEADERS_MAX || (w->next == IPPROTO_HOPOPTS && w->headers > 1)) {
@@ -191,7 +193,7 @@ static bool ext_step(struct net *net, struct rte_mbuf **packet, struct ext_walk 
 			return false;
 		}
 	} else {
-		bad = options_check(*packet, w->at, len, pkt->group, &silent);
+		bad = options_check(*packet, w->at, len, pkt->group, &silent, &alert);
 		if (bad == UINT16_MAX || (bad != 0 && silent)) {
 			drop(*packet, &net->n.bad_ext);
 			return false;
@@ -201,6 +203,7 @@ static bool ext_step(struct net *net, struct rte_mbuf **packet, struct ext_walk 
 			return false;
 		}
 	}
+	pkt->alert |= alert && w->next == IPPROTO_HOPOPTS;
 	w->named_at = w->at;
 	w->next = h[0];
 	w->at = (uint16_t)(w->at + len);

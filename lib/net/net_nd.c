@@ -23,7 +23,7 @@ struct nd_message {
 
 static const struct base_ip all_nodes = {.b = {[0] = 0xff, [1] = 0x02, [15] = 1}};
 
-static struct base_ip solicited_node(const struct base_ip *ip)
+struct base_ip net_solicited_node(const struct base_ip *ip)
 {
 	struct base_ip group = {.b = {[0] = 0xff, [1] = 0x02, [11] = 1, [12] = 0xff}};
 
@@ -31,7 +31,7 @@ static struct base_ip solicited_node(const struct base_ip *ip)
 	return group;
 }
 
-static struct rte_ether_addr group_mac(const struct base_ip *group) // RFC 2464 section 7
+struct rte_ether_addr net_group_mac(const struct base_ip *group) // RFC 2464 section 7
 {
 	struct rte_ether_addr mac = {{0x33, 0x33}};
 
@@ -58,7 +58,7 @@ static void nd_send(struct net *net, const struct nd_message *nd, uint16_t len,
 	net_ip6_prepend(m, src, dst, IPPROTO_ICMPV6, HOP_LIMIT, 0);
 	net->n.nd_tx++;
 	if (mac == NULL) {
-		group = group_mac(dst);
+		group = net_group_mac(dst);
 		mac = &group;
 	}
 	net_packet_output(net, m, mac, RTE_ETHER_TYPE_IPV6);
@@ -67,7 +67,7 @@ static void nd_send(struct net *net, const struct nd_message *nd, uint16_t len,
 void net_nd_solicit(struct net *net, unsigned local, const struct base_ip *target,
 	const struct rte_ether_addr *mac)
 {
-	struct base_ip group = solicited_node(target);
+	struct base_ip group = net_solicited_node(target);
 	struct nd_message nd = {
 		.type = NET_ND_SOLICIT, .option = OPTION_SOURCE, .option_len = OPTION_BYTES / 8};
 
@@ -103,20 +103,23 @@ static void dad_ask(struct net *net, unsigned local)
 {
 	static const struct base_ip none;
 	const struct base_ip *own = &net->opt.own[local].ip;
-	struct base_ip group = solicited_node(own);
+	struct base_ip group = net_solicited_node(own);
 	struct nd_message nd = {.type = NET_ND_SOLICIT};
 
 	memcpy(nd.target, own, sizeof(nd.target));
 	nd_send(net, &nd, HEAD_BYTES, &none, &group, NULL);
 }
 
-static void dad_end(struct net *net)
+static void dad_end(struct net *net, uint64_t now_us)
 {
 	net->dad_due_us = UINT64_MAX;
 	for (unsigned i = 0; i < net->opt.owns; i++) {
 		if (net->own_state[i] == NET_OWN_TENTATIVE)
 			net->own_state[i] = NET_OWN_VALID;
 	}
+	// RFC 3590: once more, from the link-local address that is ours now
+	if (!net->opt.silent)
+		net_mld_join(net, now_us);
 }
 
 static bool dad_ask_all(struct net *net)
@@ -136,6 +139,9 @@ static bool dad_ask_all(struct net *net)
 // Asked twice: a link that has only just come up may lose the first.
 void net_dad_start(struct net *net, uint64_t now_us)
 {
+	// RFC 4862 5.4.2: who asks listens where the answer goes, and has said so to the switches
+	if (!net->opt.silent)
+		net_mld_join(net, now_us);
 	net->dad_due_us = dad_ask_all(net) ? now_us + NET_DAD_US / 2 : UINT64_MAX;
 	net->dad_again = true;
 }
@@ -147,7 +153,7 @@ void net_dad_turn(struct net *net, uint64_t now_us)
 		net->dad_due_us = now_us + NET_DAD_US / 2;
 		return;
 	}
-	dad_end(net);
+	dad_end(net, now_us);
 	if (!net->opt.silent)
 		net_nd_announce(net);
 }

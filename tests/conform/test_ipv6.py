@@ -305,3 +305,28 @@ def test_an_address_that_is_taken_ends_the_start():
         assert re.search(rf"address {SERVER6}: another host has it", err), err
     finally:
         lab.delete()
+
+
+# ---- multicast listener discovery ----------------------------------------------------------------
+def test_a_bridge_that_snoops_learns_our_groups():
+    """The kernel's bridge asks as a router would, and lists behind which port a group is wanted."""
+    lab = Lab(KIND, drop_percent=0.0001)
+    running = Server(lab, options=DUAL)
+    try:
+        lab.bridge.ip("link", "set", "br0", "type", "bridge", "mcast_query_response_interval", "100")
+        running.start()
+        lab.bridge.ip("link", "set", "br0", "type", "bridge", "mcast_querier", "1")
+
+        def listed():
+            table = lab.bridge.exec("bridge", "mdb", "show", "dev", "br0")
+            return re.search(rf"port {lab.tap} grp ff02::1:ff00:2\b", table)
+
+        assert eventually(listed, 30), lab.bridge.exec("bridge", "mdb", "show", "dev", "br0")
+        assert counters(running)["net_mld_queries"] > 0
+        client_address_add(lab)
+        with lab.client.inside(), Tcp(address=SERVER6) as conn:
+            assert conn.set(b"k", b"v") == b"STORED\r\n"
+        running.stop()
+    finally:
+        running.kill()
+        lab.delete()

@@ -27,6 +27,7 @@
 #define PKT_BLOCKS    4
 #define PKT_LINE      512
 #define PKT_LINES     4096
+#define PKT_MLDS      64
 
 // One segment as the wire has it; numbers are absolute.
 struct pkt_seg {
@@ -44,6 +45,15 @@ struct pkt_seg {
 	uint32_t block[PKT_BLOCKS][2];
 	bool bad_sum, bad_data; // of ours: the checksum, or what the payload should be
 	bool syn_cut;           // options that cannot be parsed
+};
+
+// A report of ours.
+struct pkt_mld {
+	uint64_t at_us;
+	bool v1, from_nobody;
+	uint8_t record; // version 2: the type of its records
+	unsigned groups;
+	const char *fault; // NULL: it is as it should be
 };
 
 // How a segment of the script's is spoilt.
@@ -88,6 +98,11 @@ struct pkt_lab {
 	unsigned outs, seen;
 	struct pkt_seg last; // the latest of ours: what an ICMP error quotes
 	unsigned icmp_seen;
+	bool has_ip6; // fd00::1, and a link-local address; checked from the start
+	struct base_ip ip6;
+	struct rte_ether_addr mac;
+	struct pkt_mld mld_out[PKT_MLDS];
+	unsigned mld_outs, mld_seen;
 	bool open;
 	bool verbose;
 	bool release; // what is closed is released at once, without a line of the script's
@@ -118,6 +133,13 @@ uint32_t pkt_segment_build(const struct pkt_seg *s, const struct pkt_spoil *spoi
 bool pkt_segment_parse(const uint8_t *frame, uint32_t len, struct pkt_seg *s);
 void pkt_segment_print(char *text, size_t size, const struct pkt_lab *lab, const struct pkt_seg *s);
 uint8_t pkt_byte(uint32_t at); // what a stream has at that place
+
+// ---- pkt_mld.c ----
+// Keeps a report of ours; false: the frame is none.
+bool pkt_mld_note(struct pkt_lab *lab, const uint8_t *frame, uint32_t len);
+// "mld query ..." and "mld report ...": w[1] and on.
+bool pkt_mld_step(struct pkt_lab *lab, bool timed, uint64_t low_us, uint64_t high_us, char **w,
+	unsigned n, char *why, size_t size);
 
 // ---- pkt_script.c ----
 struct pkt_script {

@@ -69,8 +69,8 @@ static void frame_out(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
 {
 	struct pkt_seg s;
 
-	if (!pkt_segment_parse(frame, len, &s))
-		return; // ARP, ICMP
+	if (pkt_mld_note(lab, frame, len) || !pkt_segment_parse(frame, len, &s))
+		return; // the latter: ARP, ICMP, neighbour discovery
 	s.at_us = lab->now_us;
 	segment_note(lab, &s);
 	payload_check(lab, &s, frame + len - s.len);
@@ -121,6 +121,12 @@ void pkt_lab_open(struct pkt_lab *lab)
 		.socket_id = -1};
 	int rc;
 
+	lab->mac = no.mac;
+	if (lab->has_ip6) {
+		lab->ip6 = (struct base_ip){.b = {[0] = 0xfd, [15] = 1}};
+		no.own[no.owns++] = (struct net_own){lab->ip6, 64};
+		no.dad = true;
+	}
 	lab->now_us = lab->start_us = lab->step_us = LAB_START;
 	if (lab->pool == NULL)
 		lab->pool = rte_pktmbuf_pool_create(
@@ -145,6 +151,8 @@ void pkt_lab_open(struct pkt_lab *lab)
 			.sent_high = lab->irs + i * 100000};
 	lab->at = &lab->peer[0];
 	neighbour_in(lab);
+	if (lab->has_ip6)
+		net_announce(lab->net, lab->now_us);
 	rc = tcp_listen(lab->tcp, PKT_PORT);
 	base_assert(rc == 0);
 	lab->open = true;
@@ -216,23 +224,33 @@ static void events_fetch(struct pkt_lab *lab)
 
 void pkt_lab_turn(struct pkt_lab *lab)
 {
+	uint64_t net_due_us;
+
 	events_fetch(lab);
-	net_timers(lab->net, lab->now_us);
+	net_due_us = net_timers(lab->net, lab->now_us);
 	tcp_timers(lab->tcp, lab->now_us);
 	events_fetch(lab);
 	tcp_flush(lab->tcp, lab->now_us);
 	net_tx_flush(&lab->tx);
 	lab->next_us = tcp_deadline(lab->tcp);
+	if (lab->has_ip6)
+		lab->next_us = base_min_u64(lab->next_us, net_due_us);
+}
+
+// Something was sent that has not been looked at.
+static bool waits(const struct pkt_lab *lab)
+{
+	return lab->seen != lab->outs || lab->mld_seen != lab->mld_outs;
 }
 
 void pkt_lab_advance(struct pkt_lab *lab, uint64_t until_us, bool stop_at_segment)
 {
 	pkt_lab_turn(lab);
-	while (lab->next_us <= until_us && !(stop_at_segment && lab->seen != lab->outs)) {
+	while (lab->next_us <= until_us && !(stop_at_segment && waits(lab))) {
 		lab->now_us = base_max_u64(lab->next_us, lab->now_us + 1);
 		pkt_lab_turn(lab);
 	}
-	if (stop_at_segment && lab->seen != lab->outs)
+	if (stop_at_segment && waits(lab))
 		return;
 	lab->now_us = base_max_u64(lab->now_us, until_us);
 	pkt_lab_turn(lab);
@@ -242,8 +260,9 @@ void pkt_lab_pass(struct pkt_lab *lab, uint64_t until_us)
 {
 	do {
 		lab->seen = lab->outs;
+		lab->mld_seen = lab->mld_outs;
 		pkt_lab_advance(lab, until_us, true);
-	} while (lab->seen != lab->outs);
+	} while (waits(lab));
 	lab->step_us = lab->now_us;
 }
 

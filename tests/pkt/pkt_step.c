@@ -108,6 +108,8 @@ static bool set_special(struct pkt_lab *lab, const char *name, const char *value
 		return false;
 	else if (strcmp(name, "ecn") == 0)
 		lab->options.ecn = v != 0;
+	else if (strcmp(name, "ip6") == 0)
+		lab->has_ip6 = v != 0;
 	else if (strcmp(name, "mtu") == 0)
 		lab->mtu = (uint16_t)v;
 	else if (strcmp(name, "irs") == 0)
@@ -227,6 +229,8 @@ static bool none_left(struct pkt_lab *lab, char *why, size_t size)
 	char text[256];
 
 	pkt_lab_turn(lab);
+	if (lab->mld_seen != lab->mld_outs)
+		return fail(why, size, "an MLD report that is not expected");
 	if (pkt_next(lab) == NULL)
 		return true;
 	pkt_segment_print(text, sizeof(text), lab, pkt_next(lab));
@@ -318,6 +322,7 @@ static bool step_word(struct pkt_lab *lab, char **w, unsigned n, char *why, size
 	if (strcmp(w[0], "ignore") == 0) {
 		pkt_lab_turn(lab);
 		lab->seen = lab->outs;
+		lab->mld_seen = lab->mld_outs;
 		return true;
 	}
 	if (strcmp(w[0], "pass") == 0 && n == 2 && pkt_time(w[1], &low, &high)) {
@@ -376,7 +381,9 @@ bool pkt_step(struct pkt_lab *lab, char *line, char *why, size_t size)
 		return step_inject(lab, timed, low, w + timed + 1, n - timed - 1, why, size);
 	if (strcmp(w[timed], ">") == 0)
 		return step_expect(lab, timed, low, high, w + timed + 1, n - timed - 1, why, size);
+	if (strcmp(w[timed], "mld") == 0)
+		return pkt_mld_step(lab, timed, low, high, w + timed, n - timed, why, size);
 	if (timed)
-		return fail(why, size, "a time stands before < or >");
+		return fail(why, size, "a time stands before <, > or mld");
 	return step_word(lab, w, n, why, size);
 }

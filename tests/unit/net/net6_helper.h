@@ -174,6 +174,74 @@ static inline struct frame our_advert(
 		136, flags, own, &our_mac);
 }
 
+// ---- multicast listener discovery ---------------------------------------------------------------
+#define MLD_QUERY      130
+#define MLD_REPORT_V1  131
+#define MLD_REPORT_V2  143
+#define MLD_IS_EXCLUDE 2
+#define MLD_TO_EXCLUDE 4
+
+static const struct rte_ether_addr routers_mac = {{0x33, 0x33, 0, 0, 0, 0x16}}; // of ff02::16
+
+static inline struct base_ip node_group(struct base_ip own)
+{
+	struct base_ip group = ip6("ff02::1:ff00:0");
+
+	memcpy(group.b + 13, own.b + 13, 3);
+	return group;
+}
+
+// An ICMPv6 message behind a router alert; hops 0: 1.
+static inline struct frame frame_mld(struct ip6_fields ip, const void *body, uint32_t len)
+{
+	uint8_t b[FRAME_MAX] = {NEXT_ICMP6, 0, 5, 2, 0, 0, 1, 0};
+	uint16_t sum;
+
+	memcpy(b + 8, body, len);
+	memset(b + 10, 0, 2);
+	sum = l4_sum6(ip.src, ip.dst, NEXT_ICMP6, b + 8, len);
+	memcpy(b + 10, &sum, 2);
+	ip.proto = NEXT_HOP_BY_HOP;
+	ip.hops = ip.hops ? ip.hops : 1;
+	return frame_ip6(ip, b, 8 + len);
+}
+
+// Our report about n groups: EXCLUDE of nothing.
+static inline struct frame our_report(
+	struct base_ip src, uint8_t record, unsigned n, const struct base_ip *group)
+{
+	uint8_t b[8 + 64 * 20] = {MLD_REPORT_V2, 0, 0, 0, 0, 0, 0, (uint8_t)n};
+
+	for (unsigned i = 0; i < n; i++) {
+		b[8 + 20 * i] = record;
+		memcpy(b + 8 + 20 * i + 4, &group[i], 16);
+	}
+	return frame_mld(
+		(struct ip6_fields){
+			.src = src, .dst = ip6("ff02::16"), .smac = &our_mac, .dmac = &routers_mac},
+		b, 8 + 20 * n);
+}
+
+// Takes out what is an MLD report; how many.
+static inline unsigned reports_take(struct rig *r)
+{
+	unsigned kept = r->read, taken = 0;
+
+	net_tx_flush(&r->tx);
+	for (unsigned i = r->read; i < r->outs; i++) {
+		const uint8_t *b = rte_pktmbuf_mtod(r->out[i], const uint8_t *);
+
+		if (memcmp(b, &routers_mac, 6) == 0) {
+			rte_pktmbuf_free(r->out[i]);
+			taken++;
+		} else {
+			r->out[kept++] = r->out[i];
+		}
+	}
+	r->outs = kept;
+	return taken;
+}
+
 #define from_peer6 ((struct ip6_fields){.src = PEER6, .dst = OUR6})
 
 static inline const struct net_counters *counted(const struct rig *r)
