@@ -5,8 +5,10 @@
 // binding flush that cache, so that neither side is handed the other's memory.
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "mem/mem_jemalloc.h"
+#include "mem/mem_jemalloc_conf.h"
 
 // Every mallctl name that lcached relies on.
 static const char *const names[] = {
@@ -75,6 +77,7 @@ static bool classes_are_known(void)
 int mem_backend_probe(void)
 {
 	size_t mib[8], depth;
+	unsigned int slots = 0;
 	bool stats = false;
 	size_t len = sizeof(stats);
 	int rc = 0;
@@ -90,6 +93,10 @@ int mem_backend_probe(void)
 		base_error("jemalloc was built without statistics");
 		rc = -ENOTSUP;
 	}
+	len = sizeof(slots);
+	if (mallctl("opt.tcache_nslots_small_max", &slots, &len, NULL, 0) == 0 &&
+		slots != JEMALLOC_BIN_SLOTS && getenv("MALLOC_CONF") == NULL)
+		base_warn("jemalloc did not take \"%s\"", jemalloc_conf());
 	if (!classes_are_known()) {
 		base_error("jemalloc was built with other size classes");
 		rc = -ENOTSUP;

@@ -3,6 +3,7 @@
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
 
+#include "mem/mem_jemalloc_conf.h"
 #include "mem_test.h"
 
 static unsigned int arena_of(void *p)
@@ -92,6 +93,18 @@ static void check_counts(struct mem_domain *d)
 		if (blocks[i].p != NULL)
 			block_free(d, &blocks[i]);
 	assert_int_equal(thread_held(), start);
+}
+
+// Unless $MALLOC_CONF says so itself.
+static void a_flush_of_a_bin_is_short(void **state)
+{
+	unsigned int slots = 0;
+	size_t len = sizeof(slots);
+
+	if (getenv("MALLOC_CONF"))
+		skip();
+	assert_int_equal(mallctl("opt.tcache_nslots_small_max", &slots, &len, NULL, 0), 0);
+	assert_int_equal(slots, JEMALLOC_BIN_SLOTS);
 }
 
 static void unbound_counts_equal_jemallocs_own_to_the_byte(void **state)
@@ -256,6 +269,7 @@ static void large_blocks_take_a_page_more(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flush_of_a_bin_is_short),
 		cmocka_unit_test(unbound_counts_equal_jemallocs_own_to_the_byte),
 		cmocka_unit_test(bound_counts_equal_jemallocs_own_to_the_byte),
 		cmocka_unit_test(unbound_domains_in_one_thread_have_their_own_arenas),
