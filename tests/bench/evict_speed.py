@@ -27,7 +27,7 @@ SETTLE_S = 0.05   # the ledger deals out every few milliseconds
 CUT_MB = 20       # half of what it grows by
 TURNS, TURNS_QUICK = 12, 5
 MOVE_S = 3.0      # for one turn's two moves of the limit, at most
-STOLEN_MOST, FOREIGN_MOST = 2.0, 5.0
+STOLEN_MOST, FOREIGN_MOST = 2.0, 10.0  # percent; a clock tick of a stretch is 4
 
 
 # ---- the same keys, in turn ---------------------------------------------------------------------
