@@ -78,6 +78,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"lazyfreed_user_flush", n->store.lazyfreed_user_flush},
 			{"lazyfreed_release", n->store.lazyfreed_release},
 			{"udp_requests", n->udp_requests},
+			{"udp_quick", n->udp_quick},
 			{"udp_malformed", n->udp_malformed},
 			{"udp_dropped", n->udp_dropped},
 			{"protocol_errors", n->protocol_errors},

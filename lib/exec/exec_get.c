@@ -54,6 +54,20 @@ void exec_get(
 	store_touch_access(ex->store, it);
 }
 
+bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len, uint64_t hash,
+	uint32_t most_bytes, struct store_item **item)
+{
+	struct store_item *it = exec_find(ex, key, key_len, hash);
+
+	*item = it;
+	if (base_unlikely(it != NULL && it->value_bytes > most_bytes))
+		return false;
+	exec_get_count(ex, false, it != NULL);
+	if (it != NULL)
+		store_touch_access(ex->store, it);
+	return true;
+}
+
 // mg N on a miss: an empty item takes the key. NULL: no memory.
 static struct store_item *exec_vivify(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out)

@@ -200,6 +200,17 @@ void net_udp_output(struct net *net, struct rte_mbuf *m, struct net_path *path, 
 // Replies to a datagram along the way it came (no neighbour look-up needed when on-link).
 void net_udp_reply(
 	struct net *net, struct rte_mbuf *m, const struct net_packet *to, uint64_t now_us);
+// ---- datagrams answered in the buffer they came in
+#define NET_PLAIN_HEAD (14 + 20 + 8) // the payload lies behind it
+// A frame just received that is a good datagram to `port` of ours and can be answered in place:
+// the most bytes that its answer may have. 0: it is not, and net_input has to look at it. Changes
+// nothing.
+uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be16_t port);
+// Bytes of its payload.
+uint16_t net_plain_bytes(const struct rte_mbuf *m);
+// Sends it back with `bytes` of payload, which the caller has written. Takes m.
+void net_plain_reply(struct net *net, struct rte_mbuf *m, uint16_t bytes);
+
 // Port unreachable for a datagram that nobody listens for; rate-limited. Does not take m, which
 // must be as NET_UDP gave it.
 void net_icmp_unreachable(

@@ -35,6 +35,7 @@
 #define NET_LIMITED_BROADCAST RTE_BE32(UINT32_MAX)
 #define NET_MULTICAST_FIRST   UINT32_C(0xe0000000) // 224.0.0.0, host order; no host from there on
 #define NET_NONE              UINT16_MAX           // no index
+#define NET_TTL               64
 
 enum net_neigh_state {
 	NET_NEIGH_FREE,
@@ -308,3 +309,5 @@ static inline bool net_mbuf_private(const struct rte_mbuf *m)
 // ---- net_checksum.c
 // The folded, not inverted ones' complement sum of the chain from `off` to its end.
 uint16_t net_sum(const struct rte_mbuf *m, uint32_t off);
+// The same of len bytes, added to `first`.
+uint16_t net_bytes_sum(const uint8_t *p, uint32_t len, uint16_t first);

@@ -2,7 +2,6 @@
 // The way out: checksums the device does not make, IPv4 and Ethernet headers, the batch.
 #include "net/net_internal.h"
 
-#define NET_TTL  64
 #define IP4_HEAD sizeof(struct rte_ipv4_hdr)
 #define IP6_HEAD sizeof(struct rte_ipv6_hdr)
 

@@ -235,9 +235,10 @@ static unsigned worker_rx(struct worker *w)
 	for (uint16_t i = 0; i < n; i++) {
 		if (w->stopping)
 			rte_pktmbuf_free(m[i]);
-		else if (!w->steer || !worker_steer(w, m[i]))
+		else if ((!w->steer || !worker_steer(w, m[i])) && !worker_quick_input(w, m[i]))
 			worker_frame_input(w, m[i]);
 	}
+	worker_quick_run(w);
 	w->n.rx_packets += n;
 	return n;
 }

@@ -71,6 +71,7 @@ struct worker_counters {
 	uint64_t rx_packets, tx_packets, tx_dropped, turns, turns_idle;
 	uint64_t bytes_read, bytes_written;
 	uint64_t requests, requests_remote, udp_requests;
+	uint64_t udp_quick;                  // of those, answered in place (worker_quick.c)
 	uint64_t udp_malformed, udp_dropped; // broken frame; no slot, credit or mbuf
 	uint64_t steered, steer_dropped, stalls, slots_used, slots_out, protocol_errors;
 	uint64_t busy_us; // time of turns that found work

@@ -106,7 +106,7 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 	const struct proto_request *r = &q->r;
 	struct worker_slot *s;
 
-	w->n.requests++;
+	w->n.requests += r->op != PROTO_OP_END; // the end of a `get` line is part of it
 	if (r->op == PROTO_OP_REPLY) {
 		w->n.protocol_errors++;
 		if (r->reply_text != NULL)

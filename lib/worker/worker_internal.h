@@ -172,6 +172,14 @@ struct worker_arrival { // a datagram that came in this turn
 	struct net_packet from;
 };
 
+struct worker_quick { // a plain `get` of one key of ours
+	struct rte_mbuf *m;
+	const char *key; // in m
+	uint64_t hash;
+	uint16_t room; // bytes that the answer may have
+	uint8_t key_len;
+};
+
 // ---- peers -------------------------------------------------------------------------------------
 struct worker_peer {                     // one a worker and other worker
 	struct worker_ring *send, *recv; // slots: ours going out; theirs and ours coming in
@@ -248,6 +256,8 @@ struct worker {
 	struct worker_ahead ahead;
 	struct worker_arrival arrival[WORKER_BURST];
 	unsigned arrivals;
+	struct worker_quick quick[WORKER_BURST];
+	unsigned quicks;
 
 	struct worker_orders orders; // the last copy
 	uint64_t orders_version;
@@ -410,6 +420,11 @@ void worker_dgrams_close(struct worker *w);
 // Takes m and parses its requests; they are executed by worker_udp_run, in the same turn.
 void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt);
 void worker_udp_run(struct worker *w);
+
+// ---- worker_quick.c: plain gets of this shard's keys over UDP ----------------------------------
+// Takes m when it is one; answered by worker_quick_run, in the same turn.
+bool worker_quick_input(struct worker *w, struct rte_mbuf *m);
+void worker_quick_run(struct worker *w);
 void worker_dgram_resume(struct worker *w, struct worker_dgram *d);
 
 // ---- worker_gather.c, worker_stats.c -----------------------------------------------------------

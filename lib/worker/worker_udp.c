@@ -256,6 +256,7 @@ void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_pac
 	struct proto_udp frame;
 	const char *data;
 
+	worker_quick_run(w); // what came before goes first
 	w->n.udp_requests++;
 	data = rte_pktmbuf_read(m, pkt->data_off, pkt->data_len, w->datagram);
 	if (data == NULL || !proto_udp_parse(data, pkt->data_len, &frame)) {
