@@ -251,12 +251,13 @@ void worker_udp_run(struct worker *w)
 
 void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt)
 {
-	struct worker_arrival *in = &w->arrival[w->arrivals];
+	struct worker_arrival *in;
 	struct proto_parser parser;
 	struct proto_udp frame;
 	const char *data;
 
-	worker_quick_run(w); // what came before goes first
+	worker_quick_run(w); // what came before goes first, and may become an arrival
+	in = &w->arrival[w->arrivals];
 	w->n.udp_requests++;
 	data = rte_pktmbuf_read(m, pkt->data_off, pkt->data_len, w->datagram);
 	if (data == NULL || !proto_udp_parse(data, pkt->data_len, &frame)) {

@@ -185,6 +185,20 @@ static void order_of_a_burst_is_kept(void **state)
 	lab_close();
 }
 
+// Whose value is too large for the quick way is found out late, when a common request has arrived.
+static void large_value_and_a_set_in_one_burst(void **state)
+{
+	lab_open(&(struct lab_options){.workers = 1});
+	value_set("large", 0, 3000);
+	lab->udp_len = 0;
+	udp_send("get large\r\n", 11, 1);
+	udp_send("set o 0 0 1\r\n2\r\n", 16, 2);
+	lab_run(5000);
+	assert_int_equal(lab->udp_len,
+		3 * 8 + strlen("VALUE large 0 3000\r\n") + 3000 + 7 + 8 + strlen("STORED\r\n"));
+	lab_close();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(answers_are_those_of_the_common_way),
 	cmocka_unit_test(what_is_not_plain_goes_the_common_way),
@@ -192,6 +206,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(expired_key_is_a_miss),
 	cmocka_unit_test(keys_of_other_shards_go_there),
 	cmocka_unit_test(order_of_a_burst_is_kept),
+	cmocka_unit_test(large_value_and_a_set_in_one_burst),
 };
 
 LAB_MAIN("quick", tests)
