@@ -12,7 +12,8 @@
 #define WATCH_STREAM (64u << 10) // bytes of a stream that are kept for comparison
 #define REPAIR_US    150000      // a hole that three segments tell of is filled by then
 // Unanswered data goes again by then. Twice as long each time that it did: a timeout stays as long as
-// no round trip is measured beyond doubt (RFC 6298 section 5).
+// no round trip is measured beyond doubt (RFC 6298 section 5). Where an acknowledgement was lost, the
+// round trip that the next one measured was a long one, and the first timeout is three times that.
 #define SILENT_US 3500000
 
 struct watch_range {
@@ -37,6 +38,7 @@ struct watch_side {
 	unsigned again;           // times that acked was sent again without progress
 	uint64_t resent_from, resent_to; // what was sent again lies in between
 	uint64_t last_sent_us;
+	uint64_t waits_us, slow_us; // since when something is unanswered; the longest that it was
 	uint8_t *stream;
 };
 
@@ -253,6 +255,8 @@ static void ack_arrived(struct sim *s, const struct watch_seg *g)
 	if (ack > to->acked) {
 		to->acked = ack;
 		to->una_us = s->now.mono_us;
+		to->slow_us = base_max_u64(to->slow_us, s->now.mono_us - to->waits_us);
+		to->waits_us = s->now.mono_us;
 		to->hole = 0;
 	}
 	for (unsigned i = 0; i < g->blocks; i++) {
@@ -423,8 +427,11 @@ static void data_check(struct sim *s, const struct watch_seg *g)
 	}
 	if (end > at && at < d->sent_to)
 		again_note(d, at, end);
-	if (end > at)
+	if (end > at) {
 		d->last_sent_us = s->now.mono_us;
+		if (d->acked >= d->sent_to)
+			d->waits_us = s->now.mono_us;
+	}
 	d->sent_to = base_max_u64(d->sent_to, end);
 }
 
@@ -493,7 +500,7 @@ static void side_overdue(struct sim *s, struct watch_flow *f, unsigned i)
 		wrong(s, &g, "does not repair a hole that was told of, at", d->hole, 0);
 	if (d->acked < d->sent_to && d->acked < d->edge &&
 		now_us > base_max_u64(d->last_sent_us, d->una_us) +
-				(SILENT_US << base_min_u64(d->again, 5)))
+				((SILENT_US + 3 * d->slow_us) << base_min_u64(d->again, 5)))
 		wrong(s, &g, "does not send again", d->acked, d->sent_to);
 }
 
