@@ -6,6 +6,7 @@
 #include <rte_ether.h>
 #include <rte_ip.h>
 
+#include "../any_cpu.h"
 #include "pkt.h"
 #include "tcp/tcp_internal.h"
 
@@ -180,8 +181,8 @@ int pkt_eal_start(const char *what)
 {
 	static char name[64];
 	char *argv[] = {name, (char *)"--no-huge", (char *)"--no-pci", (char *)"--no-shconf",
-		(char *)"-m", (char *)"256", (char *)"--no-telemetry", (char *)"-l", (char *)"0",
-		(char *)"--iova-mode=va", (char *)"--log-level=lib.*:error",
+		(char *)"-m", (char *)"256", (char *)"--no-telemetry", (char *)"--lcores",
+		any_cpu(), (char *)"--iova-mode=va", (char *)"--log-level=lib.*:error",
 		(char *)"--log-level=user1:error", NULL};
 
 	snprintf(name, sizeof(name), "%s_%d", what, (int)getpid());

@@ -9,6 +9,7 @@
 
 #include <rte_eal.h>
 
+#include "../any_cpu.h"
 #include "sim.h"
 
 #define SEED_LIMIT_S 120 // of real time
@@ -52,7 +53,7 @@ static int eal_init(void)
 {
 	char prefix[64];
 	char *argv[] = {"sim", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m",
-		"512", "-l", "0", "--iova-mode=va", "--log-level=*:error", prefix};
+		"512", "--lcores", any_cpu(), "--iova-mode=va", "--log-level=*:error", prefix};
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=sim_%d", (int)getpid());
 	return rte_eal_init(BASE_ARRAY_LEN(argv), argv);

@@ -16,6 +16,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "../../any_cpu.h"
 #include "capture/capture_internal.h"
 
 static struct rte_mempool *pool;
@@ -23,7 +24,8 @@ static struct rte_mempool *pool;
 static int eal_open(void **state)
 {
 	char *argv[] = {"t", "--no-huge", "--no-pci", "--no-shconf", "-m", "128", "--no-telemetry",
-		"-l", "0", "--iova-mode=va", "--log-level=error", "--vdev", "net_null0"};
+		"--lcores", any_cpu(), "--iova-mode=va", "--log-level=error", "--vdev",
+		"net_null0"};
 
 	if (rte_eal_init(BASE_ARRAY_LEN(argv), argv) < 0)
 		return -1;

@@ -20,6 +20,7 @@
 #include <rte_log.h>
 #include <rte_udp.h>
 
+#include "../../any_cpu.h"
 #include "net/net.h"
 
 #define HOST_IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
@@ -195,7 +196,7 @@ static inline void eal_start(void)
 {
 	static char prefix[64];
 	char *argv[] = {"test", "--no-huge", "--no-pci", "--no-shconf", "-m", "256",
-		"--no-telemetry", "-l", "0", "--iova-mode=va", "--log-level=critical",
+		"--no-telemetry", "--lcores", any_cpu(), "--iova-mode=va", "--log-level=critical",
 		"--file-prefix", prefix};
 
 	snprintf(prefix, sizeof(prefix), "nettest%d", (int)getpid());

@@ -15,6 +15,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "../../any_cpu.h"
 #include "../../nic_cut.h"
 #include "tcp/tcp_internal.h"
 
@@ -91,8 +92,8 @@ static inline int sim_eal(void **state)
 {
 	static char name[64];
 	char *argv[] = {name, (char *)"--no-huge", (char *)"--no-pci", (char *)"--no-shconf",
-		(char *)"-m", (char *)"256", (char *)"--no-telemetry", (char *)"-l", (char *)"0",
-		(char *)"--iova-mode=va", (char *)"--log-level=lib.*:error",
+		(char *)"-m", (char *)"256", (char *)"--no-telemetry", (char *)"--lcores",
+		any_cpu(), (char *)"--iova-mode=va", (char *)"--log-level=lib.*:error",
 		(char *)"--log-level=user1:error", NULL};
 
 	snprintf(name, sizeof(name), "unit_tcp_%d", (int)getpid());

@@ -20,6 +20,7 @@
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 
+#include "../../any_cpu.h"
 #include "worker/worker_internal.h"
 
 #define LAB_WORKERS     4
@@ -653,7 +654,7 @@ static int lab_eal_init(const char *prefix)
 {
 	char arg[64];
 	char *argv[] = {"test", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m",
-		"512", "-l", "0", "--iova-mode=va", "--log-level=*:error", arg};
+		"512", "--lcores", any_cpu(), "--iova-mode=va", "--log-level=*:error", arg};
 
 	snprintf(arg, sizeof(arg), "--file-prefix=%s", prefix);
 	return rte_eal_init(BASE_ARRAY_LEN(argv), argv) < 0 ? -1 : 0;
