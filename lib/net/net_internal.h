@@ -179,6 +179,12 @@ static inline unsigned net_own4_find(const struct net *net, rte_be32_t ip)
 enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
 	uint64_t now_us, struct net_packet *pkt);
 
+// Whether the header's checksum is good, by the device's word or by our own sum.
+bool net_ipv4_sum_good(const struct net *net, const struct rte_mbuf *m,
+	const struct rte_ipv4_hdr *ip, uint16_t ihl);
+// RFC 1122 3.2.1.3: a source must be one host's address, and none of ours.
+bool net_ipv4_source_valid(const struct net *net, rte_be32_t ip);
+
 // Whether the device has found the checksum to be good.
 bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto);
 

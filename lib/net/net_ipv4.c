@@ -9,7 +9,7 @@ static enum net_verdict drop(struct rte_mbuf *m, uint64_t *reason)
 	return NET_DONE;
 }
 
-static bool header_sum_good(const struct net *net, const struct rte_mbuf *m,
+bool net_ipv4_sum_good(const struct net *net, const struct rte_mbuf *m,
 	const struct rte_ipv4_hdr *ip, uint16_t ihl)
 {
 	if ((net->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) &&
@@ -29,7 +29,7 @@ static unsigned broadcast_find(const struct net *net, rte_be32_t ip)
 }
 
 // RFC 1122 3.2.1.3: a source must be one host's address.
-static bool source_valid(const struct net *net, rte_be32_t ip)
+bool net_ipv4_source_valid(const struct net *net, rte_be32_t ip)
 {
 	uint32_t host = rte_be_to_cpu_32(ip);
 
@@ -58,7 +58,7 @@ static uint16_t header_check(
 		net->n.bad_ip_length++;
 		return 0;
 	}
-	if (!header_sum_good(net, m, ip, ihl)) {
+	if (!net_ipv4_sum_good(net, m, ip, ihl)) {
 		net->n.bad_ip_checksum++;
 		return 0;
 	}
@@ -133,7 +133,7 @@ enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint1
 		// RFC 1122 3.3.6: what came by link-layer broadcast must be addressed to one
 		return drop(m, &net->n.not_ours);
 	}
-	if (!source_valid(net, ip->src_addr))
+	if (!net_ipv4_source_valid(net, ip->src_addr))
 		return drop(m, &net->n.bad_source);
 	pkt->src = base_ip4(ip->src_addr);
 	pkt->local = (uint8_t)local;

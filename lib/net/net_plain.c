@@ -27,16 +27,8 @@ static bool hosts_valid(const struct net *net, const struct rte_ipv4_hdr *ip)
 	if (local == NET_OWN_MAX || net->own_state[local] != NET_OWN_VALID)
 		return false;
 	mask = base_ip_as4(&net->mask[local]);
-	return ((ip->src_addr ^ ip->dst_addr) & mask) == 0 && ip->src_addr != ip->dst_addr &&
-		ip->src_addr != net->broadcast[local];
-}
-
-static bool ip_good(const struct net *net, const struct rte_mbuf *m, const struct rte_ipv4_hdr *ip)
-{
-	if ((net->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) &&
-		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
-		return true;
-	return rte_ipv4_cksum(ip) == 0;
+	return ((ip->src_addr ^ ip->dst_addr) & mask) == 0 &&
+		net_ipv4_source_valid(net, ip->src_addr);
 }
 
 static bool udp_good(const struct net *net, const struct rte_mbuf *m, const struct plain_head *h)
@@ -67,7 +59,7 @@ uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be
 		return 0;
 	if (!rte_is_same_ether_addr(&h->eth.dst_addr, &net->opt.mac) ||
 		!rte_is_unicast_ether_addr(&h->eth.src_addr) || !hosts_valid(net, &h->ip) ||
-		!ip_good(net, m, &h->ip) || !udp_good(net, m, h))
+		!net_ipv4_sum_good(net, m, &h->ip, sizeof(h->ip)) || !udp_good(net, m, h))
 		return 0;
 	room = (uint16_t)(m->buf_len - m->data_off - sizeof(*h));
 	return RTE_MIN(room, (uint16_t)(net->opt.mtu - sizeof(h->ip) - sizeof(h->udp)));

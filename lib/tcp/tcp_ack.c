@@ -269,7 +269,8 @@ static bool ack_in_range(const struct tcp_conn *c, uint32_t ack)
 }
 
 // A reader that was short of mbufs dropped what came, and reads on now, as its window or an ACK tells
-// that nothing of ours has caused: the timeout has grown for nothing. Once the first segment has waited for as long as one without backoff, all goes again.
+// that nothing of ours has caused: the timeout has grown for nothing. Once the first segment has
+// waited for as long as one without backoff, all goes again.
 static void reader_is_back(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->recovery != TCP_R_LOSS || c->backoff < 2 || c->sent_head == NULL ||

@@ -8,7 +8,6 @@
 
 #include "worker/worker_internal.h"
 
-#define QUICK_HEAD   (NET_PLAIN_HEAD + PROTO_UDP_HEADER)
 #define QUICK_VERB   4  // "get "
 #define QUICK_AROUND 64 // most bytes of an answer besides key and value
 
