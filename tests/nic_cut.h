@@ -89,12 +89,16 @@ static inline uint32_t nic_cut(const struct rte_mbuf *m, unsigned i, uint8_t *fr
 {
 	bool ip4 = m->ol_flags & RTE_MBUF_F_TX_IPV4, big = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
 	uint32_t head = big ? nic_head(m) : 0, at = head, len = m->pkt_len - head;
+	uint32_t segs = 0, bytes = 0;
 	const void *p;
 
 	if (i >= nic_cuts(m))
 		return 0;
-	for (const struct rte_mbuf *s = m; s != NULL; s = s->next)
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next, segs++) {
 		base_assert(s->data_len > 0 && rte_mbuf_refcnt_read(s) > 0);
+		bytes += s->data_len;
+	}
+	base_assert(segs == m->nb_segs && bytes == m->pkt_len);
 	if (big) {
 		base_assert(m->pkt_len - m->l2_len <= UINT16_MAX && head <= m->data_len);
 		at += i * m->tso_segsz;

@@ -13,15 +13,38 @@
 #define LAB_MBUFS 8191
 #define LAB_START 5000000u // us
 #define FRAME_MAX 2048
+#define MBUF_ROOM 2048
+#define INPUT_MAX (UINT16_MAX + RTE_ETHER_HDR_LEN) // segments that the device has joined
+
+// As many mbufs as the frame needs, each filled before the next.
+static struct rte_mbuf *frame_mbufs(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
+{
+	struct rte_mbuf *first = NULL;
+
+	do {
+		uint16_t n = (uint16_t)RTE_MIN(len, (uint32_t)MBUF_ROOM);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(lab->pool);
+		char *at = m ? rte_pktmbuf_append(m, n) : NULL;
+		int rc = 0;
+
+		base_assert(at != NULL);
+		memcpy(at, frame, n);
+		frame += n;
+		len -= n;
+		if (first == NULL)
+			first = m;
+		else
+			rc = rte_pktmbuf_chain(first, m);
+		base_assert(rc == 0);
+	} while (len > 0);
+	return first;
+}
 
 void pkt_frame_in(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
 {
 	struct net_packet pkt;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(lab->pool);
-	char *at = m ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
+	struct rte_mbuf *m = frame_mbufs(lab, frame, len);
 
-	base_assert(at != NULL);
-	memcpy(at, frame, len);
 	switch (net_input(lab->net, &m, lab->now_us, &pkt)) {
 	case NET_TCP:
 		tcp_input(lab->tcp, m, &pkt, lab->now_us);
@@ -274,8 +297,9 @@ const struct pkt_seg *pkt_next(struct pkt_lab *lab)
 
 void pkt_segment_in(struct pkt_lab *lab, const struct pkt_seg *s, const struct pkt_spoil *spoil)
 {
-	uint8_t frame[FRAME_MAX];
+	uint8_t frame[INPUT_MAX];
 
+	base_assert(s->len <= UINT16_MAX - 100);
 	pkt_frame_in(lab, frame, pkt_segment_build(s, spoil, lab, frame));
 }
 

@@ -175,8 +175,6 @@ struct worker_counters sim_server_counters(struct sim *s); // of all workers, as
 void sim_nic_open(struct sim *s);
 void sim_nic_deliver(struct sim *s, const struct sim_frame *f);
 void sim_nic_empty(struct sim *s);
-// Joins a segment to the one that came last and still waits. False: it stays the caller's.
-bool sim_lro_join(struct sim_queue *q, struct rte_mbuf *m);
 
 void sim_fault_open(struct sim *s);
 void sim_fault_turn(struct sim *s);

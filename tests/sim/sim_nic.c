@@ -4,6 +4,7 @@
 // mbufs given back at once or late.
 
 #include "../nic_cut.h"
+#include "../nic_join.h"
 #include "sim.h"
 
 // ---- receiving ---------------------------------------------------------------------------------
@@ -67,6 +68,15 @@ static unsigned queue_of(struct sim *s, const struct sim_frame *f)
 	return port_flow_worker(&v->port, v->scratch) % v->port.queues;
 }
 
+// Joins a segment to the one that came last and still waits. False: it stays the caller's.
+static bool lro_join(struct sim_queue *q, struct rte_mbuf *m)
+{
+	if (q->head == q->tail || !nic_join(q->in[(q->head - 1) % SIM_RX_RING], m))
+		return false;
+	q->sim->link.joined++;
+	return true;
+}
+
 void sim_nic_deliver(struct sim *s, const struct sim_frame *f)
 {
 	struct sim_queue *q = &s->server.queue[queue_of(s, f)];
@@ -85,7 +95,7 @@ void sim_nic_deliver(struct sim *s, const struct sim_frame *f)
 	memcpy(rte_pktmbuf_append(m, f->len), f->data, f->len);
 	if (s->cfg.rx_checksums)
 		checks_note(m);
-	if (s->cfg.lro && sim_lro_join(q, m))
+	if (s->cfg.lro && lro_join(q, m))
 		return;
 	q->in[q->head++ % SIM_RX_RING] = m;
 }

@@ -17,6 +17,7 @@
 
 #include "../../any_cpu.h"
 #include "../../nic_cut.h"
+#include "../../nic_join.h"
 #include "tcp/tcp_internal.h"
 
 #define SIM_FRAMES 16383
@@ -53,7 +54,8 @@ struct sim_host {
 	struct base_ip ip;
 	struct rte_ether_addr mac;
 	uint8_t index;
-	struct sim_app *app; // taken by the next connection that is accepted
+	struct rte_mbuf *first; // what came last, still in the ring: segments may be joined to it
+	struct sim_app *app;    // taken by the next connection that is accepted
 	unsigned accepted, closed;
 	bool discard; // many connections: read and drop, shut down on FIN
 };
@@ -67,6 +69,8 @@ struct sim_options {
 	bool hold;       // sent mbufs come back at delivery only
 	bool multi_segs; // the devices take chains
 	uint16_t tso;    // the devices cut frames of so many mbufs; 0: they do not
+	bool lro;        // the devices join segments that come together
+	bool ip6;
 	uint32_t rcv_buf, snd_buf;
 	uint64_t keepalive_us;
 	uint32_t conns_max, syn_max;
@@ -84,7 +88,7 @@ struct sim {
 	struct sim_host host[2];
 	struct sim_frame *frame;
 	unsigned frames;
-	unsigned lost, lost_data, delivered;
+	unsigned lost, lost_data, delivered, joined;
 	void *user;
 };
 
@@ -114,9 +118,11 @@ static inline struct rte_mempool *sim_pool(const char *what, unsigned i, unsigne
 
 static inline bool sim_has_data(const struct rte_mbuf *m)
 {
-	const struct rte_tcp_hdr *th = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, 34);
+	bool ip6 = rte_pktmbuf_mtod(m, const uint8_t *)[12] == 0x86;
+	uint32_t at = ip6 ? 54 : 34;
+	const struct rte_tcp_hdr *th = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, at);
 
-	return m->pkt_len > 34u + (th->data_off >> 4) * 4 || (th->tcp_flags & RTE_TCP_FIN_FLAG);
+	return m->pkt_len > at + (th->data_off >> 4) * 4 || (th->tcp_flags & RTE_TCP_FIN_FLAG);
 }
 
 // One frame on the wire. *held, where the device frees late, goes with it.
@@ -189,18 +195,22 @@ static inline void sim_host_open(struct sim *sim, unsigned i)
 	h->sim = sim;
 	h->index = (uint8_t)i;
 	h->ip = base_ip4(rte_cpu_to_be_32(0x0a000001 + i));
+	if (o->ip6)
+		h->ip = (struct base_ip){.b = {[0] = 0xfd, [15] = (uint8_t)(1 + i)}};
 	h->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)(1 + i)}};
 	h->pool = sim_pool("host", i, SIM_MBUFS);
 	h->tx = (struct net_tx){.flush = sim_tx, .arg = h};
 	no.pool = to.pool = h->pool;
 	no.mac = h->mac;
-	no.own[0] = (struct net_own){h->ip, 24};
+	no.own[0] = (struct net_own){h->ip, o->ip6 ? 64 : 24};
 	no.owns = 1;
 	no.seed = to.seed = o->seed * 2 + i;
 	no.tx_offloads = o->multi_segs || o->tso ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0;
 	if (o->tso)
 		no.tx_offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
 			RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+	if (o->lro)
+		no.rx_offloads = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 	to.tso_mbufs = o->tso;
 	assert_int_equal(net_open(&h->net, &no), 0);
 	to.net = h->net;
@@ -383,19 +393,39 @@ static inline void sim_app_event(struct sim_host *h, struct tcp_conn *c, unsigne
 }
 
 // ---- time -------------------------------------------------------------------------------------
+// The host reads what it finds in the ring.
+static inline void sim_input(struct sim_host *h)
+{
+	struct sim *sim = h->sim;
+	struct rte_mbuf *m = h->first;
+	struct net_packet pkt = {.reassembled = false};
+
+	h->first = NULL;
+	if (m != NULL && net_input(h->net, &m, sim->now_us, &pkt) == NET_TCP)
+		tcp_input(h->tcp, m, &pkt, sim->now_us);
+}
+
 static inline void sim_deliver(struct sim *sim, struct sim_frame *f)
 {
 	struct sim_host *h = &sim->host[f->to];
 	struct rte_mbuf *m = rte_pktmbuf_copy(f->m, h->pool, 0, UINT32_MAX);
-	struct net_packet pkt;
 
 	rte_pktmbuf_free(f->m);
 	rte_pktmbuf_free(f->held);
 	sim->delivered++;
 	if (m == NULL)
 		return; // a device without a descriptor to fill
-	if (net_input(h->net, &m, sim->now_us, &pkt) == NET_TCP)
-		tcp_input(h->tcp, m, &pkt, sim->now_us);
+	if (sim->opt.lro) {
+		m->ol_flags |= NIC_CHECKED;
+		if (h->first != NULL && nic_join(h->first, m)) {
+			sim->joined++;
+			return;
+		}
+	}
+	sim_input(h);
+	h->first = m;
+	if (!sim->opt.lro)
+		sim_input(h);
 }
 
 // Delivers what is due, in order of time; equal times keep their order.
@@ -412,12 +442,14 @@ static inline void sim_deliver_due(struct sim *sim)
 				best = i;
 		}
 		if (best == UINT32_MAX)
-			return;
+			break;
 		f = sim->frame[best];
 		sim->frames--;
 		memmove(&sim->frame[best], &sim->frame[best + 1], (sim->frames - best) * sizeof(f));
 		sim_deliver(sim, &f);
 	}
+	for (unsigned i = 0; i < 2; i++)
+		sim_input(&sim->host[i]);
 }
 
 static inline void sim_host_turn(struct sim_host *h)

@@ -75,6 +75,7 @@ static void transfer(struct sim_options o, struct sim_app client, struct sim_app
 	assert_true(client.fin && server.fin);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(tcp_counters_get(sim->host[i].tcp)->tx_big > 0, o.tso > 0);
+	assert_int_equal(sim->joined > 0, o.lro);
 	report(sim);
 	if (!client.read_max && !server.read_max)
 		needless_check(sim);
@@ -249,6 +250,43 @@ static void test_external_mbufs_in_frames_that_the_device_cuts(void **state)
 	}
 }
 
+static void test_ipv6_frames_that_the_device_cuts(void **state)
+{
+	for (unsigned seed = 1; seed <= seeds(8); seed++) {
+		struct sim_app app = {.to_send = MIB, .piece = seed & 2 ? 1428 : 0};
+
+		transfer((struct sim_options){.seed = seed,
+				 .ip6 = true,
+				 .delay_us = 500,
+				 .loss = 0.01 * (seed % 3),
+				 .tso = seed & 4 ? 40 : 5,
+				 .hold = seed & 1},
+			app, app);
+	}
+}
+
+// Segments that came together arrive as one of up to 64 KiB, with the options of the first; what is
+// lost, late or sent twice leaves holes in front of, behind and within it.
+static void test_segments_that_the_device_joins(void **state)
+{
+	for (unsigned seed = 1; seed <= seeds(12); seed++) {
+		struct sim_app app = {.to_send = 2 * MIB};
+		struct sim_app slow = {.to_send = MIB / 2, .read_max = 3000};
+		bool small = seed % 4 == 0;
+
+		transfer((struct sim_options){.seed = seed,
+				 .ip6 = seed & 1,
+				 .delay_us = 500,
+				 .loss = 0.01 * (seed % 3),
+				 .reorder = seed % 5 == 0 ? 0.03 : 0,
+				 .dup = seed % 3 == 0 ? 0.02 : 0,
+				 .tso = seed & 2 ? 40 : 0,
+				 .lro = true,
+				 .rcv_buf = small ? 20000 : 0},
+			app, small ? slow : app);
+	}
+}
+
 static void test_one_byte_pieces_are_merged(void **state)
 {
 	struct sim_app tiny = {.to_send = 50000, .piece = 1};
@@ -271,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_external_mbufs_with_and_without_multi_segs),
 		cmocka_unit_test(test_frames_that_the_device_cuts),
 		cmocka_unit_test(test_external_mbufs_in_frames_that_the_device_cuts),
+		cmocka_unit_test(test_ipv6_frames_that_the_device_cuts),
+		cmocka_unit_test(test_segments_that_the_device_joins),
 		cmocka_unit_test(test_one_byte_pieces_are_merged),
 	};
 
