@@ -267,9 +267,10 @@ void tcp_abort(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->node.state == TCP_CLOSED)
 		return;
-	if (c->node.state != TCP_SYN_SENT)
-		tcp_xmit_reset(tcp, c);
-	tcp_conn_end(tcp, c);
+	if (c->node.state == TCP_SYN_SENT)
+		tcp_conn_end(tcp, c);
+	else
+		tcp_conn_reset(tcp, c);
 }
 
 void tcp_release(struct tcp *tcp, struct tcp_conn *c)

@@ -58,6 +58,13 @@ void tcp_conn_dirty(struct tcp *tcp, struct tcp_conn *c)
 	base_list_append(&tcp->dirty, &c->dirty);
 }
 
+static void queues_free(struct tcp *tcp, struct tcp_conn *c)
+{
+	tcp_sent_free(tcp, c);
+	tcp_unsent_free(c);
+	tcp_ooo_free(tcp, c);
+}
+
 void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 {
 	base_assert(c->node.state != TCP_CLOSED);
@@ -66,9 +73,7 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 	tcp_table_remove(tcp, &c->node);
 	tcp_timer_remove(c);
 	base_list_remove(&c->dirty);
-	tcp_sent_free(tcp, c);
-	tcp_unsent_free(c);
-	tcp_ooo_free(tcp, c);
+	queues_free(tcp, c);
 	tcp_bulk_free(tcp, c);
 	if (tcp->dsack_conn == c)
 		tcp->dsack_conn = NULL;
@@ -88,6 +93,13 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 	tcp_conn_event(tcp, c, TCP_EV_CLOSED);
 }
 
+void tcp_conn_reset(struct tcp *tcp, struct tcp_conn *c)
+{
+	queues_free(tcp, c); // the RST may need one of their mbufs
+	tcp_xmit_reset(tcp, c);
+	tcp_conn_end(tcp, c);
+}
+
 static void open_note(struct tcp *tcp, const struct tcp_conn *c)
 {
 	uint32_t tail;
@@ -101,8 +113,7 @@ bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (tcp->conns >= tcp->opt.conns_max) {
 		tcp->n.conns_refused++;
-		tcp_xmit_reset(tcp, c);
-		tcp_conn_end(tcp, c);
+		tcp_conn_reset(tcp, c);
 		return false;
 	}
 	if (c->node.state == TCP_SYN_RCVD && !(c->flags & TCP_F_ACTIVE))

@@ -338,6 +338,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key);
 // Out of the table, timers and lists; send and out-of-order queues freed; TCP_EV_CLOSED for the
 // owner, or the end of c when the owner never saw it. c must not be used after.
 void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c);
+void tcp_conn_reset(struct tcp *tcp, struct tcp_conn *c); // tells the peer, and ends it
 void tcp_conn_free(struct tcp *tcp, struct tcp_conn *c);
 void tcp_conn_event(struct tcp *tcp, struct tcp_conn *c, unsigned events);
 void tcp_conn_dirty(struct tcp *tcp, struct tcp_conn *c);
@@ -380,6 +381,7 @@ struct tcp_conn *tcp_cookie_input(struct tcp *tcp, const struct tcp_seg *s);
 // ---- tcp_rcv.c: what a queue may hold ----------------------------------------------------------
 void tcp_pool_look(struct tcp *tcp);
 uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c);
+bool tcp_sent_fits(struct tcp *tcp, const struct tcp_conn *c); // one more segment in flight
 
 // ---- tcp_input.c -------------------------------------------------------------------------------
 void tcp_conn_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);

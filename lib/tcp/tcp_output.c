@@ -120,6 +120,12 @@ static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
 		c->cwnd = RTE_MIN(c->cwnd, tcp_cc_initial_window(c));
 }
 
+// What an acknowledgement walks is bounded; and the last mbufs are to receive acknowledgements with.
+static bool sent_full(struct tcp *tcp, const struct tcp_conn *c)
+{
+	return c->sent_segs >= tcp->sent_max || !tcp_sent_fits(tcp, c);
+}
+
 static enum sent segments_send(
 	struct tcp *tcp, struct tcp_conn *c, struct train *train, bool override)
 {
@@ -127,7 +133,7 @@ static enum sent segments_send(
 		uint32_t want = segment_size(tcp, c, override), pipe = tcp_pipe(c);
 		struct rte_mbuf *m;
 
-		if ((want == 0 && c->unsent_bytes) || c->sent_segs >= tcp->sent_max)
+		if ((want == 0 && c->unsent_bytes) || sent_full(tcp, c))
 			return SENT_WINDOW;
 		if (pipe && pipe + want > c->cwnd)
 			return SENT_CWND;
@@ -222,7 +228,7 @@ bool tcp_output_one(struct tcp *tcp, struct tcp_conn *c)
 	struct train train = {.first = NULL};
 	struct rte_mbuf *m;
 
-	if (want == 0 || c->sent_segs >= tcp->sent_max)
+	if (want == 0 || sent_full(tcp, c))
 		return false;
 	m = tcp_segment_cut(tcp, c, want);
 	if (m == NULL)

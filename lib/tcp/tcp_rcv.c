@@ -155,6 +155,16 @@ bool tcp_rcv_fits(const struct tcp *tcp, const struct tcp_conn *c, unsigned mbuf
 		(tcp->queue_bytes_max > 0 || c->rx_mbufs < tcp->queue_segs_min);
 }
 
+// A segment takes several mbufs where values are cut small: what a queue was given room for, in bytes,
+// does not say how many. So they are counted again before each segment beyond the first few.
+bool tcp_sent_fits(struct tcp *tcp, const struct tcp_conn *c)
+{
+	if (c->sent_segs < SEGS_LAST)
+		return true;
+	tcp_pool_look(tcp);
+	return tcp->queue_bytes_max > 0 || c->sent_segs < tcp->queue_segs_min;
+}
+
 static uint32_t rcv_offered(const struct tcp_conn *c) // what is left of the window
 {
 	return seq_lt(c->node.rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->node.rcv_nxt : 0;

@@ -37,8 +37,7 @@ void tcp_rtx_arm(struct tcp *tcp, struct tcp_conn *c)
 
 static bool give_up(struct tcp *tcp, struct tcp_conn *c)
 {
-	tcp_xmit_reset(tcp, c);
-	tcp_conn_end(tcp, c);
+	tcp_conn_reset(tcp, c);
 	return false;
 }
 

@@ -198,6 +198,71 @@ static void test_ports_are_listened_to_once_and_at_most_eight(void **state)
 	one_close(o);
 }
 
+// Leaves `free` mbufs.
+static unsigned hog_take(struct one *o, struct rte_mbuf **hog, unsigned free)
+{
+	unsigned n = 0;
+
+	while (rte_mempool_avail_count(o->pool) > free)
+		hog[n++] = rte_pktmbuf_alloc(o->pool);
+	return n;
+}
+
+static void long_reply_send(struct one *o, uint16_t size)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(o->pool);
+	uint8_t *buf = calloc(1, size);
+
+	rte_pktmbuf_attach_extbuf(
+		m, buf, 0, size, rte_pktmbuf_ext_shinfo_init_helper(buf, &size, sim_ext_free, buf));
+	rte_pktmbuf_append(m, size - 64);
+	tcp_send(o->tcp, o->c, m);
+}
+
+// However small the segments are into which the windows let it go.
+static void test_sending_leaves_mbufs_to_receive_with(void **state)
+{
+	static const unsigned free[] = {MBUFS / 8 + 40, MBUFS / 8 - 50, MBUFS / 16 - 50},
+			      out[] = {32, 8, 2}; // seven of the 40 are too few to share out
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct one *o = one_open();
+		struct rte_mbuf *hog[MBUFS];
+		unsigned n;
+
+		one_establish(o);
+		o->c->mss = 524;
+		o->c->cwnd = 1 << 20;
+		n = hog_take(o, hog, free[i]);
+		long_reply_send(o, 60000);
+		one_turn(o);
+		assert_int_equal(o->outs - o->seen, out[i]);
+		o->seen = o->outs;
+		o->ack = ISS + 1 + 524; // whoever acknowledges one sends one more
+		one_in(o, ACK, NULL, 0);
+		one_turn(o);
+		assert_int_equal(o->outs - o->seen, 1);
+		rte_pktmbuf_free_bulk(hog, n);
+		one_close(o);
+	}
+}
+
+static void test_a_reset_takes_an_mbuf_of_what_waited(void **state)
+{
+	struct one *o = one_open();
+	struct rte_mbuf *hog[MBUFS];
+	unsigned n;
+
+	one_establish(o);
+	one_send(o, 100);
+	one_expect(o, ACK, ISS + 1, IRS + 1, 100);
+	n = hog_take(o, hog, 0);
+	tcp_abort(o->tcp, o->c);
+	one_expect(o, RST | ACK, ISS + 101, IRS + 1, 0);
+	rte_pktmbuf_free_bulk(hog, n);
+	one_close(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +274,8 @@ int main(void)
 		cmocka_unit_test(test_one_call_runs_a_bounded_number_of_timers),
 		cmocka_unit_test(test_events_put_back_come_next_turn),
 		cmocka_unit_test(test_ports_are_listened_to_once_and_at_most_eight),
+		cmocka_unit_test(test_sending_leaves_mbufs_to_receive_with),
+		cmocka_unit_test(test_a_reset_takes_an_mbuf_of_what_waited),
 	};
 
 	return cmocka_run_group_tests(tests, sim_eal, NULL);
