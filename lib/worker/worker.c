@@ -264,8 +264,9 @@ static void worker_output(struct worker *w, bool idle)
 	if (w->now.mono_us - w->report_us >= WORKER_REPORT_US) {
 		w->report_us = w->now.mono_us;
 		worker_probe_turn(w);
-		// Without traffic nothing else takes sent packets out of the device's ring.
-		if (idle)
+		// Without traffic nothing else takes sent packets out of the device's ring, and
+		// without mbufs there is none.
+		if (idle || tcp_scarce(w->tcp))
 			port_tx_reclaim(w->queue);
 		worker_report_publish(w);
 	}
