@@ -63,7 +63,7 @@ struct control_memory {
 	bool packets_huge;
 	uint64_t rss_bytes, rss_used_bytes, rss_us; // resident and used_memory at the same moment
 	struct mem_process process;
-	uint64_t process_us;
+	uint64_t process_us, decay_us; // when last
 	uint64_t private_dirty_bytes, private_dirty_us;
 	uint64_t startup_overhead_bytes;      // index, connections, buffers at ready
 	uint64_t evicted_before, evicting_us; // evictions seen, and when last
@@ -171,5 +171,6 @@ int control_memory_command(struct control *c, const char *params, struct rte_tel
 int control_bins_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_flight_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_upkeep_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_usage_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_malloc_stats_command(struct control *c, const char *params, struct rte_tel_data *d);

@@ -7,6 +7,7 @@
 
 #define RSS_US           (100 * 1000)       // resident set and used_memory, together
 #define PROCESS_US       (1000 * 1000)      // the allocator's own figures
+#define DECAY_US         (1000 * 1000)      // between steps of arenas that are no worker's
 #define PRIVATE_DIRTY_US (10 * 1000 * 1000) // the kernel walks every page for it
 #define HELP_ROUNDS      2
 #define WORKERS_SHOWN    8 // in one reply of 16 KB
@@ -64,6 +65,10 @@ void control_memory_tick(struct control *c)
 		m->evicting_us = now_us;
 	}
 	pages_help(c);
+	if (c->cfg->background_thread && now_us - m->decay_us >= DECAY_US) {
+		m->decay_us = now_us;
+		mem_decay_step();
+	}
 	if (now_us - m->process_us >= PROCESS_US) {
 		control_memory_refresh(c);
 		text_publish(c);
@@ -108,9 +113,6 @@ void control_memory_apply(struct control *c)
 	const struct control_config *cfg = c->cfg;
 	int rc;
 
-	rc = mem_background_set(cfg->background_thread);
-	if (rc < 0 && rc != -ENOTSUP)
-		base_warn("jemalloc-bg-thread: %s", strerror(-rc));
 	rc = mem_decay_set(cfg->dirty_decay_ms, cfg->muzzy_decay_ms);
 	if (rc < 0 && rc != -ENOTSUP)
 		base_warn("jemalloc decay: %s", strerror(-rc));
@@ -172,12 +174,8 @@ struct control_sums control_memory_sums(const struct control *c)
 	s.overhead = base_min_u64(t->used_startup_bytes + grown, s.used);
 	s.dataset = s.used - s.overhead;
 	for (unsigned i = 0; i < c->workers; i++) {
-		struct mem_domain_stats st;
-
-		if (c->domain[i] == NULL)
-			continue;
-		mem_domain_stats_read(c->domain[i], &st);
-		s.held_huge += st.huge_bytes;
+		if (c->domain[i] != NULL)
+			s.held_huge += mem_domain_huge_bytes(c->domain[i]);
 	}
 	return s;
 }

@@ -64,7 +64,7 @@ static const struct control_option options[] = {
 	{"jemalloc-muzzy-decay-ms", 0, CONTROL_OPTION_DECAY, true, AT(muzzy_decay_ms), 0, 0, "0",
 		"MS", "how long the system may leave them to us first; -1: always"},
 	{"jemalloc-bg-thread", 0, CONTROL_OPTION_YES_NO, true, AT(background_thread), 0, 0, "yes",
-		"YES|NO", "a thread of its own gives back what is not a worker's"},
+		"YES|NO", "the control core gives back what is not a worker's"},
 	{"disable-thp", 0, CONTROL_OPTION_YES_NO, false, AT(disable_thp), 0, 0, "yes", "YES|NO",
 		"no transparent hugepages"},
 	{"port", 'p', CONTROL_OPTION_NUMBER, false, AT(tcp_port), 0, 65535, "11211", "PORT",

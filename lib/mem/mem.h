@@ -185,9 +185,9 @@ enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us);
 // which takes a fraction of a millisecond. From the first call on the owner leaves that to its caller.
 // True when it did something.
 bool mem_domain_help(struct mem_domain *d);
-// Gives memory back that has been free for dirty_decay_ms: moves at most about 512 KiB of freed
-// extents from jemalloc to the page source and returns at most 64 kernel pages or one 2 MiB page to
-// the system. For every turn. A few nanoseconds when there is nothing to do.
+// Gives memory back: moves freed extents from jemalloc to the page source, as many as have lately taken
+// some 25 us, and what was more than enough for dirty_decay_ms to the system, at most 64 kernel pages
+// or one 2 MiB page. For every turn. A few nanoseconds when there is nothing to do.
 enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us);
 // Owner, between pieces of much that it frees: when 64 KiB of freed extents have gathered, the next
 // mem_purge_slice is told to move them, so that they are few. True: it was told just now, and what is
@@ -238,9 +238,19 @@ struct mem_domain_stats {
 	uint64_t failed_commits; // the system had no page
 };
 void mem_domain_stats_read(const struct mem_domain *d, struct mem_domain_stats *out);
+// Bytes of the domain in hugepages: of the above the one that costs nothing. Any thread.
+uint64_t mem_domain_huge_bytes(const struct mem_domain *d);
 // Nanoseconds that each call of the page source took on a request's path. Any thread; approximate
 // while the owner runs.
 void mem_hook_times_read(const struct mem_domain *d, struct base_hist *out);
+// The same of the slices of upkeep that had something to do.
+enum mem_work {
+	MEM_WORK_PURGE,  // extents moved from jemalloc to the page source
+	MEM_WORK_RETURN, // pages given back to the system
+	MEM_WORK_READY,  // pages cleared, touched, or taken over from the control core
+	MEM_WORKS,
+};
+void mem_work_times_read(const struct mem_domain *d, enum mem_work work, struct base_hist *out);
 
 #define MEM_BINS 36 // small size classes of jemalloc 5.3: 8 to 14,336 bytes
 
@@ -262,10 +272,9 @@ size_t mem_stats_text(char *buf, size_t len);
 // Returns free pages of every arena without a page source to the system. Control core, on request.
 // Workers' arenas: mem_purge_start.
 void mem_purge(void);
-// Has threads of the back end's own return free pages, so that no owner does it while it serves
-// (jemalloc-bg-thread). They inherit the caller's CPU affinity: to be called by the control core.
-// Arenas over a page source are left alone. 0, or -ENOTSUP where the back end has none.
-int mem_background_set(bool on);
+// Returns the free pages whose decay time has come, of every arena without a page source, so that none
+// of their threads has to. Control core, about every second.
+void mem_decay_step(void);
 // jemalloc-dirty-decay-ms and jemalloc-muzzy-decay-ms of every arena without a page source, those
 // made later too. -1: never; 0: at once. 0, -EINVAL, or -ENOTSUP.
 int mem_decay_set(int64_t dirty_ms, int64_t muzzy_ms);

@@ -46,9 +46,8 @@ unsigned int mem_bins_read(const struct mem_domain *d, struct mem_bin out[MEM_BI
 	return 0;
 }
 
-int mem_background_set(bool on)
+void mem_decay_step(void)
 {
-	return on ? -ENOTSUP : 0;
 }
 
 int mem_decay_set(int64_t dirty_ms, int64_t muzzy_ms)

@@ -42,6 +42,7 @@ int mem_domain_open(struct mem_domain **d, const struct mem_options *opt)
 	rc = source_open(made, opt);
 	if (rc < 0)
 		goto err_source;
+	mem_purge_init(made);
 	rc = mem_backend_open(made);
 	if (rc < 0)
 		goto err_backend;

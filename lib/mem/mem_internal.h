@@ -30,11 +30,12 @@ struct mem_domain {
 	bool bound;
 	bool purge_all;         // atomic: set by anybody, cleared by the owner when done
 	bool purge_soon;        // set and cleared by the owner: the next slice moves what there is
+	uint64_t purge_bytes;   // free extents of so much are moved; follows the time that takes
 	int64_t dirty_decay_ms; // atomic: set by anybody
 	struct mem_source *source;  // NULL under MEM_SOURCE_SYSTEM
 	struct arena_hooks *hooks;  // jemalloc: over the source
 	const size_t *active_pages; // jemalloc's counter of the arena, or NULL
-	size_t purge_mib[3];        // jemalloc: arena.<arena>.purge
+	size_t decay_mib[3];        // jemalloc: arena.<arena>.dirty_decay_ms
 	// jemalloc's counters of the owner thread while bound, and what to add for mem_held_by_thread
 	const uint64_t *thread_in, *thread_out;
 	uint64_t thread_offset;
@@ -49,6 +50,9 @@ struct mem_domain {
 
 static_assert(sizeof(uint64_t[MEM_CLASSES]) <= BASE_CACHE_LINE, "counters fill one line");
 static_assert(offsetof(struct mem_domain, alloc_flags) == BASE_CACHE_LINE, "flags in the next");
+
+// After the source is there.
+void mem_purge_init(struct mem_domain *d);
 
 // Set-up, one implementation a back end (mem_jemalloc.c, mem_tcmalloc.c, mem_libc.c). The blocks
 // that hold domains are not counted and lie in no domain's arena.

@@ -12,6 +12,7 @@
 
 // Every mallctl name that lcached relies on.
 static const char *const names[] = {
+	"arena.0.decay",
 	"arena.0.destroy",
 	"arena.0.dirty_decay_ms",
 	"arena.0.extent_hooks",
@@ -298,9 +299,15 @@ void mem_purge(void)
 	arenas_each(arena_purge, NULL);
 }
 
-int mem_background_set(bool on)
+static int arena_decay(unsigned int arena, const void *arg)
 {
-	return -mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+	arena_do(arena, "decay");
+	return 0;
+}
+
+void mem_decay_step(void)
+{
+	arenas_each(arena_decay, NULL);
 }
 
 struct decay {
@@ -327,5 +334,6 @@ int mem_decay_set(int64_t dirty_ms, int64_t muzzy_ms)
 		return -EINVAL;
 	mallctl("arenas.dirty_decay_ms", NULL, NULL, &decay.dirty_ms, sizeof(decay.dirty_ms));
 	mallctl("arenas.muzzy_decay_ms", NULL, NULL, &decay.muzzy_ms, sizeof(decay.muzzy_ms));
+	jemalloc_epoch(); // else those made since the last one are passed over
 	return arenas_each(arena_decay_set, &decay);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // jemalloc's extent hooks over a page source.
 //
-// The arena keeps its free extents (dirty decay -1) and hands them over only when its owner purges
-// it: that calls `decommit`, which changes bits and asks the system for nothing. Without `dalloc`
-// jemalloc keeps the addresses; it commits what it takes of them again. So what is committed is
-// what the arena has in use or free in its own hands, and their difference is known at any time.
+// The arena keeps its free extents (dirty decay -1) and hands them over only when its owner has it
+// decay at once for a moment: that calls `decommit`, which changes bits and asks the system for nothing.
+// (`arena.<i>.purge` does the same under the lock that holds while statistics are refreshed: the owner
+// would wait for another thread.) Without `dalloc` jemalloc keeps the addresses; it commits what it
+// takes of them again. So what is committed is what the arena has in use or free in its own hands, and
+// their difference is known at any time.
 #include <errno.h>
 #include <stdio.h>
 
@@ -19,28 +21,17 @@ static struct mem_source *source_of(extent_hooks_t *hooks)
 	return base_container_of(hooks, struct arena_hooks, hooks)->source;
 }
 
-static uint64_t call_begin(const struct mem_source *s)
-{
-	return s->now_ns != NULL ? s->now_ns() : 0;
-}
-
-static void call_end(struct mem_source *s, uint64_t began_ns)
-{
-	if (s->now_ns != NULL)
-		base_hist_add(&s->call_ns, s->now_ns() - began_ns);
-}
-
 static void *hook_alloc(extent_hooks_t *hooks, void *want, size_t bytes, size_t align, bool *zero,
 	bool *commit, unsigned int arena)
 {
 	struct mem_source *s = source_of(hooks);
-	uint64_t began_ns = call_begin(s);
+	uint64_t began_ns = source_begin(s);
 	void *p = mem_source_take(s, want, bytes, align);
 
 	if (p != NULL && *commit && mem_source_commit(s, p, bytes) < 0)
 		p = NULL; // its addresses are lost: the system is out of memory
 	*zero = true;     // committed pages are
-	call_end(s, began_ns);
+	source_end(s, &s->call_ns, began_ns);
 	return p;
 }
 
@@ -48,10 +39,10 @@ static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t bytes, size_t 
 	size_t length, unsigned int arena)
 {
 	struct mem_source *s = source_of(hooks);
-	uint64_t began_ns = call_begin(s);
+	uint64_t began_ns = source_begin(s);
 	bool failed = mem_source_commit(s, (char *)addr + offset, length) < 0;
 
-	call_end(s, began_ns);
+	source_end(s, &s->call_ns, began_ns);
 	return failed;
 }
 
@@ -59,10 +50,10 @@ static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t bytes, size_
 	size_t length, unsigned int arena)
 {
 	struct mem_source *s = source_of(hooks);
-	uint64_t began_ns = call_begin(s);
+	uint64_t began_ns = source_begin(s);
 
 	mem_source_decommit(s, (char *)addr + offset, length);
-	call_end(s, began_ns);
+	source_end(s, &s->call_ns, began_ns);
 	return false;
 }
 
@@ -115,13 +106,24 @@ static int arena_create(struct mem_domain *d)
 		"experimental.arenas_create_ext", &d->arena, &len, (void *)&config, sizeof(config));
 }
 
+// jemalloc's own threads purge these arenas never, but each extent that is freed here would wake one:
+// a system call of the owner, and where they share a CPU two switches.
+static int threads_stop(void)
+{
+	bool on = false;
+
+	return -mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+}
+
 static int arena_settle(struct mem_domain *d)
 {
 	size_t len = sizeof(d->active_pages), limit = grow_limit(d->source), depth = 3;
 	ssize_t never = -1, at_once = 0;
 	char name[64];
-	int rc;
+	int rc = threads_stop();
 
+	if (rc < 0)
+		return rc;
 	rc = jemalloc_arena_ctl(
 		"arena", d->arena, "dirty_decay_ms", NULL, NULL, &never, sizeof(never));
 	if (rc == 0)
@@ -132,8 +134,8 @@ static int arena_settle(struct mem_domain *d)
 			"arena", d->arena, "retain_grow_limit", NULL, NULL, &limit, sizeof(limit));
 	if (rc < 0)
 		return rc;
-	snprintf(name, sizeof(name), "arena.%u.purge", d->arena);
-	rc = -mallctlnametomib(name, d->purge_mib, &depth);
+	snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", d->arena);
+	rc = -mallctlnametomib(name, d->decay_mib, &depth);
 	if (rc < 0)
 		return rc;
 	jemalloc_epoch(); // an arena is known to the next name only after that
@@ -170,5 +172,8 @@ uint64_t mem_backend_dirty(const struct mem_domain *d)
 
 void mem_backend_purge(struct mem_domain *d)
 {
-	mallctlbymib(d->purge_mib, 3, NULL, NULL, NULL, 0);
+	ssize_t at_once = 0, never = -1;
+
+	mallctlbymib(d->decay_mib, 3, NULL, NULL, &at_once, sizeof(at_once));
+	mallctlbymib(d->decay_mib, 3, NULL, NULL, &never, sizeof(never));
 }

@@ -227,9 +227,10 @@ static void part_decommit(struct mem_source *s, size_t chunk, size_t first, size
 		c->stale[w] |= mask;
 	}
 	mem_source_enter(s, c);
-	c->changed_us = s->now_us;
 	if (chunk < s->low)
 		s->low = chunk;
+	if (c->used_n == 0 && chunk < s->empty_low)
+		s->empty_low = chunk;
 	if (chunk < s->stale_low)
 		s->stale_low = chunk;
 }

@@ -32,11 +32,12 @@
 
 #define SOURCE_REFUSED          ((uint64_t)1 << 63)
 
+#define SOURCE_WINDOW           8 // parts of the time that pages stay free before they go back
+
 // 2 MiB of the range. used and stale are disjoint parts of held.
 struct source_chunk {
 	uint64_t used[SOURCE_WORDS], held[SOURCE_WORDS], stale[SOURCE_WORDS];
 	uint16_t used_n, held_n, stale_n; // bits set
-	uint64_t changed_us;              // when pages were last freed in it
 };
 
 struct mem_source {
@@ -56,14 +57,19 @@ struct mem_source {
 	uint64_t clean_chunks;     // chunks that are ready throughout
 	uint64_t returned_pages, late_commits, late_pages, failed_commits;
 
-	size_t low;             // no chunk below has a page that is free and not ready
-	size_t stale_low;       // no chunk below has a stale page
-	size_t high;            // the next chunk that giving back looks at, from above
-	uint64_t pass_us;       // when that pass began
-	uint64_t pass_due_us;   // no pass before
-	uint64_t pass_least_us; // of the chunks seen in this pass, the earliest change
-	uint64_t now_us;        // of the last upkeep
-	uint64_t map_retry_us;  // after a page that the system refused
+	size_t low;            // no chunk below has a page that is free and not ready
+	size_t empty_low;      // no chunk below is without used pages and not ready throughout
+	size_t stale_low;      // no chunk below has a stale page
+	size_t high;           // the next chunk that giving back looks at, from above; 0: none yet
+	bool pass_all;         // it looks for all that is free
+	uint64_t pass_due_us;  // no pass before
+	uint64_t now_us;       // of the last upkeep
+	uint64_t map_retry_us; // after a page that the system refused
+
+	// The least that was free in each part of the decay time; the last part is under way.
+	uint64_t free_least[SOURCE_WINDOW];
+	unsigned window_at;
+	uint64_t window_us; // when that part began
 
 	// A chunk that another thread makes present: its number + 1, or 0. The owner sets `asked`, the
 	// helper moves it to `made`, with SOURCE_REFUSED where the system has no memory, and the owner
@@ -72,7 +78,7 @@ struct mem_source {
 	bool helped; // atomic: there is a helper
 
 	uint64_t (*now_ns)(void);
-	struct base_hist call_ns;
+	struct base_hist call_ns, work_ns[MEM_WORKS];
 	struct mem_device device;
 	void *given; // as device.region returned it
 	char name[32];
@@ -111,6 +117,17 @@ static inline uint64_t source_load(const uint64_t *total)
 static inline void source_add(uint64_t *total, uint64_t n)
 {
 	__atomic_store_n(total, source_load(total) + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t source_begin(const struct mem_source *s)
+{
+	return s->now_ns != NULL ? s->now_ns() : 0;
+}
+
+static inline void source_end(struct mem_source *s, struct base_hist *hist, uint64_t began_ns)
+{
+	if (s->now_ns != NULL)
+		base_hist_add(hist, s->now_ns() - began_ns);
 }
 
 // Bits from..to (exclusive, at most 64) of word w of a chunk's page range [first, last).

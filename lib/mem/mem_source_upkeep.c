@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The page source's upkeep: pages made ready from the low end, where jemalloc takes the next ones,
-// and free pages given back from the high end. Giving back stops at twice what is kept ready, so
-// that the two never chase each other.
+// and free pages given back from the high end. Giving back stops at twice what is kept ready, and at
+// whole chunks that are, so that the two never chase each other.
+//
+// What may go back is the least that was free at any time of the decay time: so much nobody needed.
+// The age of single pages says less: where a few are used and freed all the time the others would
+// never become old.
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -10,6 +14,7 @@
 #define READY_STEP    16      // kernel pages touched in one step
 #define CLEAR_STEP    16      // stale pages cleared in one step
 #define RETURN_STEP   64      // kernel pages given back in one step
+#define RETURN_CALLS  8       // in so many calls, as they lie apart
 #define LOOK_STEP     64      // chunks looked at in one step
 #define RETRY_US      1000000 // after the system refused a page
 #define PASS_LEAST_US 10000   // between passes that look for pages due
@@ -28,16 +33,19 @@ static uint64_t ready_pages(const struct mem_source *s)
 static void clear_step(struct mem_source *s, size_t chunk)
 {
 	struct source_chunk *c = &s->chunk[chunk];
+	uint64_t began_ns = source_begin(s);
 
 	mem_source_leave(s, c);
 	mem_source_clear(s, chunk, 0, SOURCE_PAGES, CLEAR_STEP);
 	mem_source_enter(s, c);
+	source_end(s, &s->work_ns[MEM_WORK_READY], began_ns);
 }
 
 // False: the system has no page.
 static bool touch_step(struct mem_source *s, size_t chunk)
 {
 	struct source_chunk *c = &s->chunk[chunk];
+	uint64_t began_ns = source_begin(s);
 	size_t first = 0, last;
 	bool ok;
 
@@ -46,8 +54,8 @@ static bool touch_step(struct mem_source *s, size_t chunk)
 	last = first + READY_STEP < SOURCE_PAGES ? first + READY_STEP : SOURCE_PAGES;
 	mem_source_leave(s, c);
 	ok = mem_source_touch(s, chunk, first, last) == 0;
-	c->changed_us = s->now_us;
 	mem_source_enter(s, c);
+	source_end(s, &s->work_ns[MEM_WORK_READY], began_ns);
 	return ok;
 }
 
@@ -80,7 +88,6 @@ static bool made_enter(struct mem_source *s, uint64_t made)
 		return touch_step(s, made - 1);
 	mem_source_leave(s, c);
 	memset(c->held, 0xff, sizeof(c->held));
-	c->changed_us = s->now_us;
 	mem_source_enter(s, c);
 	return true;
 }
@@ -107,22 +114,24 @@ static bool is_asked_for(const struct mem_source *s, size_t chunk)
 		__atomic_load_n(&s->made, __ATOMIC_RELAXED) == chunk + 1;
 }
 
-static enum mem_slice absent_touch(struct mem_source *s)
+// Of the lowest chunk that lacks some, or of the lowest that is `empty`.
+static enum mem_slice absent_touch(struct mem_source *s, bool empty)
 {
 	size_t looked = 0, end = s->writable / SOURCE_CHUNK;
+	size_t *low = empty ? &s->empty_low : &s->low;
 
 	if (s->now_us < s->map_retry_us)
 		return MEM_SLICE_DONE;
-	while (s->low < end && is_ready(&s->chunk[s->low])) {
-		s->low++;
+	while (*low < end && (is_ready(&s->chunk[*low]) || (empty && s->chunk[*low].used_n > 0))) {
+		(*low)++;
 		if (++looked == LOOK_STEP)
 			return MEM_SLICE_MORE;
 	}
-	if (s->low == end)
+	if (*low == end)
 		return mem_source_open_more(s) ? MEM_SLICE_MORE : MEM_SLICE_DONE;
 	if (__atomic_load_n(&s->helped, __ATOMIC_RELAXED))
-		return chunk_ask(s, s->low);
-	if (touch_step(s, s->low))
+		return chunk_ask(s, *low);
+	if (touch_step(s, *low))
 		return MEM_SLICE_MORE;
 	s->map_retry_us = s->now_us + RETRY_US;
 	return MEM_SLICE_DONE;
@@ -133,9 +142,9 @@ enum mem_slice mem_source_ready(struct mem_source *s, uint64_t now_us)
 	s->now_us = now_us;
 	if (s->stale_pages > 0 && stale_clear(s) == MEM_SLICE_MORE)
 		return MEM_SLICE_MORE;
-	if (ready_pages(s) >= s->ahead_pages && s->clean_chunks > 0)
-		return MEM_SLICE_DONE;
-	return absent_touch(s);
+	if (ready_pages(s) < s->ahead_pages)
+		return absent_touch(s, false);
+	return s->clean_chunks > 0 ? MEM_SLICE_DONE : absent_touch(s, true);
 }
 
 // ---- giving back --------------------------------------------------------------------------------
@@ -164,93 +173,142 @@ static size_t large_return(struct mem_source *s, size_t chunk)
 	return SOURCE_PAGES;
 }
 
-static size_t small_return(struct mem_source *s, size_t chunk)
+// The first run of free pages from `from` on: held and not used.
+static bool free_run_find(
+	const struct source_chunk *c, size_t from, size_t most, size_t *start, size_t *end)
 {
-	struct source_chunk *c = &s->chunk[chunk];
-	size_t first, last;
+	size_t i = from;
 
-	for (first = 0; first < SOURCE_PAGES; first++) // the first page that is held and free
-		if (((c->held[first / 64] & ~c->used[first / 64]) >> (first % 64) & 1) != 0)
-			break;
-	for (last = first; last < SOURCE_PAGES && last - first < RETURN_STEP; last++)
-		if (((c->held[last / 64] & ~c->used[last / 64]) >> (last % 64) & 1) == 0)
-			break;
-	if (first == last)
-		return 0;
-	if (madvise(source_addr(s, chunk, first), (last - first) * SOURCE_PAGE, MADV_DONTNEED) < 0)
-		return 0;
-	for (size_t w = first / 64; w <= (last - 1) / 64; w++) {
-		c->held[w] &= ~source_mask(w, first, last);
-		c->stale[w] &= ~source_mask(w, first, last);
-	}
-	return last - first;
+	while (i < SOURCE_PAGES && ((c->held[i / 64] & ~c->used[i / 64]) >> (i % 64) & 1) == 0)
+		i++;
+	*start = i;
+	while (i < SOURCE_PAGES && i - *start < most &&
+		((c->held[i / 64] & ~c->used[i / 64]) >> (i % 64) & 1) != 0)
+		i++;
+	*end = i;
+	return *start < i;
 }
 
-static size_t chunk_return(struct mem_source *s, size_t chunk)
+static size_t small_return(struct mem_source *s, size_t chunk, size_t most)
 {
 	struct source_chunk *c = &s->chunk[chunk];
+	size_t first, last = 0, done = 0;
+
+	for (unsigned calls = 0; calls < RETURN_CALLS && done < most; calls++) {
+		if (!free_run_find(c, last, most - done, &first, &last))
+			break;
+		if (madvise(source_addr(s, chunk, first), (last - first) * SOURCE_PAGE,
+			    MADV_DONTNEED) < 0)
+			break;
+		for (size_t w = first / 64; w <= (last - 1) / 64; w++) {
+			c->held[w] &= ~source_mask(w, first, last);
+			c->stale[w] &= ~source_mask(w, first, last);
+		}
+		done += last - first;
+	}
+	return done;
+}
+
+static size_t chunk_return(struct mem_source *s, size_t chunk, uint64_t most)
+{
+	struct source_chunk *c = &s->chunk[chunk];
+	uint64_t began_ns;
 	size_t n;
 
 	if (is_asked_for(s, chunk))
 		return 0;
+	began_ns = source_begin(s);
 	mem_source_leave(s, c);
-	n = s->large ? large_return(s, chunk) : small_return(s, chunk);
+	n = s->large ? large_return(s, chunk)
+		     : small_return(s, chunk, base_min_u64(most, RETURN_STEP));
 	mem_source_enter(s, c);
 	source_add(&s->returned_pages, n);
+	for (unsigned i = 0; i < SOURCE_WINDOW; i++)
+		s->free_least[i] -= base_min_u64(n, s->free_least[i]);
 	if (n > 0 && chunk < s->low)
 		s->low = chunk;
+	if (n > 0 && c->used_n == 0 && chunk < s->empty_low)
+		s->empty_low = chunk;
+	source_end(s, &s->work_ns[MEM_WORK_RETURN], began_ns);
 	return n;
 }
 
+// Of the stock that stays, some chunks are whole, for what is larger than a hole: else upkeep would
+// fill hole after hole on its way to the next.
 static bool has_returnable(const struct mem_source *s, const struct source_chunk *c)
 {
-	return s->large ? c->used_n == 0 && c->held_n > 0 : c->held_n > c->used_n;
+	if (s->large)
+		return c->used_n == 0 && c->held_n > 0;
+	if (!s->pass_all && c->used_n == 0 && is_ready(c) &&
+		s->clean_chunks * SOURCE_PAGES <= base_max_u64(s->ahead_pages, SOURCE_PAGES))
+		return false;
+	return c->held_n > c->used_n;
 }
 
-// A pass goes from the highest chunk down. When it has met the end, the next begins no sooner than
-// its youngest free page can be due.
-static void pass_begin(struct mem_source *s, uint64_t now_us)
+// Notes what is free now. A part of the window ends at the first note after its time, so that a gap
+// between two notes proves nothing.
+static void window_note(struct mem_source *s, uint64_t pages, uint64_t decay_us)
 {
+	uint64_t *least = &s->free_least[s->window_at];
+
+	*least = base_min_u64(*least, pages);
+	if (s->now_us - s->window_us < decay_us / SOURCE_WINDOW)
+		return;
+	s->window_at = (s->window_at + 1) % SOURCE_WINDOW;
+	s->free_least[s->window_at] = pages;
+	s->window_us = s->now_us;
+}
+
+// Pages to give back now.
+static uint64_t due_pages(struct mem_source *s, uint64_t decay_us)
+{
+	uint64_t keep = 2 * s->ahead_pages, least = returnable_pages(s);
+
+	window_note(s, least, decay_us);
+	if (least <= keep)
+		return 0;
+	for (unsigned i = 0; decay_us > 0 && i < SOURCE_WINDOW; i++)
+		least = base_min_u64(least, s->free_least[i]);
+	return least - base_min_u64(least, keep);
+}
+
+// A pass goes from the highest chunk down, as long as something is due. One that has met the end
+// leaves what it could not give back to a later one.
+static bool pass_begin(struct mem_source *s, bool all)
+{
+	if (all != s->pass_all)
+		s->high = 0;
+	s->pass_all = all;
+	if (s->high > 0)
+		return true;
+	if (!all && s->now_us < s->pass_due_us)
+		return false;
 	s->high = s->writable / SOURCE_CHUNK;
-	s->pass_least_us = UINT64_MAX;
-	s->pass_us = now_us;
-}
-
-static void pass_end(struct mem_source *s, uint64_t now_us, uint64_t decay_us)
-{
-	uint64_t due = s->pass_least_us == UINT64_MAX ? now_us : s->pass_least_us + decay_us;
-
-	s->high = 0;
-	s->pass_due_us = base_max_u64(due, now_us + PASS_LEAST_US);
+	return s->high > 0;
 }
 
 enum mem_slice mem_source_return(struct mem_source *s, uint64_t now_us, uint64_t decay_us, bool all)
 {
-	uint64_t keep = all ? 0 : 2 * s->ahead_pages;
+	uint64_t due;
 
 	s->now_us = now_us;
-	if (s->keeps || returnable_pages(s) <= keep)
+	if (s->keeps)
 		return MEM_SLICE_DONE;
-	if (s->high == 0) {
-		if (!all && now_us < s->pass_due_us)
-			return MEM_SLICE_DONE;
-		pass_begin(s, now_us);
+	due = all ? returnable_pages(s) : due_pages(s, decay_us);
+	if (due == 0) {
+		s->high = 0;
+		return MEM_SLICE_DONE;
 	}
+	if (!pass_begin(s, all))
+		return MEM_SLICE_DONE;
 	for (size_t looked = 0; s->high > 0 && looked < LOOK_STEP; looked++) {
-		struct source_chunk *c = &s->chunk[s->high - 1];
-
-		if (has_returnable(s, c)) {
-			if (all || c->changed_us + decay_us <= now_us) {
-				if (chunk_return(s, s->high - 1) > 0)
-					return MEM_SLICE_MORE;
-			} else {
-				s->pass_least_us = base_min_u64(s->pass_least_us, c->changed_us);
-			}
-		}
+		if (has_returnable(s, &s->chunk[s->high - 1]) &&
+			chunk_return(s, s->high - 1, due) > 0)
+			return MEM_SLICE_MORE;
 		s->high--;
 	}
 	if (s->high > 0)
 		return MEM_SLICE_MORE;
-	pass_end(s, now_us, decay_us);
+	s->pass_due_us = now_us + PASS_LEAST_US;
 	return MEM_SLICE_DONE;
 }

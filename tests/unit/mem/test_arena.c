@@ -179,6 +179,74 @@ static void what_is_freed_in_pieces_is_handed_on_when_asked_for(void **state)
 	mem_domain_close(d);
 }
 
+// A clock for moves of extents: each asks it twice, so takes two microseconds.
+static uint64_t slow_ns;
+
+static uint64_t slow_clock_ns(void)
+{
+	return slow_ns += 1000;
+}
+
+#define PAGES_FREED 16384
+
+// Four blocks of 1 KiB fill a slab of one page. Every other goes, so that none are joined: the most
+// extents for their bytes.
+static void a_slice_moves_no_more_extents_than_it_has_time_for(void **state)
+{
+	static void *block[4 * PAGES_FREED];
+	struct mem_domain *d = NULL;
+	struct base_hist hist;
+	uint64_t longest_ns = 0;
+
+	assert_int_equal(mem_domain_open(&d,
+				 &(struct mem_options){.name = "test",
+					 .numa_node = -1,
+					 .source = MEM_SOURCE_PAGES,
+					 .now_ns = slow_clock_ns}),
+		0);
+	assert_int_equal(mem_domain_bind(d), 0);
+	for (int i = 0; i < 4 * PAGES_FREED; i++)
+		block[i] = mem_alloc(d, MEM_OTHER, 1024);
+	for (int i = 0; i < 4 * PAGES_FREED; i++) {
+		uint64_t began_ns;
+
+		if (((uintptr_t)block[i] >> 12 & 1) != 0)
+			continue;
+		mem_free(d, MEM_OTHER, block[i], 1024);
+		began_ns = slow_ns;
+		mem_purge_slice(d, 1);
+		if (i > PAGES_FREED) // it had to learn
+			longest_ns = base_max_u64(longest_ns, slow_ns - began_ns);
+	}
+	mem_work_times_read(d, MEM_WORK_PURGE, &hist);
+	assert_in_range(longest_ns, 10000, 60000);
+	assert_true(hist.count > 100);
+	mem_domain_close(d);
+}
+
+// They would purge our arenas never, and be woken for each extent.
+static void freeing_wakes_no_thread_of_the_allocators(void **state)
+{
+	struct mem_domain *d;
+	uint64_t runs = 1, epoch = 1;
+	size_t len = sizeof(runs);
+	bool on = true;
+
+	assert_int_equal(mallctl("background_thread", NULL, NULL, &on, sizeof(on)), 0);
+	d = domain_open(MEM_SOURCE_PAGES, 0);
+	assert_int_equal(mem_domain_bind(d), 0);
+	for (int i = 0; i < 1000; i++) {
+		mem_free(d, MEM_OTHER, mem_alloc(d, MEM_OTHER, 100000), 100000);
+		mem_purge_slice(d, (uint64_t)i);
+		if (i % 100 == 0)
+			usleep(1000);
+	}
+	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+	assert_int_equal(mallctl("stats.background_thread.num_runs", &runs, &len, NULL, 0), 0);
+	assert_int_equal(runs, 0);
+	mem_domain_close(d);
+}
+
 static void counters_equal_the_threads_own_over_kernel_pages(void **state)
 {
 	load_run(domain_open(MEM_SOURCE_PAGES, 0));
@@ -341,6 +409,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_freed_in_pieces_is_handed_on_when_asked_for),
+		cmocka_unit_test(a_slice_moves_no_more_extents_than_it_has_time_for),
+		cmocka_unit_test(freeing_wakes_no_thread_of_the_allocators),
 		cmocka_unit_test(counters_equal_the_threads_own_over_kernel_pages),
 		cmocka_unit_test(counters_equal_the_threads_own_over_hugepages),
 		cmocka_unit_test(the_source_accounts_for_what_the_arena_has),

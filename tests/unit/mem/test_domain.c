@@ -197,17 +197,31 @@ static void process_figures_follow_allocation_and_purge(void **state)
 }
 #endif
 
-static void background_purge_is_switched_or_refused_plainly(void **state)
-{
-	int rc = mem_background_set(true);
-
 #ifdef MEM_JEMALLOC
-	assert_int_equal(rc, 0);
-#else
-	assert_true(rc < 0);
-#endif
-	assert_int_equal(mem_background_set(false), 0);
+// Of a thread that frees and then does nothing more.
+static void pages_of_other_arenas_decay_in_steps(void **state)
+{
+	struct mem_domain *d = test_domain_open();
+	struct mem_process full, after;
+	size_t size = 64 << 10;
+	void *blocks[512]; // 32 MiB
+
+	assert_int_equal(mem_decay_set(200, 0), 0);
+	for (int i = 0; i < 512; i++)
+		memset(blocks[i] = mem_alloc(d, MEM_ITEMS, size), 1, size);
+	mem_process_read(&full);
+	for (int i = 0; i < 512; i++)
+		mem_free(d, MEM_ITEMS, blocks[i], size);
+	for (int step = 0; step < 5; step++) {
+		usleep(100000);
+		mem_decay_step();
+	}
+	mem_process_read(&after);
+	assert_true(after.rss_bytes < full.rss_bytes - (16 << 20));
+	assert_int_equal(mem_decay_set(10000, 0), 0);
+	mem_domain_close(d);
 }
+#endif
 
 int main(void)
 {
@@ -222,7 +236,9 @@ int main(void)
 #ifndef MEM_EXACT
 		cmocka_unit_test(process_figures_follow_allocation_and_purge),
 #endif
-		cmocka_unit_test(background_purge_is_switched_or_refused_plainly),
+#ifdef MEM_JEMALLOC
+		cmocka_unit_test(pages_of_other_arenas_decay_in_steps),
+#endif
 	};
 
 	base_log_level_set(BASE_LOG_ERROR);

@@ -169,6 +169,50 @@ static void free_pages_go_back_after_the_decay_time_and_not_before(void **state)
 	mem_source_close(s);
 }
 
+// As under eviction: somewhere in every 2 MiB a page is used and freed all the time. The others are
+// free all the same.
+static void free_pages_go_back_though_their_neighbours_come_and_go(void **state)
+{
+	struct mem_source *s = pages_open();
+	char *p = mem_source_take(s, NULL, 32 * MIB, SOURCE_PAGE);
+	uint64_t now_us = 1000000;
+
+	assert_int_equal(mem_source_commit(s, p, 32 * MIB), 0);
+	for (size_t at = 0; at < 32 * MIB; at += 2 * SOURCE_PAGE)
+		mem_source_decommit(s, p + at, SOURCE_PAGE);
+	for (int ms = 0; ms < 2000; ms++, now_us += 1000) {
+		char *one = p + ms % 16 * SOURCE_CHUNK;
+
+		assert_int_equal(mem_source_commit(s, one, SOURCE_PAGE), 0);
+		mem_source_decommit(s, one, SOURCE_PAGE);
+		mem_source_ready(s, now_us);
+		for (int turn = 0; turn < 10; turn++)
+			mem_source_return(s, now_us, 1000000, false);
+	}
+	assert_in_range(stats_of(s).held_bytes, 16 * MIB, 20 * MIB);
+	// and are not fetched back
+	assert_in_range(stats_of(s).returned_bytes, 12 * MIB, 18 * MIB);
+	mem_source_close(s);
+}
+
+// What was needed within the decay time may be needed again.
+static void pages_that_are_needed_now_and_then_stay(void **state)
+{
+	struct mem_source *s = pages_open();
+	char *p = mem_source_take(s, NULL, 32 * MIB, SOURCE_PAGE);
+	uint64_t now_us = 1000000;
+
+	for (int round = 0; round < 10; round++) {
+		assert_int_equal(mem_source_commit(s, p, 32 * MIB), 0);
+		mem_source_return(s, now_us, 1000000, false);
+		mem_source_decommit(s, p, 32 * MIB);
+		for (int ms = 0; ms < 800; ms++, now_us += 1000)
+			mem_source_return(s, now_us, 1000000, false);
+	}
+	assert_int_equal(stats_of(s).returned_bytes, 0);
+	mem_source_close(s);
+}
+
 static void upkeep_with_nothing_to_do_is_done_at_once(void **state)
 {
 	struct mem_source *s = pages_open();
@@ -379,6 +423,8 @@ int main(void)
 		cmocka_unit_test(commit_gives_zeroes_and_counts_as_a_model_says),
 		cmocka_unit_test(what_is_ready_is_committed_without_waiting),
 		cmocka_unit_test(free_pages_go_back_after_the_decay_time_and_not_before),
+		cmocka_unit_test(free_pages_go_back_though_their_neighbours_come_and_go),
+		cmocka_unit_test(pages_that_are_needed_now_and_then_stay),
 		cmocka_unit_test(upkeep_with_nothing_to_do_is_done_at_once),
 		cmocka_unit_test(hugepages_are_mapped_whole_and_given_back_whole),
 		cmocka_unit_test(with_a_helper_the_owner_only_asks_for_hugepages),
