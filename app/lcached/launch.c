@@ -78,6 +78,7 @@ static int worker_thread_open(struct lcached_thread *t, struct mem_domain **mem,
 			.store = control_store_settings(&s->cfg),
 			.conns_max = (uint32_t)((s->cfg.conns_max + s->cfg.workers - 1) /
 				s->cfg.workers),
+			.now_ns = clock_ns,
 			.seed = s->seed + t->id,
 		});
 	if (rc < 0)

@@ -24,7 +24,7 @@
 // "-": not used.
 static const char table[] = "none\t-\t-\t-\n"
 			    "request\t{o:" OPS "}\t{s}\tkey ..{k}\n"
-			    "turn-long\t-\t{d} us\t-\n"
+			    "turn-long\tupkeep {o:none|store|memory|store and memory}\t{d} us\t-\n"
 			    "stall\t-\tconn {x}\t-\n"
 			    "client-evicted\t-\tconn {x}\t{d} bytes\n"
 			    "flush\t-\t-\t-\n"

@@ -28,7 +28,7 @@
 enum flight_type {
 	FLIGHT_NONE,
 	FLIGHT_REQUEST,      // a: operation; b: connection << 8 | status; c: end of the key
-	FLIGHT_TURN_LONG,    // b: microseconds
+	FLIGHT_TURN_LONG,    // a: what it did of upkeep; b: microseconds
 	FLIGHT_STALL,        // b: connection, which has to wait for a slot or a credit
 	FLIGHT_CONN_EVICTED, // b: connection; c: bytes it held
 	FLIGHT_FLUSH,

@@ -56,6 +56,7 @@ struct worker_options {
 	uint64_t limit_bytes;                   // this shard's allowance
 	struct store_settings store;            // until orders come
 	uint32_t conns_max;                     // of this worker
+	uint64_t (*now_ns)(void);               // times slices of the store's upkeep; NULL: nobody
 	uint64_t seed;
 };
 
@@ -128,6 +129,15 @@ void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_
 // The flight recorder of a worker, while the group is open: the worker records, anybody may write it to
 // a file.
 struct flight *worker_group_flight(struct worker_group *g, unsigned id);
+
+// How long a worker's turns and slices took. Writer: the worker; anybody may read, approximately.
+struct worker_times {
+	_Alignas(BASE_CACHE_LINE) struct base_hist
+		turn_us;           // turns that found work, by the turn's clock
+	struct base_hist store_ns; // slices of the store's upkeep, from the second of a row on
+};
+// While the group is open.
+const struct worker_times *worker_times_get(const struct worker_group *g, unsigned id);
 
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out);
 

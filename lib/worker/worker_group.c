@@ -62,6 +62,7 @@ struct worker_group {
 	struct group_news news[WORKER_MAX];
 	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
 	struct flight *flight[WORKER_MAX];
+	struct worker_times *times[WORKER_MAX];
 };
 
 static void snapshot_write(uint64_t *version, uint64_t *to, const void *from, size_t bytes)
@@ -119,7 +120,7 @@ static int link_open(struct group_link *l, const struct worker_group_options *op
 	return l->messages && l->answers && l->frames && l->tx ? 0 : -ENOMEM;
 }
 
-static int flights_open(struct worker_group *g)
+static int records_open(struct worker_group *g)
 {
 	for (unsigned i = 0; i < g->workers; i++) {
 		char name[32];
@@ -129,6 +130,10 @@ static int flights_open(struct worker_group *g)
 			return -ENOMEM;
 		snprintf(name, sizeof(name), "worker %u", i);
 		flight_init(g->flight[i], name);
+		g->times[i] = aligned_alloc(BASE_CACHE_LINE, sizeof(*g->times[i]));
+		if (g->times[i] == NULL)
+			return -ENOMEM;
+		memset(g->times[i], 0, sizeof(*g->times[i]));
 	}
 	return 0;
 }
@@ -154,8 +159,8 @@ int worker_group_open(struct worker_group **out, const struct worker_group_optio
 			}
 		}
 	}
-	if (flights_open(g) < 0) {
-		base_error("no memory for the flight recorders of %u workers", g->workers);
+	if (records_open(g) < 0) {
+		base_error("no memory for what %u workers record", g->workers);
 		worker_group_close(g);
 		return -ENOMEM;
 	}
@@ -186,8 +191,10 @@ void worker_group_close(struct worker_group *g)
 			frames_free(g->link[a][b].tx);
 		}
 	}
-	for (unsigned i = 0; i < WORKER_MAX; i++)
+	for (unsigned i = 0; i < WORKER_MAX; i++) {
 		free(g->flight[i]);
+		free(g->times[i]);
+	}
 	free(g);
 }
 
@@ -195,6 +202,18 @@ struct flight *worker_group_flight(struct worker_group *g, unsigned id)
 {
 	base_assert(id < g->workers);
 	return g->flight[id];
+}
+
+const struct worker_times *worker_times_get(const struct worker_group *g, unsigned id)
+{
+	base_assert(id < g->workers);
+	return g->times[id];
+}
+
+struct worker_times *worker_times_own(struct worker_group *g, unsigned id)
+{
+	base_assert(id < g->workers);
+	return g->times[id];
 }
 
 void worker_group_peers_set(struct worker_group *g, struct worker *w)

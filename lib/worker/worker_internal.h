@@ -21,7 +21,9 @@
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
 #define WORKER_LOAN_SLOTS      64
-#define WORKER_TURN_LONG_US    1000 // a turn that the flight recorder tells of
+#define WORKER_TURN_LONG_US    1000 // a turn that the flight recorder tells of, and what it did:
+#define WORKER_UPKEEP_STORE    1u
+#define WORKER_UPKEEP_MEMORY   2u
 
 // ---- sinks: who gets replies -------------------------------------------------------------------
 struct worker_sink {
@@ -230,6 +232,9 @@ struct worker {
 	const struct worker_settings *settings;
 	struct mem_domain *mem;
 	struct flight *flight;
+	struct worker_times *times; // the group's
+	uint64_t (*now_ns)(void);
+	unsigned upkeep; // what the turn did of it: WORKER_UPKEEP_*
 	struct store *store;
 	struct net *net;
 	struct tcp *tcp;
@@ -466,6 +471,7 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m);
 
 // ---- worker_group.c ----------------------------------------------------------------------------
 void worker_group_peers_set(struct worker_group *g, struct worker *w);
+struct worker_times *worker_times_own(struct worker_group *g, unsigned id);
 void worker_report_publish(struct worker *w);
 
 struct worker_memory_text {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The operator's side: commands on DPDK's telemetry socket."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -69,6 +70,28 @@ def test_workers(telemetry, server):
     assert isinstance(workers, dict)
     text = str(workers)
     assert all(str(n) in text for n in range(server.workers))
+
+
+def test_upkeep_says_what_took_how_long(telemetry, tcp):
+    for i in range(100):
+        tcp.set(b"k%d" % i, b"x" * 100)
+    upkeep = telemetry.ask("/lcached/upkeep,0")
+    assert upkeep["turns"] > 0
+    for what in ("turn", "store_slice", "purge_slice", "return_slice", "ready_slice"):
+        assert f"{what}s" in upkeep
+        unit = "us" if what == "turn" else "ns"
+        assert upkeep[f"{what}_p50_{unit}"] <= upkeep[f"{what}_max_{unit}"]
+    assert upkeep.keys() == telemetry.ask("/lcached/upkeep")["worker_0"].keys()
+    assert "error" in telemetry.ask("/lcached/upkeep,999")
+
+
+def test_no_thread_but_ours_and_dpdks(server):
+    """Threads of the allocator's own would be woken by the workers for each slab that they free."""
+    names = []
+    for task in os.listdir(f"/proc/{server.process.pid}/task"):
+        with open(f"/proc/{server.process.pid}/task/{task}/comm") as f:
+            names.append(f.read())
+    assert names and not any("jemalloc" in name for name in names)
 
 
 def test_config(telemetry, server):
