@@ -6,6 +6,12 @@
 
 #define ITEM_BYTES_DEFAULT (1u << 20)
 
+// Items of a step's budget that a bucket looked at counts for, a group dealt to one more bucket, and
+// one that is nearly empty dealt to one less.
+#define STEP_BUCKET 13
+#define STEP_GROW   64
+#define STEP_NARROW 16
+
 int store_open(struct store **out, const struct store_options *opt)
 {
 	struct store_settings set = store_settings_default();
@@ -35,7 +41,7 @@ int store_open(struct store **out, const struct store_options *opt)
 	if (rc != 0)
 		goto free_store;
 	// From the start, so that an emptied shard is as small as a new one.
-	if (!store_spare_ensure(s)) {
+	if (!store_spare_ensure(s, 0)) {
 		rc = -ENOMEM;
 		goto close_index;
 	}
@@ -67,12 +73,7 @@ void store_close(struct store *s)
 	store_fifo_close(s, &s->small);
 	store_ghost_close(s, &s->ghost);
 	store_index_close(&s->live, mem);
-	while (s->spare) {
-		struct store_line *line = s->spare;
-
-		s->spare = line->next;
-		mem_free_aligned(mem, MEM_INDEX, line, BASE_CACHE_LINE, sizeof(*line));
-	}
+	store_spare_close(s);
 	mem_free(mem, MEM_INDEX, s, sizeof(*s));
 }
 
@@ -118,12 +119,12 @@ bool store_step(struct store *s, unsigned items_max)
 	bool over, swept, loaded = false, wide = false;
 
 	if (budget > 0)
-		wide = store_shrink(s, budget / STORE_SLOTS + 1);
+		wide = store_shrink(s, budget / STEP_NARROW + 1);
 	over = store_room_step(s, &budget);
-	swept = store_clock_sweep(s, budget / STORE_SLOTS);
+	swept = store_clock_sweep(s, budget / STEP_BUCKET);
 	store_fresh_ready(s);
 	s->grow_wait = 0;
 	if (budget > 0)
-		loaded = store_grow(s, budget / STORE_SLOTS + 1);
+		loaded = store_grow(s, budget / STEP_GROW + 1);
 	return s->dead || s->lazy_head || due || wide || over || swept || loaded;
 }

@@ -133,13 +133,12 @@ static void item_sweep(struct store *s, struct store_item *it)
 
 static void bucket_sweep(struct store *s, uint32_t bucket)
 {
-	const struct store_line *line = store_index_bucket(&s->live, bucket);
+	struct store_bucket *b = store_index_bucket(&s->live, bucket);
+	const uint64_t *slot;
 
-	for (; line; line = line->next) {
-		store_line_prefetch(line);
-		for (unsigned i = 0; i < STORE_SLOTS && line->slot[i]; i++)
-			item_sweep(s, store_slot_item(line->slot[i]));
-	}
+	store_bucket_items_prefetch(b);
+	for (struct store_walk w = store_bucket_walk(b); (slot = store_walk_next(&w));)
+		item_sweep(s, store_slot_item(*slot));
 }
 
 bool store_clock_sweep(struct store *s, unsigned buckets_max)

@@ -147,7 +147,8 @@ bool store_due_add(struct store *s, struct store_due *d, uint32_t bucket, uint32
 	if (base_unlikely(!due_find(d, bucket, &path)) && !due_make(s, d, bucket, &path))
 		return false;
 	fresh = path.leaf->items[at] == 0;
-	base_assert(path.leaf->items[at] + n <= UINT8_MAX);
+	if (path.leaf->items[at] + n > UINT8_MAX)
+		return false;
 	path.leaf->items[at] = (uint8_t)(path.leaf->items[at] + n);
 	d->items += n;
 	if (path.leaf->min[at] > min)
@@ -214,27 +215,17 @@ static struct due_leaf *due_leaf_of(const struct store_due *d, uint32_t bucket)
 	return path.leaf;
 }
 
-void store_due_drop(struct store *s, struct store_due *d, uint32_t bucket)
+uint32_t store_due_drop(struct store *s, struct store_due *d, uint32_t bucket)
 {
 	const struct due_leaf *leaf = due_leaf_of(d, bucket);
-
-	if (leaf)
-		store_due_remove(s, d, bucket, leaf->items[due_at(bucket, 1)]);
-}
-
-bool store_due_move(struct store *s, struct store_due *d, uint32_t from, uint32_t to)
-{
-	const struct due_leaf *leaf = due_leaf_of(d, from), *other = due_leaf_of(d, to);
-	unsigned at = due_at(from, 1), n;
+	unsigned at = due_at(bucket, 1);
+	uint32_t min;
 
 	if (!leaf)
-		return true;
-	n = leaf->items[at];
-	if ((other && n + other->items[due_at(to, 1)] > UINT8_MAX) ||
-		!store_due_add(s, d, to, leaf->min[at], n))
-		return false;
-	store_due_remove(s, d, from, n);
-	return true;
+		return STORE_DUE_NEVER;
+	min = leaf->min[at];
+	store_due_remove(s, d, bucket, leaf->items[at]);
+	return min;
 }
 
 void store_due_min_set(struct store_due *d, uint32_t bucket, uint32_t min)

@@ -9,8 +9,8 @@
 //    ...
 //   leaf   min[16]  items[16]                   80 B, 16 buckets
 //
-// A leaf's 5 bytes a bucket and its share of the nodes above are 6.1 bytes a bucket: 1.4 bytes a
-// key at 4.5 keys a bucket. A bucket without deadlines has min UINT32_MAX, and a node without any
+// A leaf's 5 bytes a bucket and its share of the nodes above are 6.1 bytes a bucket: half a byte a
+// key at 13 keys a bucket. A bucket without deadlines has min UINT32_MAX, and a node without any
 // does not exist. Minima are lower bounds: an item that leaves before its time does not raise them.
 #define STORE_DUE_FANOUT 16u
 #define STORE_DUE_LEVELS 8u // 16^8 buckets are more than STORE_BUCKETS_MAX
@@ -22,14 +22,12 @@ struct store_due {
 	uint64_t items;
 };
 
-// Counts `items` of a bucket in, the nearest of whose deadlines is `min`. False: no memory, and
-// nothing was counted.
+// Counts n items of a bucket in, the nearest of whose deadlines is `min`. False: no memory, or too many
+// for one bucket, and nothing was counted.
 bool store_due_add(struct store *s, struct store_due *d, uint32_t bucket, uint32_t min, uint32_t n);
 void store_due_remove(struct store *s, struct store_due *d, uint32_t bucket, uint32_t n);
-// Takes all of a bucket's items out.
-void store_due_drop(struct store *s, struct store_due *d, uint32_t bucket);
-// Counts the items of `from` over to `to`. False: no memory, or too many; nothing has changed.
-bool store_due_move(struct store *s, struct store_due *d, uint32_t from, uint32_t to);
+// Takes all of a bucket's items out. Returns what was held for their nearest deadline.
+uint32_t store_due_drop(struct store *s, struct store_due *d, uint32_t bucket);
 // After all of a bucket's items were looked at: their nearest deadline.
 void store_due_min_set(struct store_due *d, uint32_t bucket, uint32_t min);
 // A bucket whose bound is not after `now_s`. False: there is none.

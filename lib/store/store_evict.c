@@ -9,17 +9,9 @@
 
 uint64_t *store_sample_slot(const struct store *s, const struct store_sample *sample)
 {
-	struct store_line *line = store_index_chain(&s->live, sample->hash);
-
-	for (; line; line = line->next) {
-		uint32_t match = 0;
-
-		for (unsigned i = 0; i < STORE_SLOTS; i++)
-			match |= (uint32_t)(line->slot[i] == sample->slot) << i;
-		if (match)
-			return &line->slot[__builtin_ctz(match)];
-	}
-	return NULL;
+	if (base_unlikely(sample->bucket >= s->live.buckets))
+		return NULL;
+	return store_bucket_slot(store_index_bucket(&s->live, sample->bucket), sample->slot);
 }
 
 static void sample_reclaim(struct store *s, struct store_sample *sample, unsigned i, unsigned n)
@@ -29,7 +21,8 @@ static void sample_reclaim(struct store *s, struct store_sample *sample, unsigne
 	for (unsigned k = i; k < n; k++) // it may have been met twice
 		if (sample[k].slot == gone.slot)
 			sample[k].slot = 0;
-	store_slot_clear(s, store_sample_slot(s, &gone), gone.hash);
+	store_bucket_clear(s, store_index_bucket(&s->live, gone.bucket), gone.bucket,
+		store_sample_slot(s, &gone));
 	store_item_expire(s, store_slot_item(gone.slot));
 	s->n.reclaimed++;
 }
@@ -66,13 +59,13 @@ bool store_pool_fill(struct store *s)
 
 // ---- evicting -----------------------------------------------------------------------------------
 
-void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash)
+void store_bucket_evict(struct store *s, uint32_t bucket, uint64_t *slot)
 {
 	struct store_item *it = store_slot_item(*slot);
 
 	s->n.evicted++;
 	s->n.evicted_unfetched += !(it->bits & STORE_ITEM_FETCHED);
-	store_slot_clear(s, slot, hash);
+	store_bucket_clear(s, store_index_bucket(&s->live, bucket), bucket, slot);
 	store_item_leave(s, it, STORE_LAZY_EVICTION);
 }
 
@@ -91,7 +84,7 @@ static bool candidate_evict(struct store *s)
 	if (store_item_score(s, it) < score)
 		return false;
 	store_cold_note(s, it);
-	store_slot_evict(s, slot, c.hash);
+	store_bucket_evict(s, c.bucket, slot);
 	return true;
 }
 
@@ -104,7 +97,7 @@ static void victim_prefetch(const struct store *s)
 	if (!next)
 		return;
 	it = (const char *)store_slot_item(next->slot);
-	base_prefetch(store_index_chain(&s->live, next->hash));
+	store_bucket_lines_prefetch(store_index_bucket(&s->live, next->bucket));
 	base_prefetch(it);
 	base_prefetch(it + BASE_CACHE_LINE);
 	base_prefetch(it + 2 * BASE_CACHE_LINE);
@@ -124,7 +117,7 @@ bool store_random_evict(struct store *s)
 	}
 	if (it->refs > 1)
 		return false;
-	store_slot_evict(s, store_sample_slot(s, &sample), sample.hash);
+	store_bucket_evict(s, sample.bucket, store_sample_slot(s, &sample));
 	return true;
 }
 
@@ -134,20 +127,19 @@ static bool walk_evict(struct store *s)
 	if (s->traits->is_volatile && s->due.items == 0)
 		return false;
 	for (unsigned n = 0; n < WALK_BUCKETS && n < s->live.buckets; n++) {
-		struct store_line *line;
+		struct store_walk w;
+		uint64_t *slot;
 
 		s->walk_bucket = (s->walk_bucket + 1) % s->live.buckets;
-		line = store_index_bucket(&s->live, s->walk_bucket);
-		for (; line; line = line->next) {
-			for (unsigned i = 0; i < STORE_SLOTS && line->slot[i]; i++) {
-				struct store_item *it = store_slot_item(line->slot[i]);
+		w = store_bucket_walk(store_index_bucket(&s->live, s->walk_bucket));
+		while ((slot = store_walk_next(&w))) {
+			const struct store_item *it = store_slot_item(*slot);
 
-				if (it->refs > 1 ||
-					(s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE)))
-					continue;
-				store_slot_evict(s, &line->slot[i], store_item_hash(it));
-				return true;
-			}
+			if (it->refs > 1 ||
+				(s->traits->is_volatile && !(it->bits & STORE_ITEM_DUE)))
+				continue;
+			store_bucket_evict(s, s->walk_bucket, slot);
+			return true;
 		}
 	}
 	return false;

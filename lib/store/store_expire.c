@@ -2,39 +2,41 @@
 // Active expiry: the deadline index says which buckets hold what is due.
 #include "store/store_internal.h"
 
-// Expires what is due of a bucket and puts its minimum right. Returns lines and items looked at.
+// The first of a bucket that is due, or NULL; then `min` is the nearest deadline of all.
+static uint64_t *bucket_due_find(
+	const struct store *s, struct store_bucket *b, uint32_t *min, unsigned *looked)
+{
+	uint64_t *slot;
+
+	*min = STORE_DUE_NEVER;
+	for (struct store_walk w = store_bucket_walk(b); (slot = store_walk_next(&w));) {
+		const struct store_item *it = store_slot_item(*slot);
+
+		++*looked;
+		if (store_item_expired(s, it))
+			return slot;
+		if ((it->bits & STORE_ITEM_DUE) && it->deadline_s < *min)
+			*min = it->deadline_s;
+	}
+	return NULL;
+}
+
+// Expires what is due of a bucket and puts its minimum right. Returns lines and items looked at. Each
+// removal may move others of the bucket, so that it is looked through again.
 static unsigned bucket_expire(struct store *s, uint32_t bucket)
 {
-	struct store_line *line = store_index_bucket(&s->live, bucket);
-	uint32_t min = STORE_DUE_NEVER;
-	unsigned looked = 1;
+	struct store_bucket *b = store_index_bucket(&s->live, bucket);
+	unsigned looked = 2;
+	uint64_t *slot;
+	uint32_t min;
 
-	for (struct store_line *l = line; l; l = l->next, looked++)
-		store_line_prefetch(l);
-	// A removal moves the last slot of the chain into the gap, so that one stays where it is and
-	// looks again; the last line may go, but never the one in hand before its slots are empty.
-	while (line) {
-		unsigned i = 0;
+	store_bucket_items_prefetch(b);
+	while ((slot = bucket_due_find(s, b, &min, &looked))) {
+		struct store_item *it = store_slot_item(*slot);
 
-		while (i < STORE_SLOTS && line->slot[i]) {
-			struct store_item *it = store_slot_item(line->slot[i]);
-			bool last = !line->next && (i + 1 == STORE_SLOTS || !line->slot[i + 1]);
-
-			looked++;
-			if (!store_item_expired(s, it)) {
-				if ((it->bits & STORE_ITEM_DUE) && it->deadline_s < min)
-					min = it->deadline_s;
-				i++;
-				continue;
-			}
-			store_slot_clear(s, &line->slot[i], bucket); // its number is hash enough
-			store_item_expire(s, it);
-			if (last)
-				goto done;
-		}
-		line = line->next;
+		store_bucket_clear(s, b, bucket, slot);
+		store_item_expire(s, it);
 	}
-done:
 	store_due_min_set(&s->due, bucket, min);
 	return looked;
 }

@@ -5,23 +5,25 @@
 #define FRESH_ABOVE 1024 // buckets from which on the next flush's index is made ahead
 #define FRESH_ROOM  8192 // below the limit for that
 
-// Drops the items of a chain and its overflow lines. Returns lines and items met. The bucket itself
-// keeps what it held: the caller clears or frees it.
-static unsigned chain_drop(struct store *s, const struct store_line *bucket)
+// Drops the items of a bucket and its nodes. Returns lines and items met. The bucket itself keeps
+// what it held: the caller clears or frees it.
+static unsigned bucket_drop(struct store *s, struct store_bucket *b)
 {
-	const struct store_line *line = bucket;
-	unsigned met = 0;
+	struct store_walk w = store_bucket_walk(b);
+	uint64_t link = b->slot[STORE_BUCKET_SLOTS - 1];
+	const uint64_t *slot;
+	unsigned met = 2;
 
-	while (line) {
-		struct store_line copy = *line;
-
+	store_bucket_items_prefetch(b);
+	while ((slot = store_walk_next(&w))) {
+		store_item_drop(s, store_slot_item(*slot), STORE_LAZY_USER_FLUSH);
 		met++;
-		store_line_prefetch(&copy);
-		for (unsigned i = 0; i < STORE_SLOTS && copy.slot[i]; i++, met++)
-			store_item_drop(s, store_slot_item(copy.slot[i]), STORE_LAZY_USER_FLUSH);
-		if (line != bucket)
-			store_line_free(s, (struct store_line *)(uintptr_t)line);
-		line = copy.next;
+	}
+	while (link & STORE_SLOT_LINK) {
+		struct store_node *node = store_slot_node(link);
+
+		link = node->slot[STORE_NODE_SLOTS - 1];
+		store_node_free(s, node);
 	}
 	return met;
 }
@@ -34,10 +36,10 @@ void store_live_empty(struct store *s)
 	s->n.overflow_buckets = 0;
 	store_pool_clear(&s->pool);
 	for (uint32_t b = 0; b < s->live.buckets; b++) {
-		struct store_line *line = store_index_bucket(&s->live, b);
+		struct store_bucket *bucket = store_index_bucket(&s->live, b);
 
-		chain_drop(s, line);
-		memset(line, 0, sizeof(*line));
+		bucket_drop(s, bucket);
+		memset(bucket, 0, sizeof(*bucket));
 	}
 	store_due_close(s, &s->due);
 	store_fifo_close(s, &s->small);
@@ -49,7 +51,7 @@ static void segment_drop(struct store *s, struct store_index *ix, uint32_t end)
 	uint32_t i = store_index_place(end - 1).segment;
 
 	mem_free_aligned(s->mem, MEM_INDEX, ix->segment[i], BASE_CACHE_LINE,
-		store_index_segment_buckets(end - 1) * sizeof(struct store_line));
+		store_index_segment_buckets(end - 1) * sizeof(struct store_bucket));
 	ix->segment[i] = NULL;
 }
 
@@ -71,10 +73,10 @@ static unsigned dead_unit(struct store *s)
 		mem_free(s->mem, MEM_INDEX, g, sizeof(*g));
 		return 0;
 	}
-	met = chain_drop(s, store_index_bucket(&g->ix, g->cursor));
+	met = bucket_drop(s, store_index_bucket(&g->ix, g->cursor));
 	store_due_drop(s, &g->due, g->cursor);
 	g->cursor++;
-	if (store_index_place(g->cursor).line == 0)
+	if (store_index_place(g->cursor).at == 0)
 		segment_drop(s, &g->ix, g->cursor);
 	return met;
 }

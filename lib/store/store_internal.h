@@ -6,15 +6,17 @@
 #include "store/store_fifo.h"
 #include "store/store_index.h"
 
-#define STORE_CHAIN_LINES_MAX 8   // a chain that is this long and full takes no more items
-#define STORE_DRAWN_BLOCK     8   // buckets whose samples are fetched side by side
-#define STORE_DRAWN           32  // ... and under way: four blocks
-#define STORE_POOL_MAX        16  // Redis' EVPOOL_SIZE
-#define STORE_SPLITS_COMMIT   2   // splits that one commit may do
-#define STORE_FLUSH_LINES     128 // lines that a flush reclaims by itself
-#define STORE_GROW_WAIT       64  // commits between attempts after a failed allocation
+#define STORE_BUCKET_ITEMS_MAX 52  // a bucket with so many (12 nodes) takes no more
+#define STORE_DRAWN            4   // buckets whose samples are under way; a power of two
+#define STORE_POOL_MAX         16  // Redis' EVPOOL_SIZE
+#define STORE_SPLITS_COMMIT    1   // buckets that one commit may bring into use
+#define STORE_FLUSH_LINES      128 // lines and items that a flush reclaims by itself
+#define STORE_GROW_WAIT        64  // commits between attempts after a failed allocation
 
-#define STORE_SAMPLES_MAX     64
+// What the deadline index may take for an item and for the growth of its commit, kept free with it.
+#define STORE_DUE_ROOM    1024
+
+#define STORE_SAMPLES_MAX 64
 
 // What the 24 bits of an item's access field are. Items say it themselves, so that a switch of the
 // policy need not touch them: each is turned over when it is met.
@@ -50,8 +52,8 @@ struct store_clock {
 
 // An item met in its bucket. It may be gone later: it is looked for there before it is followed.
 struct store_sample {
-	uint64_t slot; // of the index: the item and its tag
-	uint64_t hash; // of the bucket, not of the item: what it was found with
+	uint64_t slot;   // of the index: the item and its tag
+	uint32_t bucket; // where that was
 };
 
 // The best candidates for eviction (store_pool.c). They stay in their places; their order is a
@@ -67,7 +69,7 @@ struct store_pool {
 struct store_sampler {
 	uint64_t drawn[STORE_DRAWN]; // random hashes, from `head` round
 	unsigned head;
-	unsigned at; // items of its bucket that have been taken
+	unsigned at; // slots of its bucket that have been looked at; the nodes' items count on
 };
 
 // An index that a flush took away, until its items are freed.
@@ -98,8 +100,8 @@ struct store {
 	struct store_generation *fresh; // with the next flush's index, or NULL
 	uint64_t flush_at_s;            // pending delayed flush; 0: none
 
-	// spare overflow lines: at least one for each reservation, so that commits cannot fail
-	struct store_line *spare;
+	// spare nodes: at least one for each reservation, so that commits cannot fail
+	struct store_node *spare;
 	uint32_t spares, reserved;
 
 	uint32_t grow_wait; // commits until growth is tried again
@@ -248,18 +250,21 @@ static inline void store_due_enter(struct store *s, struct store_item *it, uint6
 {
 	if (it->deadline_s == 0)
 		return;
-	if (store_due_add(s, &s->due, store_index_number(&s->live, hash), it->deadline_s, 1))
-		it->bits |= STORE_ITEM_DUE;
-	else
+	if (!store_due_add(s, &s->due, store_index_number(&s->live, hash), it->deadline_s, 1)) {
 		s->n.deadlines_missed++;
+		return;
+	}
+	it->bits |= STORE_ITEM_DUE;
+	*store_index_locate(&s->live, it, hash) |= STORE_SLOT_DUE;
 }
 
-static inline void store_due_leave(struct store *s, struct store_item *it, uint64_t hash)
+// The slot that it leaves, or what replaces it there, says nothing of deadlines.
+static inline void store_due_leave(struct store *s, struct store_item *it, uint32_t bucket)
 {
 	if (!(it->bits & STORE_ITEM_DUE))
 		return;
 	it->bits &= (uint16_t)~STORE_ITEM_DUE;
-	store_due_remove(s, &s->due, store_index_number(&s->live, hash), 1);
+	store_due_remove(s, &s->due, bucket, 1);
 }
 
 static inline uint64_t store_item_usable(const struct store *s, const struct store_item *it)
@@ -294,20 +299,37 @@ static inline uint64_t store_limit_kept(const struct store *s)
 	return s->limit_bytes > kept ? s->limit_bytes - kept : 0;
 }
 
-// ---- lines and links (store_grow.c) ----
-// Overflow lines come from the spares and go back there, or to the domain when there are enough.
-bool store_spare_ensure(struct store *s);
+// ---- buckets (store_chain.c) ----
+// Nodes of a bucket that has n items.
+static inline uint32_t store_nodes_of(unsigned n)
+{
+	return n > STORE_BUCKET_SLOTS ? (n - 14) / 3 : 0;
+}
+
+// Nodes come from the spares and go back there, or to the domain when there are enough. One spare,
+// and `extra` more, for the next reservation. False: no memory.
+bool store_spare_ensure(struct store *s, uint32_t extra);
 void store_spare_trim(struct store *s);
-void store_line_free(struct store *s, struct store_line *line);
-// Puts an item that is not there into the live index.
-void store_link(struct store *s, struct store_item *it, uint64_t hash);
-// Empties a slot of the live index; `hash` is the item's.
-void store_slot_clear(struct store *s, uint64_t *slot, uint64_t hash);
-// Splits at most `splits_max` buckets while the index is loaded above its mark. True: there is more
-// to split and nothing stands in the way.
+void store_spare_close(struct store *s);
+void store_node_free(struct store *s, struct store_node *node);
+// A list of nodes that buckets have given up, for who fills buckets next.
+void store_nodes_give(struct store *s, struct store_node **list, struct store_node *node);
+void store_nodes_free(struct store *s, struct store_node **list);
+// Puts the value of a slot into a bucket of the live index. A node that it needs comes from the list
+// or, when that is empty, from the spares. Returns its slot.
+uint64_t *store_bucket_put(
+	struct store *s, struct store_bucket *b, uint64_t value, struct store_node **nodes);
+// Puts an item that is not there into its bucket of the live index.
+void store_link(struct store *s, struct store_item *it, struct store_bucket *b, unsigned tag);
+// Empties a slot of a bucket of the live index. Another of that bucket may take its place.
+void store_bucket_clear(struct store *s, struct store_bucket *b, uint32_t number, uint64_t *slot);
+
+// ---- growth (store_grow.c) ----
+// Brings at most `splits_max` buckets into use while the index is loaded above its mark. True: there
+// are more to come and nothing stands in the way.
 bool store_grow(struct store *s, unsigned splits_max);
-// Merges at most `merges_max` buckets while the index is loaded below its low mark, and frees
-// segments. True: it merged some and there is more.
+// Takes at most `merges_max` buckets out of use while the index is loaded below its low mark, and
+// frees segments. True: it did all of them and there may be more.
 bool store_shrink(struct store *s, unsigned merges_max);
 
 // ---- items (store_item.c) ----
@@ -380,8 +402,7 @@ static inline const struct store_sample *store_pool_best(const struct store_pool
 // ---- eviction (store_evict.c, store_sample.c) ----
 // Evicts one item, or reclaims expired ones. False: nothing was found to evict.
 bool store_evict_one(struct store *s);
-// `hash`: of the item, or any other of its bucket.
-void store_slot_evict(struct store *s, uint64_t *slot, uint64_t hash);
+void store_bucket_evict(struct store *s, uint32_t bucket, uint64_t *slot);
 // Where a sampled item is, or NULL when it has gone or moved.
 uint64_t *store_sample_slot(const struct store *s, const struct store_sample *sample);
 void store_sampler_open(struct store *s);

@@ -2,9 +2,6 @@
 // Items: found, reserved, committed, referenced, dropped.
 #include "store/store_internal.h"
 
-// What the deadline index may take for an item and for the splits of its commit, kept free with it.
-#define DUE_ROOM 1024
-
 // ---- leaving -----------------------------------------------------------------------------------
 
 void store_item_drop(struct store *s, struct store_item *it, enum store_lazy mode)
@@ -35,10 +32,12 @@ void store_item_expire(struct store *s, struct store_item *it)
 
 void store_delete(struct store *s, struct store_item *it, uint64_t hash)
 {
-	uint64_t *slot = store_index_locate(&s->live, it, hash);
+	struct store_spot at = store_index_spot(&s->live, hash);
+	struct store_bucket *b = store_index_bucket(&s->live, at.bucket);
+	uint64_t *slot = store_bucket_slot(b, store_slot_make(it, at.tag));
 
 	base_assert(slot);
-	store_slot_clear(s, slot, hash);
+	store_bucket_clear(s, b, at.bucket, slot);
 	store_item_leave(s, it, STORE_LAZY_USER_DEL);
 }
 
@@ -46,34 +45,43 @@ void store_delete(struct store *s, struct store_item *it, uint64_t hash)
 
 void store_bucket_prefetch(const struct store *s, uint64_t hash)
 {
-	base_prefetch(store_index_chain(&s->live, hash));
+	store_bucket_lines_prefetch(
+		store_index_bucket(&s->live, store_index_number(&s->live, hash)));
 }
 
+// An item in a node is not fetched, but the node: also for who puts an item in or takes one out.
 void store_item_prefetch(const struct store *s, uint64_t hash)
 {
-	const struct store_line *line = store_index_chain(&s->live, hash);
-	uint32_t match = store_line_match(line, hash);
+	struct store_spot at = store_index_spot(&s->live, hash);
+	struct store_bucket *b = store_index_bucket(&s->live, at.bucket);
+	const uint64_t *line = store_bucket_line(b, at.tag);
+	uint32_t match = store_slots_match(line, STORE_LINE_SLOTS, at.tag);
 	const char *it;
 
-	if (match) {
-		it = (const char *)store_slot_item(line->slot[__builtin_ctz(match)]);
-		base_prefetch(it);
-		base_prefetch(it + BASE_CACHE_LINE);
+	store_bucket_node_prefetch(b);
+	if (!match && store_line_filtered(line, at.tag)) {
+		line = store_bucket_line(b, ~at.tag);
+		match = store_slots_match(line, STORE_LINE_SLOTS, at.tag);
 	}
-	if (line->next)
-		base_prefetch(line->next);
+	if (!match)
+		return;
+	it = (const char *)store_slot_item(line[store_match_first(match)]);
+	base_prefetch(it);
+	base_prefetch(it + BASE_CACHE_LINE);
 }
 
 struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash)
 {
-	uint64_t *slot = store_index_find(&s->live, key, key_len, hash);
+	struct store_spot at = store_index_spot(&s->live, hash);
+	struct store_bucket *b = store_index_bucket(&s->live, at.bucket);
+	uint64_t *slot = store_bucket_find(b, at.tag, key, key_len);
 	struct store_item *it;
 
 	if (!slot)
 		return NULL;
 	it = store_slot_item(*slot);
 	if (base_unlikely(store_item_expired(s, it))) {
-		store_slot_clear(s, slot, hash);
+		store_bucket_clear(s, b, at.bucket, slot);
 		store_item_expire(s, it);
 		return NULL;
 	}
@@ -126,6 +134,7 @@ bool store_writable(const struct store_item *it)
 void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s)
 {
 	uint64_t hash;
+	uint64_t *slot;
 
 	if (it->deadline_s == deadline_s)
 		return;
@@ -134,7 +143,10 @@ void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadlin
 		return;
 	}
 	hash = store_item_hash(it);
-	store_due_leave(s, it, hash);
+	slot = store_index_locate(&s->live, it, hash);
+	base_assert(slot);
+	*slot &= ~STORE_SLOT_DUE;
+	store_due_leave(s, it, store_index_number(&s->live, hash));
 	it->deadline_s = deadline_s;
 	store_due_enter(s, it, hash);
 }
@@ -149,26 +161,26 @@ uint64_t store_cas_next(struct store *s)
 	return cas;
 }
 
-// Room below the limit for the item and, should this reservation need one, its spare line; for what
+// Room below the limit for the item and, should this reservation need one, its spare node; for what
 // its commit may take; and for what the queue's memory lacks.
 static struct store_item *item_alloc(
 	struct store *s, uint64_t hash, struct store_layout l, bool deadline, char **tail)
 {
-	uint64_t room = store_layout_usable(s, l) + sizeof(struct store_line);
+	uint64_t room = store_layout_usable(s, l) + sizeof(struct store_node);
 	uint64_t ghosts = s->traits->queues ? store_ghost_room(&s->ghost) : 0;
 	struct store_item *it = NULL;
 
 	if (deadline || s->due.items > 0)
-		room += DUE_ROOM;
+		room += STORE_DUE_ROOM;
 	if (s->traits->queues)
 		room += store_fifo_room(&s->small) + ghosts;
 	if (!store_chain_room_make(s, hash) || !store_room_make(s, room))
 		return NULL;
 	if (ghosts)
 		store_ghost_extend(s, &s->ghost);
-	if (store_spare_ensure(s))
+	if (store_spare_ensure(s, 0))
 		it = store_pieces_alloc(s, l, tail);
-	if (base_unlikely(!it) && store_room_force(s, room) && store_spare_ensure(s))
+	if (base_unlikely(!it) && store_room_force(s, room) && store_spare_ensure(s, 0))
 		it = store_pieces_alloc(s, l, tail);
 	return it;
 }
@@ -213,23 +225,27 @@ enum store_verdict store_reserve(struct store *s, const struct store_key *key,
 
 void store_commit(struct store *s, struct store_item *it, uint64_t hash, uint64_t cas)
 {
+	struct store_spot at;
+	struct store_bucket *b;
 	uint64_t *slot;
 
 	base_assert((it->bits & STORE_ITEM_PRIVATE) && it->refs == 1 && s->reserved > 0);
 	if (base_unlikely(s->grow_wait > 0))
 		s->grow_wait--;
 	store_grow(s, STORE_SPLITS_COMMIT); // before linking: a split may drop what has expired
-	slot = store_index_find(&s->live, store_item_key(it), store_item_key_len(it), hash);
+	at = store_index_spot(&s->live, hash);
+	b = store_index_bucket(&s->live, at.bucket);
+	slot = store_bucket_find(b, at.tag, store_item_key(it), store_item_key_len(it));
 	if (slot) {
 		struct store_item *old = store_slot_item(*slot);
 
 		store_access_begin(s, it, old, hash);
-		*slot = store_slot_make(it, hash);
-		store_due_leave(s, old, hash);
+		store_due_leave(s, old, at.bucket);
+		store_slot_set(slot, store_slot_make(it, at.tag));
 		store_item_leave(s, old, STORE_LAZY_SERVER_DEL);
 	} else {
 		store_access_begin(s, it, NULL, hash);
-		store_link(s, it, hash);
+		store_link(s, it, b, at.tag);
 	}
 	it->bits ^= STORE_ITEM_PRIVATE | STORE_ITEM_LINKED;
 	store_due_enter(s, it, hash);

@@ -134,35 +134,44 @@ bool store_room_step(struct store *s, unsigned *budget)
 
 // ---- a full chain -------------------------------------------------------------------------------
 
+static bool bucket_full(struct store_bucket *b)
+{
+	struct store_walk w = store_nodes_walk(b);
+	unsigned items = STORE_BUCKET_SLOTS - 1;
+
+	while (store_walk_next(&w))
+		items++;
+	return items >= STORE_BUCKET_ITEMS_MAX;
+}
+
 bool store_chain_room_make(struct store *s, uint64_t hash)
 {
-	struct store_line *line = store_index_chain(&s->live, hash);
-	unsigned lines = 1;
-	uint64_t *worst = NULL, score = 0;
+	struct store_spot at = store_index_spot(&s->live, hash);
+	struct store_bucket *b = store_index_bucket(&s->live, at.bucket);
+	uint64_t *worst = NULL, *slot, score = 0;
+	unsigned crowded;
 
-	for (const struct store_line *l = line; l->next; l = l->next)
-		lines++;
-	if (base_likely(lines < STORE_CHAIN_LINES_MAX))
+	// None like it lies outside its line: the other is not looked at. A full bucket may so get one
+	// for each bit of the filters.
+	crowded = (unsigned)store_line_filtered(store_bucket_line(b, at.tag), at.tag) &
+		(unsigned)store_bucket_overflows(b); // both are read at once
+	if (base_likely(!crowded) || base_likely(!bucket_full(b)))
 		return true;
-	for (; line; line = line->next) {
-		for (unsigned i = 0; i < STORE_SLOTS; i++) {
-			struct store_item *it = store_slot_item(line->slot[i]);
-			uint64_t its;
+	for (struct store_walk w = store_bucket_walk(b); (slot = store_walk_next(&w));) {
+		struct store_item *it = store_slot_item(*slot);
+		uint64_t its;
 
-			if (!it)
-				return true; // the last line has a slot free
-			store_access_convert(s, it);
-			its = store_item_score(s, it);
-			if (it->refs == 1 && (!worst || its > score) &&
-				(!s->traits->is_volatile || (it->bits & STORE_ITEM_DUE))) {
-				worst = &line->slot[i];
-				score = its;
-			}
+		store_access_convert(s, it);
+		its = store_item_score(s, it);
+		if (it->refs == 1 && (!worst || its > score) &&
+			(!s->traits->is_volatile || (it->bits & STORE_ITEM_DUE))) {
+			worst = slot;
+			score = its;
 		}
 	}
 	if (!store_evicts(s) || !worst)
 		return false;
-	// of the chain, if not of the item: enough to clear it
-	store_slot_evict(s, worst, hash);
+	// of the bucket, if not of the item: enough to clear it
+	store_bucket_evict(s, at.bucket, worst);
 	return true;
 }

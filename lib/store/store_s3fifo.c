@@ -25,22 +25,19 @@ static inline uint64_t entry_make(uint64_t hash, uint32_t stamp)
 	return hash << 16 | (stamp & UINT16_MAX);
 }
 
+static inline bool is_of_entry(struct store_item *it, const void *entry)
+{
+	return store_item_small(it) &&
+		(uint16_t)store_item_access(it) == (uint16_t) * (const uint64_t *)entry;
+}
+
 // The small item of an entry, or NULL when it has gone.
 static uint64_t *entry_slot(struct store *s, uint64_t entry)
 {
-	uint64_t hash = entry >> 16;
+	struct store_spot at = store_index_spot(&s->live, entry >> 16);
 
-	for (struct store_line *l = store_index_chain(&s->live, hash); l; l = l->next) {
-		for (uint32_t m = store_line_match(l, hash); m; m &= m - 1) {
-			uint64_t *slot = &l->slot[__builtin_ctz(m)];
-			const struct store_item *it = store_slot_item(*slot);
-
-			if (it && store_item_small(it) &&
-				(uint16_t)store_item_access(it) == (uint16_t)entry)
-				return slot;
-		}
-	}
-	return NULL;
+	return store_bucket_seek(
+		store_index_bucket(&s->live, at.bucket), at.tag, is_of_entry, &entry);
 }
 
 // Stale entries must not pile up: while they are more than the live ones, each push takes some from
@@ -94,14 +91,14 @@ bool store_s3fifo_enter(struct store *s, const struct store_item *it, uint64_t h
 // ---- evicting -----------------------------------------------------------------------------------
 
 // Remembered: as many as main is to hold, whatever it holds now.
-static void fifo_slot_evict(struct store *s, uint64_t *slot, uint64_t hash)
+static void fifo_slot_evict(struct store *s, uint64_t *slot, uint32_t bucket, uint64_t hash)
 {
 	double gap_us = (double)(s->now.mono_us - s->evicted_us);
 
 	s->gap_us += (gap_us - s->gap_us) / GAP_WEIGHT;
 	s->evicted_us = s->now.mono_us;
 	store_ghost_put(s, &s->ghost, hash, items_all(s) - items_all(s) / SMALL_PARTS);
-	store_slot_evict(s, slot, hash);
+	store_bucket_evict(s, bucket, slot);
 }
 
 // Takes an item from the front of the small queue. True: it was evicted, or had expired.
@@ -109,6 +106,7 @@ static bool small_evict(struct store *s)
 {
 	uint64_t entry, *slot, hash;
 	struct store_item *it;
+	uint32_t bucket;
 
 	if (!store_fifo_pop(s, &s->small, &entry))
 		return false;
@@ -117,8 +115,9 @@ static bool small_evict(struct store *s)
 		return false;
 	it = store_slot_item(*slot);
 	hash = entry >> 16;
+	bucket = store_index_number(&s->live, hash);
 	if (store_item_expired(s, it)) {
-		store_slot_clear(s, slot, hash);
+		store_bucket_clear(s, store_index_bucket(&s->live, bucket), bucket, slot);
 		store_item_expire(s, it);
 		s->n.reclaimed++;
 		return true;
@@ -128,7 +127,7 @@ static bool small_evict(struct store *s)
 		store_access_main(s, it);
 		return false;
 	}
-	fifo_slot_evict(s, slot, hash);
+	fifo_slot_evict(s, slot, bucket, hash);
 	return true;
 }
 
@@ -157,7 +156,7 @@ static bool main_evict(struct store *s, bool must)
 		return false;
 	}
 	store_cold_note(s, it);
-	fifo_slot_evict(s, slot, store_item_hash(it));
+	fifo_slot_evict(s, slot, sample.bucket, store_item_hash(it));
 	return true;
 }
 

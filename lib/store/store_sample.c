@@ -2,52 +2,37 @@
 // Items at random, of all or of those with a deadline.
 #include "store/store_internal.h"
 
-#define PROBES_MIN  32 // buckets looked into for a round, or more where the index has emptied
-#define CHAIN_ITEMS (STORE_CHAIN_LINES_MAX * 4 * STORE_SLOTS) // merges join chains
+#define PROBES_MIN   32  // buckets looked into for a round, or more where the index has emptied
+#define BUCKET_ITEMS 256 // of a bucket that are looked at
 
 // ---- of all -------------------------------------------------------------------------------------
 
-// Buckets come one after the other, in blocks, and memory is fetched ahead of them a block at a time:
-// fetches side by side share the time that finding their pages takes.
+// Buckets come one after the other, and memory is fetched ahead of them, all items of a bucket at once:
+// fetches side by side share the time that finding their pages takes. Several buckets at once would be
+// more than the nearest cache keeps until it is their turn.
 //
-//	block in hand    its items are being taken, bucket after bucket
-//	next             items fetched
-//	second next      overflow lines fetched
-//	third next       buckets drawn and fetched
-#define BLOCK STORE_DRAWN_BLOCK
+//	bucket in hand    its items are being taken
+//	next              items fetched
+//	second next       first node fetched
+//	third next        drawn and fetched
+#define AHEAD_ITEMS 1
+#define AHEAD_NODE  2
+#define AHEAD_DRAW  3
+static_assert(AHEAD_DRAW < STORE_DRAWN, "each has a place");
 
 static inline uint64_t drawn(const struct store *s, unsigned ahead)
 {
 	return s->sampler.drawn[(s->sampler.head + ahead) % STORE_DRAWN];
 }
 
-static void block_draw(struct store *s, unsigned ahead)
+static inline uint32_t drawn_number(const struct store *s, unsigned ahead)
 {
-	for (unsigned i = ahead; i < ahead + BLOCK; i++) {
-		uint64_t *hash = &s->sampler.drawn[(s->sampler.head + i) % STORE_DRAWN];
-
-		*hash = base_rng_next(&s->rng);
-		base_prefetch(store_index_chain(&s->live, *hash));
-	}
+	return store_index_number(&s->live, drawn(s, ahead));
 }
 
-static void block_overflow_prefetch(const struct store *s, unsigned ahead)
+static inline struct store_bucket *drawn_bucket(const struct store *s, unsigned ahead)
 {
-	for (unsigned i = ahead; i < ahead + BLOCK; i++) {
-		const struct store_line *line = store_index_chain(&s->live, drawn(s, i));
-
-		base_prefetch(line->next ? line->next : line);
-	}
-}
-
-static void block_items_prefetch(const struct store *s, unsigned ahead)
-{
-	for (unsigned i = ahead; i < ahead + BLOCK; i++) {
-		const struct store_line *line = store_index_chain(&s->live, drawn(s, i));
-
-		for (; line; line = line->next)
-			store_line_prefetch(line);
-	}
+	return store_index_bucket(&s->live, drawn_number(s, ahead));
 }
 
 static void sampler_advance(struct store *s)
@@ -55,11 +40,11 @@ static void sampler_advance(struct store *s)
 	struct store_sampler *p = &s->sampler;
 
 	p->at = 0;
-	if (++p->head % BLOCK != 0)
-		return;
-	block_draw(s, 3 * BLOCK);
-	block_overflow_prefetch(s, 2 * BLOCK);
-	block_items_prefetch(s, BLOCK);
+	p->head++;
+	p->drawn[(p->head + AHEAD_DRAW) % STORE_DRAWN] = base_rng_next(&s->rng);
+	store_bucket_lines_prefetch(drawn_bucket(s, AHEAD_DRAW));
+	store_bucket_node_prefetch(drawn_bucket(s, AHEAD_NODE));
+	store_bucket_items_prefetch(drawn_bucket(s, AHEAD_ITEMS));
 }
 
 void store_sampler_open(struct store *s)
@@ -68,41 +53,58 @@ void store_sampler_open(struct store *s)
 		s->sampler.drawn[i] = base_rng_next(&s->rng);
 }
 
-// Takes up to `want` items of the bucket in hand, behind those that were taken. Fewer: there are no
-// more of them.
+// Takes up to `want` items of the bucket in hand, from the slots behind those that were looked at.
+// Fewer: there are no more of them.
 static unsigned bucket_take(struct store *s, struct store_sample *out, unsigned want)
 {
-	uint64_t hash = drawn(s, 0);
-	unsigned n = 0, i = s->sampler.at;
+	uint32_t number = drawn_number(s, 0);
+	struct store_bucket *b = store_index_bucket(&s->live, number);
+	uint64_t left = store_bucket_items(b) &
+		~UINT64_C(0) << base_min_u64(s->sampler.at, STORE_BUCKET_SLOTS);
+	unsigned n = 0;
 
-	for (const struct store_line *l = store_index_chain(&s->live, hash); l; l = l->next) {
-		for (; i < STORE_SLOTS && l->slot[i] && n < want; i++)
-			out[n++] = (struct store_sample){l->slot[i], hash};
-		i = i > STORE_SLOTS ? i - STORE_SLOTS : 0;
+	for (; left && n < want; left &= left - 1) {
+		s->sampler.at = (unsigned)__builtin_ctzll(left) + 1;
+		out[n++] =
+			(struct store_sample){store_slot_key(b->slot[s->sampler.at - 1]), number};
 	}
-	s->sampler.at += n;
+	if (base_unlikely(n < want && store_bucket_overflows(b))) {
+		struct store_walk w = store_nodes_walk(b);
+		const uint64_t *slot;
+		unsigned at = STORE_BUCKET_SLOTS;
+
+		for (; n < want && (slot = store_walk_next(&w)); at++)
+			if (at >= s->sampler.at)
+				out[n++] = (struct store_sample){store_slot_key(*slot), number};
+		s->sampler.at = at;
+	}
 	return n;
 }
 
 // One of a bucket, each as likely.
-static unsigned bucket_pick(const struct store *s, struct store_sample *out)
+static unsigned bucket_pick(struct store *s, struct store_sample *out)
 {
-	uint64_t hash = drawn(s, 0);
-	const struct store_line *line = store_index_chain(&s->live, hash);
+	uint32_t number = drawn_number(s, 0);
+	struct store_bucket *b = store_index_bucket(&s->live, number);
+	struct store_walk w = store_bucket_walk(b);
+	const uint64_t *slot;
 	unsigned count = 0, at;
 
-	for (const struct store_line *l = line; l; l = l->next)
-		count += store_line_count(l);
+	while (store_walk_next(&w))
+		count++;
 	if (count == 0)
 		return 0;
-	for (at = (unsigned)((hash >> 32) * count >> 32); at >= STORE_SLOTS; at -= STORE_SLOTS)
-		line = line->next;
-	*out = (struct store_sample){line->slot[at], hash};
+	at = (unsigned)((base_rng_next(&s->rng) >> 32) * count >> 32);
+	w = store_bucket_walk(b);
+	do
+		slot = store_walk_next(&w);
+	while (at-- > 0);
+	*out = (struct store_sample){store_slot_key(*slot), number};
 	return 1;
 }
 
-// Random hashes rather than random buckets: a bucket that is not split yet holds twice as many
-// items, and is met twice as often. Never onward from one bucket to the next: that takes what
+// Random hashes rather than random buckets: a bucket of a group that has not grown yet holds more
+// items, and is met as much more often. Never onward from one bucket to the next: that takes what
 // stands behind gaps, and leaves clusters that are hardly ever met. All of a bucket are taken,
 // over several rounds if need be, so that each item is as likely as any other.
 static unsigned all_sample(struct store *s, struct store_sample *out, unsigned want)
@@ -125,24 +127,23 @@ static unsigned all_sample(struct store *s, struct store_sample *out, unsigned w
 
 // ---- of those with a deadline -------------------------------------------------------------------
 
-// Of a chain: those that have a deadline, from a random one on.
+// Of a bucket: those that have a deadline, from a random one on.
 static unsigned volatile_sample(
 	struct store *s, uint32_t bucket, uint32_t random, struct store_sample *out, unsigned want)
 {
-	uint64_t all[CHAIN_ITEMS];
+	struct store_bucket *b = store_index_bucket(&s->live, bucket);
+	struct store_walk w = store_bucket_walk(b);
+	uint64_t all[BUCKET_ITEMS];
 	unsigned count = 0, n = 0, start;
+	const uint64_t *slot;
 
-	for (const struct store_line *l = store_index_bucket(&s->live, bucket); l; l = l->next) {
-		store_line_prefetch(l);
-		for (unsigned i = 0; i < STORE_SLOTS && l->slot[i] && count < CHAIN_ITEMS; i++)
-			all[count++] = l->slot[i];
-	}
+	while (count < BUCKET_ITEMS && (slot = store_walk_next(&w)))
+		if (*slot & STORE_SLOT_DUE)
+			all[count++] = store_slot_key(*slot);
 	start = (unsigned)((uint64_t)random * count >> 32);
 	for (unsigned i = 0; i < count && n < want; i++) {
-		uint64_t slot = all[(start + i) % count];
-
-		if (store_slot_item(slot)->bits & STORE_ITEM_DUE)
-			out[n++] = (struct store_sample){slot, bucket}; // its number is hash enough
+		out[n] = (struct store_sample){all[(start + i) % count], bucket};
+		base_prefetch(store_slot_item(out[n++].slot));
 	}
 	return n;
 }

@@ -77,7 +77,7 @@ static void test_candidates_stand_in_the_order_of_their_scores(void **state)
 			m.n--;
 			assert_int_equal(store_pool_take(&p, &s), m.e[m.n].score);
 			assert_int_equal(s.slot, m.e[m.n].slot);
-			assert_int_equal(s.hash, ~s.slot);
+			assert_int_equal(s.bucket, (uint32_t)~s.slot);
 		}
 		pool_check(&p, &m);
 	}
