@@ -258,6 +258,8 @@ static void client_act(struct sim_client *c)
 	c->act_us = now_us + (c->deaf ? sim_pick(&c->rng, 500000) : sim_pick(&c->rng, 3000));
 	if (sim_pick(&c->rng, 20) == 0)
 		c->act_us += sim_pick(&c->rng, 400000);
+	if (c->ops == 0) // what it waits for begins here, however long it had nothing to ask
+		c->progress_us = now_us;
 	if (client_whim(c))
 		return;
 	if (c->verifying && c->ops == 0) {
