@@ -95,6 +95,7 @@ static void info_net(struct control *c, struct rte_tel_data *d)
 		(struct metric[]){
 			{"rx_packets", n->rx_packets},
 			{"tx_packets", n->tx_packets},
+			{"tx_waited", n->tx_waited},
 			{"tx_dropped", n->tx_dropped},
 			{"steered", n->steered},
 			{"steer_dropped", n->steer_dropped},
@@ -123,7 +124,7 @@ static void info_net(struct control *c, struct rte_tel_data *d)
 			{"net_no_mbuf", n->net.no_mbuf},
 			{"net_no_route", n->net.no_route},
 		},
-		29);
+		30);
 }
 
 static void info_tcp(struct control *c, struct rte_tel_data *d)

@@ -183,6 +183,7 @@ void worker_close(struct worker *w)
 		w->tx.flush(w->tx.arg, w->tx.m, w->tx.count);
 		w->tx.count = 0;
 	}
+	worker_tx_close(w);
 	store_close(w->store);
 	worker_dgrams_close(w);
 	worker_slots_close(w);
@@ -359,6 +360,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	worker_timers(w);
 	worker_clients_turn(w);
 	n += worker_upkeep(w, n == 0);
+	n += worker_tx_turn(w);
 	worker_output(w, n == 0);
 	w->n.turns++;
 	w->n.turns_idle += n == 0;

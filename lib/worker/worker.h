@@ -70,6 +70,7 @@ struct worker_counters {
 	uint64_t loans, loans_refused;           // asked for beyond the allowance
 	uint64_t clients_bytes, evicted_clients; // held by connections; dropped for it
 	uint64_t rx_packets, tx_packets, tx_dropped, turns, turns_idle;
+	uint64_t tx_waited; // frames that the device had no room for at first
 	uint64_t bytes_read, bytes_written;
 	uint64_t requests, requests_remote, udp_requests;
 	uint64_t udp_quick;                  // of those, answered in place (worker_quick.c)

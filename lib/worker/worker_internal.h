@@ -16,6 +16,7 @@
 #define WORKER_STALLED_BATCH   64
 #define WORKER_INBOX_BATCH     256
 #define WORKER_UPKEEP_ITEMS    32
+#define WORKER_TX_WAIT         4096 // frames that the device has no room for; a power of two
 #define WORKER_DGRAMS          1024
 #define WORKER_UDP_REPLY_BYTES (4u << 20)
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
@@ -224,6 +225,11 @@ struct worker_news {
 	uint32_t seq;
 };
 
+struct worker_tx_wait { // in order
+	uint32_t head, tail;
+	struct rte_mbuf *m[WORKER_TX_WAIT];
+};
+
 struct worker {
 	unsigned id, count;
 	struct worker_group *group;
@@ -275,6 +281,7 @@ struct worker {
 	char head[PROTO_HEAD_MAX];
 	char scratch[WORKER_SCRATCH_BYTES];
 	char datagram[65536];
+	struct worker_tx_wait tx_wait;
 };
 
 // ---- the flight recorder
@@ -461,13 +468,23 @@ bool worker_steer(struct worker *w, struct rte_mbuf *m);
 unsigned worker_steer_turn(struct worker *w);
 void worker_steer_publish(struct worker *w);
 void worker_steer_close(struct worker *w);
-void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count);
 void worker_neigh_tell(
 	struct worker *w, const struct base_ip *ip, const struct rte_ether_addr *mac);
 void worker_too_big_input(struct worker *w, const struct net_packet *pkt);
 unsigned worker_news_turn(struct worker *w);
 // One frame into net, from the device or a peer.
 void worker_frame_input(struct worker *w, struct rte_mbuf *m);
+
+// ---- worker_tx.c: output ------------------------------------------------------------------------
+// net's batch, whether this worker has a queue of the device or not.
+void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count);
+// Frames for this worker's queue. Takes all of them: what the device does not take waits, or is dropped
+// and counted when WORKER_TX_WAIT do.
+void worker_tx_device(struct worker *w, struct rte_mbuf **m, uint16_t count);
+// Offers what waits. Returns how many the device took.
+unsigned worker_tx_turn(struct worker *w);
+// Offers it for the last time, and drops it.
+void worker_tx_close(struct worker *w);
 
 // ---- worker_group.c ----------------------------------------------------------------------------
 void worker_group_peers_set(struct worker_group *g, struct worker *w);

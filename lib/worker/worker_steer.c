@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Frames between workers: foreign flows to their owner, output to the worker that has a queue,
-// news to everybody.
+// Frames between workers: foreign flows to their owner, output of those without a queue, news to
+// everybody.
 
 #include "worker/worker_internal.h"
 
 #define STEER_BATCH 64
-#define TX_TRIES    64 // polls of a full device queue before the rest is dropped
 #define NEWS_A_TURN 16
 
 bool worker_steer(struct worker *w, struct rte_mbuf *m)
@@ -24,41 +23,6 @@ bool worker_steer(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
-static void tx_device(struct worker *w, struct rte_mbuf **m, uint16_t count)
-{
-	uint16_t done = 0;
-
-	if (base_unlikely(w->orders.capture != NULL))
-		capture_burst(w->orders.capture, m, count, CAPTURE_OUT, w->now.mono_us);
-	for (unsigned tries = 0; done < count && tries < TX_TRIES; tries++)
-		done = (uint16_t)(done + port_tx(w->queue, m + done, (uint16_t)(count - done)));
-	w->n.tx_packets += done;
-	w->n.tx_dropped += count - done;
-	for (; done < count; done++)
-		rte_pktmbuf_free(m[done]);
-}
-
-void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
-{
-	struct worker *w = arg;
-	struct worker_ring *r;
-
-	if (w->queue->has_tx) {
-		tx_device(w, m, count);
-		return;
-	}
-	r = w->peer[w->tx_owner].tx_send;
-	for (uint16_t i = 0; i < count; i++) {
-		if (worker_ring_push(r, m[i])) {
-			w->n.tx_packets++;
-		} else {
-			w->n.tx_dropped++;
-			rte_pktmbuf_free(m[i]);
-		}
-	}
-	worker_ring_publish(r);
-}
-
 static unsigned steer_peer_turn(struct worker *w, struct worker_peer *p)
 {
 	struct rte_mbuf *m[STEER_BATCH];
@@ -74,7 +38,7 @@ static unsigned steer_peer_turn(struct worker *w, struct worker_peer *p)
 		n++;
 	worker_ring_retire(p->tx_recv);
 	if (n > 0)
-		tx_device(w, m, n);
+		worker_tx_device(w, m, n);
 	return frames + n;
 }
 

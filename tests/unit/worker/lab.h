@@ -87,6 +87,9 @@ struct lab {
 	struct base_list clients;
 	bool host_paused;
 	bool tx_keeps;
+	bool tx_slow; // the device takes tx_room frames a turn
+	unsigned tx_room;
+	unsigned tx_left;   // of this turn
 	unsigned cut_bytes; // clients' packets come in fragments; 0: whole
 	char udp[1 << 20];  // payloads of datagrams, one behind the other
 	uint32_t udp_len;
@@ -147,6 +150,10 @@ static uint16_t server_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 {
 	struct wire *w = arg;
 
+	if (lab->tx_slow) {
+		n = (uint16_t)RTE_MIN(n, lab->tx_left);
+		lab->tx_left -= n;
+	}
 	for (uint16_t i = 0; i < n; i++) {
 		if (lab->tx_keeps) { // as a device that frees what it sent when asked, or at need
 			if (w->sent[w->sent_at % LAB_TX_RING] != NULL)
@@ -449,6 +456,7 @@ static void lab_turn(void)
 	unsigned work;
 
 	lab->now.mono_us += lab->step_us;
+	lab->tx_left = lab->tx_room;
 	lab->now.wall_s = LAB_WALL_S + lab->now.mono_us / 1000000;
 	for (unsigned i = 0; i < lab->workers; i++) {
 		if (lab->paused[i] > 0)
