@@ -13,6 +13,10 @@
 #define SECOND_NS         1e9
 #define ONCE_INFLIGHT_MAX 4096 // of --once: a million requests at once are no test of the server
 
+volatile bool bench_stop;
+volatile unsigned bench_marks;
+volatile bool bench_enough;
+
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec t;
@@ -26,30 +30,26 @@ uint64_t bench_now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-int bench_open(struct bench *b, const struct bench_options *o)
+uint64_t bench_cpu_ns(void)
 {
-	struct bench_flight *flights;
-	int rc;
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
 
-	memset(b, 0, sizeof(*b));
-	b->o = o;
-	base_rng_seed(&b->rng, o->seed);
-	// over UDP every request in flight is a client of its own: answers come in any order
-	b->clients = o->udp ? o->connections * o->pipeline : o->connections;
-	b->per_client = o->udp ? 1 : o->pipeline;
-	b->now_ns = bench_now_ns();
-	rc = bench_workload_open(&b->workload, o);
-	if (rc < 0)
-		return rc;
+static int clients_open(struct bench *b)
+{
+	size_t flights = (size_t)b->clients * b->per_client;
+	const struct bench_options *o = b->o;
+	struct bench_flight *flight;
+
 	b->client = calloc(b->clients, sizeof(*b->client));
-	flights = calloc((size_t)b->clients * b->per_client, sizeof(*flights));
-	if (b->client == NULL || flights == NULL) {
-		free(flights);
-		bench_close(b);
+	b->flight = flight = calloc(flights, sizeof(*flight));
+	b->key = calloc(flights * o->multi, sizeof(*b->key));
+	if (b->client == NULL || b->flight == NULL || b->key == NULL)
 		return -ENOMEM;
-	}
+	for (size_t i = 0; i < flights; i++)
+		flight[i].key = b->key + i * o->multi;
 	for (unsigned i = 0; i < b->clients; i++) {
-		b->client[i].flight = flights + (size_t)i * b->per_client;
+		b->client[i].flight = flight + (size_t)i * b->per_client;
 		b->client[i].conn_index = o->udp ? i / o->pipeline : i;
 		b->client[i].fd = -1;
 		b->client[i].request_id = (uint16_t)(i % o->pipeline);
@@ -57,11 +57,34 @@ int bench_open(struct bench *b, const struct bench_options *o)
 	return 0;
 }
 
+int bench_open(struct bench *b, const struct bench_options *o)
+{
+	int rc;
+
+	memset(b, 0, sizeof(*b));
+	b->o = o;
+	words_open(&b->words, o);
+	// over UDP every request in flight is a client of its own: answers come in any order
+	b->clients = o->udp ? o->connections * o->pipeline : o->connections;
+	b->per_client = o->udp ? 1 : o->pipeline;
+	b->now_ns = bench_now_ns();
+	rc = bench_workload_open(&b->workload, o);
+	if (rc < 0)
+		return rc;
+	b->head = malloc(base_max_u64(WORDS_LINE_MAX, words_get_max(&b->words, o->multi)));
+	if (b->head == NULL || clients_open(b)) {
+		bench_close(b);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 void bench_close(struct bench *b)
 {
-	if (b->client != NULL)
-		free(b->client[0].flight);
+	free(b->key);
+	free(b->flight);
 	free(b->client);
+	free(b->head);
 	bench_workload_close(&b->workload);
 }
 
@@ -72,31 +95,6 @@ void bench_fail(struct bench *b, const char *why)
 	b->phase = BENCH_DONE;
 }
 
-static void segment_begin(struct bench *b)
-{
-	b->segment_start_ns = b->now_ns;
-	b->segment_requests = b->n.requests;
-	memset(&b->segment_ns, 0, sizeof(b->segment_ns));
-}
-
-static void segment_end(struct bench *b)
-{
-	const struct base_hist *h = &b->segment_ns;
-
-	if (b->segments == BENCH_SEGMENTS)
-		return;
-	b->segment[b->segments++] = (struct bench_segment){
-		.start_s = (double)(b->segment_start_ns - b->phase_start_ns) / SECOND_NS,
-		.seconds = (double)(b->now_ns - b->segment_start_ns) / SECOND_NS,
-		.requests = b->n.requests - b->segment_requests,
-		.gets = h->count,
-		.get_p50_us = (double)base_hist_quantile(h, 0.5) / 1e3,
-		.get_p99_us = (double)base_hist_quantile(h, 0.99) / 1e3,
-		.get_p999_us = (double)base_hist_quantile(h, 0.999) / 1e3,
-		.get_max_us = (double)h->max / 1e3,
-	};
-}
-
 static void phase_enter(struct bench *b, enum bench_phase phase)
 {
 	b->phase = phase;
@@ -104,33 +102,18 @@ static void phase_enter(struct bench *b, enum bench_phase phase)
 	b->next_key = 0;
 	b->kick = true;
 	b->kicked = 0;
-	b->credit_ns = b->now_ns;
-	if (phase != BENCH_MEASURE)
-		return;
-	// what went wrong before spoils the run as much as what goes wrong now
-	b->n = (struct bench_counters){.errors = b->n.errors, .verified = b->n.verified};
-	memset(&b->latency_ns, 0, sizeof(b->latency_ns));
-	memset(&b->get_latency_ns, 0, sizeof(b->get_latency_ns));
-	b->marks = bench_marks;
-	segment_begin(b);
-	b->report_requests = 0;
-	b->report_ns = b->now_ns;
-	b->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	if (phase == BENCH_MEASURE)
+		bench_measure_begin(b);
+	// the schedule runs on from the warm-up into what is measured: what was late then is late now
+	if (b->o->rate && phase == (b->o->once ? BENCH_MEASURE : BENCH_WARMUP))
+		schedule_start(&b->schedule, b->o->rate, b->now_ns);
 }
 
 void bench_start(struct bench *b)
 {
 	b->now_ns = bench_now_ns();
 	b->report_ns = b->answer_ns = b->now_ns;
-	phase_enter(b, BENCH_FILL);
-}
-
-static void measure_end(struct bench *b)
-{
-	segment_end(b);
-	b->measured_ns = b->now_ns - b->phase_start_ns;
-	b->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - b->cpu_start_ns;
-	b->phase = BENCH_DONE;
+	phase_enter(b, b->o->preload ? BENCH_FILL : BENCH_WARMUP);
 }
 
 static void phase_step(struct bench *b)
@@ -147,22 +130,23 @@ static void phase_step(struct bench *b)
 		else if (b->phase == BENCH_FILL && b->n.errors)
 			bench_fail(b, "keys could not be set");
 		else
-			phase_enter(b, b->o->evicting ? BENCH_WARMUP : b->phase + 1);
+			phase_enter(b,
+				b->phase == BENCH_FILL && b->o->preload == PRELOAD_CHECK
+					? BENCH_CHECK
+					: BENCH_WARMUP);
 		break;
 	case BENCH_WARMUP:
 		if (in_s >= b->o->warmup_s)
 			phase_enter(b, BENCH_MEASURE);
 		break;
 	case BENCH_MEASURE:
-		if (b->marks != bench_marks) {
-			b->marks = bench_marks;
-			segment_end(b);
-			segment_begin(b);
-		}
+		bench_measure_mark(b);
 		if (bench_enough ||
 			(b->o->once ? b->n.requests >= b->clients - b->dead
-				    : in_s >= b->o->seconds))
-			measure_end(b);
+				    : in_s >= b->o->seconds)) {
+			bench_measure_end(b);
+			b->phase = BENCH_DONE;
+		}
 		break;
 	case BENCH_CONNECT:
 	case BENCH_DONE:
@@ -172,7 +156,8 @@ static void phase_step(struct bench *b)
 
 struct bench_client *bench_kick_next(struct bench *b, unsigned *left)
 {
-	bool more = b->kick || (b->o->rate && b->credit_ns < b->now_ns);
+	bool paced = b->o->rate && (b->phase == BENCH_WARMUP || b->phase == BENCH_MEASURE);
+	bool more = paced ? schedule_backlog(&b->schedule, b->now_ns) > 0 : b->kick;
 
 	if (!more || *left == 0 || (b->o->once && b->inflight >= ONCE_INFLIGHT_MAX))
 		return NULL;
@@ -200,24 +185,11 @@ bool bench_turn(struct bench *b, bool busy)
 	phase_step(b);
 	if (base_unlikely(now_ns - b->report_ns >= REPORT_NS))
 		bench_progress(b);
+	if (b->inflight == 0)
+		b->answer_ns = now_ns; // none is waited for
 	if (base_unlikely(now_ns - b->answer_ns >= STALL_NS))
 		bench_fail(b, "no answers");
 	if (base_unlikely(bench_stop))
 		bench_fail(b, "interrupted");
 	return b->phase != BENCH_DONE;
-}
-
-void bench_complete(struct bench *b, const struct bench_flight *f, bool miss, bool ok)
-{
-	b->answer_ns = b->now_ns;
-	b->n.requests++;
-	b->n.misses += miss;
-	b->n.errors += !ok;
-	if (b->phase != BENCH_MEASURE)
-		return;
-	base_hist_add(&b->latency_ns, b->now_ns - f->sent_ns);
-	if (!f->set) {
-		base_hist_add(&b->get_latency_ns, b->now_ns - f->sent_ns);
-		base_hist_add(&b->segment_ns, b->now_ns - f->sent_ns);
-	}
 }

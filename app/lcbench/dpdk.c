@@ -208,9 +208,12 @@ static int device_run(struct bench *b, struct port_config *cfg)
 }
 
 // Enough packet buffers for what all connections may have in flight, both ways.
-static unsigned pool_size(const struct bench_options *o)
+static unsigned pool_size(const struct bench *b)
 {
-	uint64_t request = (uint64_t)o->value_size + BENCH_HEAD_MAX;
+	const struct bench_options *o = b->o;
+	// of a request, or of an answer to a get of large values
+	uint64_t request = base_max_u64(
+		bench_request_max(b), (uint64_t)o->multi * (o->value_sizes.max + WORDS_LINE_MAX));
 	uint64_t each = base_min_u64(o->pipeline * request, BUF_BYTES + request) / SEGMENT_BYTES;
 
 	return (unsigned)base_min_u64(
@@ -243,7 +246,7 @@ int bench_dpdk_run(struct bench *b)
 		return rc;
 	}
 	if (cfg.pool_mbufs == 0)
-		cfg.pool_mbufs = pool_size(o);
+		cfg.pool_mbufs = pool_size(b);
 	rc = port_eal_build(&eal, &cfg, &eal_options);
 	if (!rc)
 		rc = port_eal_init(&eal);

@@ -36,6 +36,11 @@ static void client_resend(void *arg, struct bench_client *c)
 	request_output(d, c, &r);
 }
 
+static void client_next(void *arg, struct bench_client *c)
+{
+	client_send(arg, c);
+}
+
 void dpdk_udp_input(struct dpdk *d, struct rte_mbuf *m, const struct net_packet *pkt)
 {
 	char together[UINT16_MAX];
@@ -53,11 +58,10 @@ void dpdk_udp_input(struct dpdk *d, struct rte_mbuf *m, const struct net_packet 
 void dpdk_udp_turn(struct dpdk *d)
 {
 	struct bench *b = d->b;
+	unsigned left = RTE_MIN(BENCH_KICK, b->clients);
+	struct bench_client *c;
 
-	if (b->kick) {
-		b->kick = false;
-		for (unsigned i = 0; i < b->clients; i++)
-			client_send(d, &b->client[i]);
-	}
-	bench_udp_timeouts(b, &d->look_ns, client_resend, d);
+	while ((c = bench_kick_next(b, &left)) != NULL)
+		client_send(d, c);
+	bench_udp_timeouts(b, &d->look_ns, client_resend, client_next, d);
 }

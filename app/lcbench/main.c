@@ -7,10 +7,6 @@
 
 #include "lcbench.h"
 
-volatile bool bench_stop;
-volatile unsigned bench_marks;
-volatile bool bench_enough;
-
 static void on_signal(int number)
 {
 	if (number == SIGUSR1)

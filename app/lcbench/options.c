@@ -2,10 +2,12 @@
 // The command line: one table of options.
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lcbench.h"
+#include "options.h"
+#include "words.h"
 
 enum kind { FLAG, TEXT, NUMBER, REAL, ADDRESS, CHOICE };
 
@@ -14,7 +16,8 @@ struct option_row {
 	enum kind kind;
 	size_t at; // offset in struct bench_options
 	double min, max;
-	const char *help; // for CHOICE: "no|yes"
+	const char
+		*help; // CHOICE: begins with "first|second", or "first|second|third", and a colon
 };
 
 #define ROW(name, kind, field, min, max, help) \
@@ -29,28 +32,48 @@ static const struct option_row rows[] = {
 	ROW("server", ADDRESS, server, 0, 0, "server's address (198.18.211.2)"),
 	ROW("port", NUMBER, port, 1, 65535, "and port (11211)"),
 	ROW("proto", CHOICE, udp, 0, 0, "tcp|udp"),
-	ROW("mode", CHOICE, set, 0, 0, "get|set"),
-	ROW("sets", NUMBER, sets, 0, 100, "percent of sets, the rest gets, whatever the mode"),
-	ROW("evicting", FLAG, evicting, 0, 0, "keys may be gone: not checked, misses are no fault"),
-	ROW("connections", NUMBER, connections, 1, BENCH_CONNS_MAX,
-		"connections, or source ports with UDP (50)"),
 	ROW("sources", NUMBER, sources, 1, BENCH_SOURCES_MAX,
 		"addresses of ours with --driver, from --address on (1)"),
+	ROW("lost", CHOICE, lost_counted, 0, 0,
+		"resend|count: UDP requests without an answer: sent again, or given up"),
+	ROW("timeout-ms", NUMBER, timeout_ms, 1, 60000, "... after so long (200)"),
+
+	ROW("commands", CHOICE, meta, 0, 0, "text|meta: get and set, or mg and ms"),
+	ROW("get-ratio", REAL, get_ratio, 0, 1, "share of gets, 0 to 1; the rest are sets (1)"),
+	ROW("mode", CHOICE, set, 0, 0, "get|set: --get-ratio 1 or 0"),
+	ROW("sets", NUMBER, sets, 0, 100, "percent of sets: --get-ratio by another name"),
+	ROW("keys", NUMBER, keys, 1, BENCH_KEYS_MAX, "number of keys (100000)"),
+	ROW("zipf", REAL, zipf, 0, 10, "exponent of the keys' frequencies, say 0.99 (0: uniform)"),
+	ROW("multi", NUMBER, multi, 1, BENCH_MULTI_MAX, "keys of a get (1)"),
+	ROW("key-size", NUMBER, key_size, WORDS_KEY_MIN, WORDS_KEY_MAX, "bytes (32)"),
+	ROW("value-size", TEXT, value_size, 0, 0,
+		"bytes: N, MIN-MAX, or BYTES:WEIGHT,BYTES:WEIGHT,... (32)"),
+	ROW("versions", NUMBER, versions, 1, UINT32_MAX,
+		"values that sets choose among, a key (1)"),
+	ROW("ttl", NUMBER, ttl_s, 0, 2592000, "seconds that a set asks for (0: no end)"),
+	ROW("seed", NUMBER, seed, 0, 1e15, "of all choices (1)"),
+
+	ROW("connections", NUMBER, connections, 1, BENCH_CONNS_MAX,
+		"connections, or source ports with UDP (50)"),
+	ROW("pipeline", NUMBER, pipeline, 1, BENCH_PIPELINE_MAX, "requests in flight on each (1)"),
+	ROW("rate", NUMBER, rate, 1, 1e9,
+		"requests a second, on a schedule: latency counts from when one was due"),
 	ROW("churn", NUMBER, churn, 0, BENCH_CONNS_MAX,
 		"connections that are closed and opened after each answer (0)"),
 	ROW("hold", FLAG, hold, 0, 0, "when all are connected, wait for SIGUSR1"),
 	ROW("once", FLAG, once, 0, 0, "measure one request on each connection"),
-	ROW("rate", NUMBER, rate, 1, 1e9, "requests a second, evenly (as fast as answers come)"),
 	ROW("syn-flood", NUMBER, flood, 1, 1e8, "SYNs a second from nobody's addresses"),
-	ROW("pipeline", NUMBER, pipeline, 1, BENCH_PIPELINE_MAX, "requests in flight on each (1)"),
-	ROW("keys", NUMBER, keys, 1, BENCH_KEYS_MAX, "number of keys (100000)"),
-	ROW("key-size", NUMBER, key_size, BENCH_KEY_MIN, BENCH_KEY_MAX, "bytes (32)"),
-	ROW("value-size", NUMBER, value_size, 0, 1 << 30, "bytes (32)"),
+
+	ROW("preload", CHOICE, preload, 0, 0,
+		"none|fill|check: set every key first, and read them all (check)"),
+	ROW("verify", CHOICE, verify, 0, 0,
+		"off|sample|all: values measured that are compared (sample: every 64th request's)"),
+	ROW("evicting", FLAG, evicting, 0, 0, "keys may be gone: --preload fill at most"),
 	ROW("seconds", REAL, seconds, 0.01, 86400, "to measure (5)"),
 	ROW("warmup", REAL, warmup_s, 0, 86400, "seconds before that (1)"),
 	ROW("core", NUMBER, core, 0, 1023, "CPU to run on"),
-	ROW("seed", NUMBER, seed, 0, 1e15, "of the choice of keys (1)"),
-	ROW("json", TEXT, json, 0, 0, "file for the result"),
+	ROW("progress", FLAG, progress, 0, 0, "a line a second on stderr, as on a terminal"),
+	ROW("json", TEXT, json, 0, 0, "file for the result; - for stdout, without the table"),
 };
 
 static void usage(FILE *f)
@@ -76,9 +99,26 @@ static int number_set(const struct option_row *row, void *field, const char *val
 	return 0;
 }
 
+// The field becomes the place of the value among the words.
+static int choice_set(const struct option_row *row, uint8_t *field, const char *value)
+{
+	const char *word = row->help;
+
+	for (uint8_t i = 0;; i++) {
+		size_t len = strcspn(word, "|:");
+
+		if (strlen(value) == len && !memcmp(value, word, len)) {
+			*field = i;
+			return 0;
+		}
+		if (word[len] != '|')
+			return -EINVAL;
+		word += len + 1;
+	}
+}
+
 static int value_set(const struct option_row *row, void *field, const char *value)
 {
-	const char *bar;
 	double real;
 	char *end;
 
@@ -97,14 +137,7 @@ static int value_set(const struct option_row *row, void *field, const char *valu
 	case ADDRESS:
 		return base_ip_parse(value, field);
 	default: // CHOICE
-		bar = strchr(row->help, '|');
-		*(bool *)field = !strcmp(value, bar + 1);
-		if (*(bool *)field)
-			return 0;
-		return strlen(value) == (size_t)(bar - row->help) &&
-				!strncmp(value, row->help, strlen(value))
-			? 0
-			: -EINVAL;
+		return choice_set(row, field, value);
 	}
 }
 
@@ -114,35 +147,6 @@ static const struct option_row *row_find(const char *name)
 		if (!strcmp(rows[i].name, name))
 			return &rows[i];
 	return NULL;
-}
-
-static int check(const struct bench_options *o)
-{
-	if (o->udp && (o->churn || o->hold || o->once || o->rate || o->flood)) {
-		fprintf(stderr,
-			"lcbench: --churn, --hold, --once, --rate and --syn-flood are TCP's\n");
-		return -EINVAL;
-	}
-	if (o->sockets && (o->sources > 1 || o->flood)) {
-		fprintf(stderr, "lcbench: --sources and --syn-flood need --driver\n");
-		return -EINVAL;
-	}
-	if (o->churn > o->connections || (o->churn && o->pipeline > 1)) {
-		fprintf(stderr,
-			"lcbench: --churn is at most --connections, one request in flight\n");
-		return -EINVAL;
-	}
-	// keys are set over UDP, too, and a request is one datagram
-	if (o->udp && o->value_size + o->key_size + BENCH_SET_REST > BENCH_UDP_MAX) {
-		fprintf(stderr, "lcbench: over UDP key and value have at most %d bytes\n",
-			BENCH_UDP_MAX - BENCH_SET_REST);
-		return -EINVAL;
-	}
-	if (o->udp && (uint64_t)o->connections * o->pipeline > 65536) {
-		fprintf(stderr, "lcbench: over UDP at most 65536 requests may be in flight\n");
-		return -EINVAL;
-	}
-	return 0;
 }
 
 int bench_options_parse(struct bench_options *o, int argc, char **argv)
@@ -157,7 +161,13 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 		.sources = 1,
 		.keys = 100000,
 		.key_size = 32,
-		.value_size = 32,
+		.value_size = "32",
+		.multi = 1,
+		.versions = 1,
+		.get_ratio = -1,
+		.timeout_ms = 200,
+		.preload = PRELOAD_CHECK,
+		.verify = VERIFY_SAMPLE,
 		.seconds = 5,
 		.warmup_s = 1,
 		.core = -1,
@@ -190,5 +200,5 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	return check(o);
+	return bench_options_check(o);
 }

@@ -11,7 +11,7 @@
 
 static size_t out_bytes(const struct bench *b)
 {
-	return SOCKETS_OUT_MARK + BENCH_HEAD_MAX + (size_t)b->workload.value_size + 2;
+	return SOCKETS_OUT_MARK + bench_request_max(b);
 }
 
 // Writes what waits. False: the client is lost.

@@ -58,6 +58,11 @@ static void client_resend(void *arg, struct bench_client *c)
 	request_add(u, c, &r);
 }
 
+static void client_next(void *arg, struct bench_client *c)
+{
+	client_send(arg, c);
+}
+
 static void conn_read(struct sockets_udp *u, unsigned conn)
 {
 	int n = recvmmsg(u->fd[conn], u->in_msg, BATCH, 0, NULL);
@@ -76,14 +81,13 @@ bool sockets_udp_turn(struct sockets *s, struct sockets_udp *u)
 {
 	struct epoll_event events[SOCKETS_EVENTS];
 	struct bench *b = s->b;
+	unsigned left = b->clients < BENCH_KICK ? b->clients : BENCH_KICK;
+	struct bench_client *c;
 	int n;
 
-	if (b->kick) {
-		b->kick = false;
-		for (unsigned i = 0; i < b->clients; i++)
-			client_send(u, &b->client[i]);
-	}
-	bench_udp_timeouts(b, &u->look_ns, client_resend, u);
+	while ((c = bench_kick_next(b, &left)) != NULL)
+		client_send(u, c);
+	bench_udp_timeouts(b, &u->look_ns, client_resend, client_next, u);
 	out_flush(u);
 	n = epoll_wait(s->epoll, events, SOCKETS_EVENTS, 0);
 	for (int i = 0; i < n; i++)

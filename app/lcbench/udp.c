@@ -45,6 +45,17 @@ unsigned bench_udp_write(
 	return (unsigned)(p - to);
 }
 
+// Whether the datagram is the answer's next one. memcached answers a get of several keys with a
+// datagram for each of them, all numbered as the first and only one.
+static bool follows(const struct bench_client *c, const char *data)
+{
+	unsigned sequence = get16(data + 2), datagrams = get16(data + 4);
+
+	if (sequence == c->sequence)
+		return true;
+	return sequence == 0 && datagrams == 1 && c->expect == BENCH_LINE && c->line_len == 0;
+}
+
 struct bench_client *bench_udp_feed(struct bench *b, unsigned conn, const char *data, size_t len)
 {
 	unsigned slots = b->o->pipeline;
@@ -53,8 +64,7 @@ struct bench_client *bench_udp_feed(struct bench *b, unsigned conn, const char *
 	if (len <= FRAME_BYTES || conn >= b->o->connections)
 		return NULL;
 	c = &b->client[conn * slots + get16(data) % slots];
-	if (c->dead || !c->inflight || get16(data) != c->request_id ||
-		get16(data + 2) != c->sequence)
+	if (c->dead || !c->inflight || get16(data) != c->request_id || !follows(c, data))
 		return NULL; // late, or behind a lost one: the timeout sends again
 	c->sequence++;
 	if (!bench_client_feed(b, c, data + FRAME_BYTES, len - FRAME_BYTES))
@@ -62,18 +72,27 @@ struct bench_client *bench_udp_feed(struct bench *b, unsigned conn, const char *
 	return c->inflight ? NULL : c;
 }
 
-void bench_udp_timeouts(struct bench *b, uint64_t *next_ns,
-	void (*resend)(void *arg, struct bench_client *c), void *arg)
+void bench_udp_timeouts(struct bench *b, uint64_t *look_ns,
+	void (*resend)(void *arg, struct bench_client *c),
+	void (*next)(void *arg, struct bench_client *c), void *arg)
 {
-	if (b->now_ns < *next_ns)
+	bool filling = b->phase == BENCH_FILL || b->phase == BENCH_CHECK;
+	uint64_t timeout_ns = b->o->timeout_ms * UINT64_C(1000000);
+
+	if (b->now_ns < *look_ns)
 		return;
-	*next_ns = b->now_ns + LOOK_NS;
+	*look_ns = b->now_ns + base_min_u64(LOOK_NS, timeout_ns);
 	for (unsigned i = 0; i < b->clients; i++) {
 		struct bench_client *c = &b->client[i];
 
-		if (!c->inflight || b->now_ns - c->tried_ns < BENCH_UDP_TIMEOUT_NS)
+		if (!c->inflight || b->now_ns - c->tried_ns < timeout_ns)
 			continue;
 		b->n.timeouts++;
-		resend(arg, c);
+		if (b->o->lost_counted && !filling) {
+			bench_client_give_up(b, c);
+			next(arg, c);
+		} else {
+			resend(arg, c);
+		}
 	}
 }

@@ -1,57 +1,56 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Keys, values, and the bytes of requests and answers. Key i is 8 digits behind as many 'k' as its
-// size asks for; its value is a stretch of one random text, at an offset that i decides.
+#include "workload.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "lcbench.h"
+#include "options.h"
 
-#define DIGITS        8
-#define VALUE_OFFSETS 4096
+#define VALUE_OFFSETS 4096 // at which values start in the text; more would not stay in the cache
+#define VALUE_SEED    7    // the same for every run: one may fill, another check
 
-static void digits_write(char *at, uint32_t v)
+static uint32_t gcd(uint32_t a, uint32_t b)
 {
-	for (int i = DIGITS - 1; i >= 0; i--) {
-		at[i] = (char)('0' + v % 10);
-		v /= 10;
+	while (b) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
 	}
+	return a;
 }
 
-// `verb` KEY`rest`, with the key's digits left to fill in at *at.
-static uint16_t template_write(
-	char *to, const char *verb, uint32_t key_size, const char *rest, uint16_t *at)
+// Frequent keys are not neighbours: they were not all set one after the other.
+static uint32_t step_choose(uint32_t keys)
 {
-	char key[BENCH_KEY_MAX + 1];
-	int n;
+	uint32_t step = (uint32_t)(keys * 0.6180339887) | 1;
 
-	memset(key, 'k', key_size);
-	key[key_size] = '\0';
-	*at = (uint16_t)(strlen(verb) + 1 + key_size - DIGITS);
-	n = snprintf(to, BENCH_HEAD_MAX, "%s %s%s\r\n", verb, key, rest);
-	base_assert(n > 0 && n < BENCH_HEAD_MAX);
-	return (uint16_t)n;
+	while (gcd(step, keys) != 1)
+		step += 2;
+	return step;
 }
 
 int bench_workload_open(struct bench_workload *w, const struct bench_options *o)
 {
-	size_t len = (size_t)o->value_size + VALUE_OFFSETS;
-	struct base_rng rng;
-	char rest[64];
+	size_t len = (size_t)o->value_sizes.max + VALUE_OFFSETS;
+	struct base_rng text_rng;
 
-	w->key_size = o->key_size;
-	w->value_size = o->value_size;
+	*w = (struct bench_workload){.keys = o->keys,
+		.key_step = step_choose(o->keys),
+		.versions = o->versions,
+		.get_below = (uint32_t)(o->get_ratio * UINT32_MAX),
+		.gets_only = o->get_ratio >= 1,
+		.zipfian = o->zipf > 0,
+		.sizes = o->value_sizes};
+	base_rng_seed(&w->rng, o->seed);
+	if (w->zipfian)
+		zipf_open(&w->zipf, o->keys, o->zipf);
 	w->values = malloc(len);
 	if (w->values == NULL)
 		return -ENOMEM;
-	base_rng_seed(&rng, 7); // the same for every run: one may fill, another check
+	base_rng_seed(&text_rng, VALUE_SEED);
 	for (size_t i = 0; i < len; i++)
-		w->values[i] = (char)('a' + base_rng_below(&rng, 26));
-	w->get_len = template_write(w->get, "get", o->key_size, "", &w->get_at);
-	snprintf(rest, sizeof(rest), " 0 0 %u", o->value_size);
-	w->set_len = template_write(w->set, "set", o->key_size, rest, &w->set_at);
-	snprintf(rest, sizeof(rest), " 0 %u", o->value_size);
-	w->value_len = template_write(w->value, "VALUE", o->key_size, rest, &w->value_at);
+		w->values[i] = (char)('a' + base_rng_below(&text_rng, 26));
 	return 0;
 }
 
@@ -60,28 +59,31 @@ void bench_workload_close(struct bench_workload *w)
 	free(w->values);
 }
 
-const char *bench_value(const struct bench_workload *w, uint32_t key)
+bool bench_set_next(struct bench_workload *w)
 {
-	return w->values + (key * UINT32_C(2654435761) >> 20) % VALUE_OFFSETS;
+	return !w->gets_only && (uint32_t)(base_rng_next(&w->rng) >> 32) >= w->get_below;
 }
 
-unsigned bench_get_write(const struct bench_workload *w, uint32_t key, char *to)
+uint32_t bench_key_next(struct bench_workload *w)
 {
-	memcpy(to, w->get, w->get_len);
-	digits_write(to + w->get_at, key);
-	return w->get_len;
+	if (!w->zipfian)
+		return (uint32_t)base_rng_below(&w->rng, w->keys);
+	return (uint32_t)((uint64_t)zipf_draw(&w->zipf, &w->rng) * w->key_step % w->keys);
 }
 
-unsigned bench_set_write(const struct bench_workload *w, uint32_t key, char *to)
+uint32_t bench_version_next(struct bench_workload *w)
 {
-	memcpy(to, w->set, w->set_len);
-	digits_write(to + w->set_at, key);
-	return w->set_len;
+	return w->versions > 1 ? (uint32_t)base_rng_below(&w->rng, w->versions) : 0;
 }
 
-unsigned bench_value_line_write(const struct bench_workload *w, uint32_t key, char *to)
+uint32_t bench_value_size(const struct bench_workload *w, uint32_t key)
 {
-	memcpy(to, w->value, w->value_len);
-	digits_write(to + w->value_at, key);
-	return w->value_len;
+	return sizes_of(&w->sizes, key);
+}
+
+const char *bench_value(const struct bench_workload *w, uint32_t key, uint32_t version)
+{
+	uint32_t mixed = (key + version * UINT32_C(0x85ebca6b)) * UINT32_C(2654435761);
+
+	return w->values + (mixed >> 20) % VALUE_OFFSETS;
 }

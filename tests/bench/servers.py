@@ -80,7 +80,8 @@ def generator(load, seconds, warmup, where, process, meanwhile=None):
     tag = "lcbench-" + process.name
     result = os.path.join(LOGS, tag + ".json")
     log = os.path.join(LOGS, tag + ".log")
-    options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE, "json": result}
+    options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE}
+    options |= {"json": result, "progress": True}
     command = [LCBENCH, *where]
     for name, value in options.items():
         command += [f"--{name}"] if value is True else [f"--{name}", str(value)]

@@ -11,12 +11,18 @@
 
 #include "lcbench.h"
 
-volatile bool bench_stop;
-volatile unsigned bench_marks;
-volatile bool bench_enough;
-
-static const struct bench_options options = {
-	.connections = 1, .pipeline = 4, .keys = 100, .key_size = 16, .value_size = 50, .seed = 1};
+static const struct bench_options options = {.connections = 1,
+	.pipeline = 4,
+	.keys = 100,
+	.key_size = 16,
+	.value_sizes = {.min = 50, .max = 50},
+	.get_ratio = 1,
+	.multi = 1,
+	.versions = 1,
+	.preload = PRELOAD_CHECK,
+	.verify = VERIFY_SAMPLE,
+	.timeout_ms = 200,
+	.seed = 1};
 
 // Opens a bench in the phase BENCH_CHECK: keys 0, 1, 2 ... are read and compared whole.
 static void check_open(struct bench *b, const struct bench_options *o)
@@ -27,14 +33,22 @@ static void check_open(struct bench *b, const struct bench_options *o)
 	b->complaints = 100; // silent
 }
 
+static size_t value_write(const struct bench *b, uint32_t key, uint32_t version, char *to)
+{
+	uint32_t size = bench_value_size(&b->workload, key);
+	int n = sprintf(to, "VALUE kkkkkkkk%08u %u %u\r\n", key, version, size);
+
+	memcpy(to + n, bench_value(&b->workload, key, version), size);
+	memcpy(to + n + size, "\r\n", 2);
+	return (size_t)n + size + 2;
+}
+
 static size_t hit_write(const struct bench *b, uint32_t key, char *to)
 {
-	size_t n = bench_value_line_write(&b->workload, key, to);
+	size_t n = value_write(b, key, 0, to);
 
-	memcpy(to + n, bench_value(&b->workload, key), b->workload.value_size);
-	n += b->workload.value_size;
-	memcpy(to + n, "\r\nEND\r\n", 7);
-	return n + 7;
+	memcpy(to + n, "END\r\n", 5);
+	return n + 5;
 }
 
 static void requests_are_what_memcached_reads(void **state)
@@ -98,7 +112,7 @@ static void answers_in_any_pieces_are_understood(void **state)
 	}
 }
 
-static void a_changed_byte_of_a_value_is_an_error(void **state)
+static void a_changed_byte_of_a_value_ends_the_run(void **state)
 {
 	for (size_t at = 0; at < 50; at++) {
 		struct bench_request r;
@@ -112,6 +126,7 @@ static void a_changed_byte_of_a_value_is_an_error(void **state)
 		bench_client_feed(&b, b.client, answer, len);
 		assert_int_equal(b.n.errors, 1);
 		assert_int_equal(b.n.verified, 0);
+		assert_non_null(b.failed);
 		bench_close(&b);
 	}
 }
@@ -188,6 +203,41 @@ static void udp_answers_are_matched_by_id_and_sequence(void **state)
 	bench_close(&b);
 }
 
+// As memcached does it: every datagram is the first of one.
+static void a_datagram_for_each_key_is_one_answer(void **state)
+{
+	struct bench_options o = options;
+	char to[BENCH_UDP_MAX + 8], answer[400] = {0};
+	struct bench_request r;
+	struct bench b;
+
+	o.udp = true;
+	o.multi = 3;
+	check_open(&b, &o);
+	assert_true(bench_client_next(&b, b.client, &r));
+	bench_udp_write(&b, b.client, &r, to);
+	answer[0] = (char)(b.client->request_id >> 8);
+	answer[1] = (char)b.client->request_id;
+	answer[5] = 1;
+	for (uint32_t key = 0; key < 3; key++) {
+		size_t len = 8 + value_write(&b, key, 0, answer + 8);
+
+		if (key == 2) {
+			memcpy(answer + len, "END\r\n", 5);
+			len += 5;
+		}
+		assert_ptr_equal(bench_udp_feed(&b, 0, answer, len), key == 2 ? b.client : NULL);
+	}
+	assert_int_equal(b.n.verified, 3);
+	assert_int_equal(b.n.misses, 0);
+	bench_close(&b);
+}
+
+static void next_none(void *arg, struct bench_client *c)
+{
+	fail();
+}
+
 static void resend(void *arg, struct bench_client *c)
 {
 	struct bench_request r;
@@ -211,42 +261,180 @@ static void a_lost_datagram_is_sent_again_under_a_new_id(void **state)
 	assert_true(bench_client_next(&b, &b.client[0], &r));
 	bench_udp_write(&b, &b.client[0], &r, to);
 	uint16_t id = b.client[0].request_id;
-	bench_udp_timeouts(&b, &look_ns, resend, &b);
+	bench_udp_timeouts(&b, &look_ns, resend, next_none, &b);
 	assert_int_equal(b.n.timeouts, 0);
-	b.now_ns += BENCH_UDP_TIMEOUT_NS;
-	bench_udp_timeouts(&b, &look_ns, resend, &b);
+	b.now_ns += UINT64_C(200000000);
+	bench_udp_timeouts(&b, &look_ns, resend, next_none, &b);
 	assert_int_equal(b.n.timeouts, 1);
 	assert_int_equal(b.client[0].request_id, id + 4);
 	assert_int_equal(b.inflight, 1);
 	bench_close(&b);
 }
 
-static void a_rate_spaces_requests(void **state)
+static void next_count(void *arg, struct bench_client *c)
+{
+	assert_int_equal(c->inflight, 0);
+	++*(unsigned *)arg;
+}
+
+static void a_lost_datagram_can_be_counted_and_given_up(void **state)
+{
+	struct bench_options o = options;
+	char to[BENCH_UDP_MAX + 8];
+	struct bench_request r;
+	uint64_t look_ns = 0;
+	unsigned given_up = 0;
+	struct bench b;
+
+	o.udp = o.lost_counted = true;
+	check_open(&b, &o);
+	b.phase = BENCH_MEASURE;
+	assert_true(bench_client_next(&b, &b.client[0], &r));
+	bench_udp_write(&b, &b.client[0], &r, to);
+	b.now_ns += UINT64_C(200000000);
+	bench_udp_timeouts(&b, &look_ns, resend, next_count, &given_up);
+	assert_int_equal(given_up, 1);
+	assert_int_equal(b.n.timeouts, 1);
+	assert_int_equal(b.n.requests, 0);
+	assert_int_equal(b.inflight, 0);
+	bench_close(&b);
+}
+
+static void latency_counts_from_when_a_request_was_due(void **state)
 {
 	struct bench_options o = options;
 	struct bench_request r;
 	struct bench b;
-	unsigned left = 10;
+	unsigned left = 100, sent = 0;
 
 	o.rate = 1000; // one a millisecond
+	o.pipeline = 1;
+	o.preload = PRELOAD_NONE;
 	assert_int_equal(bench_open(&b, &o), 0);
 	bench_start(&b);
+	assert_int_equal(b.phase, BENCH_WARMUP);
 	b.phase = BENCH_MEASURE;
-	b.kick = false;
-	b.credit_ns = b.now_ns;
-	assert_null(bench_kick_next(&b, &left));
-	b.now_ns += 1;
 	assert_ptr_equal(bench_kick_next(&b, &left), b.client);
 	assert_true(bench_client_next(&b, b.client, &r));
+	assert_null(bench_kick_next(&b, &left)); // nothing is due
+	b.now_ns += UINT64_C(100000000);         // the server stands still for 100 ms
 	assert_false(bench_client_next(&b, b.client, &r));
-	b.now_ns += 1000000;
-	assert_true(bench_client_next(&b, b.client, &r));
-	assert_false(bench_client_next(&b, b.client, &r));
-	b.now_ns += UINT64_C(1000000000); // a second lost is not made up for in one burst
-	assert_true(bench_client_next(&b, b.client, &r));
-	assert_true(bench_client_next(&b, b.client, &r));
-	assert_false(bench_client_next(&b, b.client, &r));
+	for (;;) {
+		assert_true(bench_client_feed(&b, b.client, "END\r\n", 5));
+		if (!bench_client_next(&b, b.client, &r))
+			break;
+		sent++;
+	}
+	assert_int_equal(sent, 100); // all that fell due meanwhile, each with its own lateness
+	assert_int_equal(b.get_ns.count, 101);
+	assert_in_range(hist_quantile(&b.get_ns, 0.5), 49000000, 51000000);
+	assert_in_range(b.get_ns.max, 100000000, 100000000);
 	bench_close(&b);
+}
+
+static void keys_of_a_get_may_be_missing_anywhere(void **state)
+{
+	struct bench_options o = options;
+	char answer[2000];
+
+	o.multi = 4;
+	for (unsigned present = 0; present < 16; present++) {
+		struct bench_request r;
+		struct bench b;
+		size_t len = 0;
+
+		check_open(&b, &o);
+		assert_true(bench_client_next(&b, b.client, &r)); // keys 0 to 3
+		for (uint32_t key = 0; key < 4; key++)
+			if (present >> key & 1)
+				len += value_write(&b, key, 0, answer + len);
+		memcpy(answer + len, "END\r\n", 5);
+		assert_true(bench_client_feed(&b, b.client, answer, len + 5));
+		assert_int_equal(b.n.requests, 1);
+		assert_int_equal(b.n.keys_read, 4);
+		assert_int_equal(b.n.misses, 4 - __builtin_popcount(present));
+		assert_int_equal(b.n.verified, __builtin_popcount(present));
+		assert_int_equal(b.n.errors, 0);
+		bench_close(&b);
+	}
+}
+
+static void keys_out_of_order_or_twice_are_errors(void **state)
+{
+	static const uint32_t wrong[][2] = {{1, 0}, {1, 1}, {0, 7}};
+	struct bench_options o = options;
+	char answer[2000];
+
+	o.multi = 2;
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(wrong); i++) {
+		struct bench_request r;
+		struct bench b;
+		size_t len;
+
+		check_open(&b, &o);
+		assert_true(bench_client_next(&b, b.client, &r));
+		len = value_write(&b, wrong[i][0], 0, answer);
+		len += value_write(&b, wrong[i][1], 0, answer + len);
+		bench_client_feed(&b, b.client, answer, len);
+		assert_true(b.n.errors > 0);
+		bench_close(&b);
+	}
+}
+
+static void a_value_of_another_version_or_mixed_of_two_is_found_out(void **state)
+{
+	struct bench_options o = options;
+	char answer[400];
+	size_t len;
+
+	o.versions = 3;
+	for (unsigned version = 0; version < 5; version++) {
+		struct bench_request r;
+		struct bench b;
+
+		check_open(&b, &o);
+		assert_true(bench_client_next(&b, b.client, &r));
+		len = value_write(&b, 0, version < 3 ? version : 2, answer);
+		if (version == 3) // the second half is an older value's
+			memcpy(answer + len - 2 - 25, bench_value(&b.workload, 0, 1) + 25, 25);
+		if (version == 4)
+			answer[strlen("VALUE kkkkkkkk00000000 ")] = '3'; // nobody sets that
+		memcpy(answer + len, "END\r\n", 5);
+		bench_client_feed(&b, b.client, answer, len + 5);
+		assert_int_equal(b.n.errors > 0, version >= 3);
+		bench_close(&b);
+	}
+}
+
+static void meta_answers_in_any_pieces_are_understood(void **state)
+{
+	struct bench_options o = options;
+	char answers[1000];
+
+	o.meta = true;
+	for (size_t step = 1; step < 100; step++) {
+		struct bench_request r;
+		struct bench b;
+		size_t len = 0;
+
+		check_open(&b, &o);
+		for (uint32_t key = 0; key < 3; key++)
+			assert_true(bench_client_next(&b, b.client, &r));
+		for (uint32_t key = 0; key < 3; key += 2) {
+			len += (size_t)sprintf(answers + len, "VA 50 f0\r\n%.50s\r\n",
+				bench_value(&b.workload, key, 0));
+			if (key == 0)
+				len += (size_t)sprintf(answers + len, "EN\r\n");
+		}
+		for (size_t at = 0; at < len; at += step)
+			assert_true(bench_client_feed(
+				&b, b.client, answers + at, base_min_u64(step, len - at)));
+		assert_int_equal(b.n.requests, 3);
+		assert_int_equal(b.n.misses, 1);
+		assert_int_equal(b.n.verified, 2);
+		assert_int_equal(b.n.errors, 0);
+		bench_close(&b);
+	}
 }
 
 static void once_means_once(void **state)
@@ -292,13 +480,19 @@ int main(void)
 		cmocka_unit_test(requests_are_what_memcached_reads),
 		cmocka_unit_test(no_more_than_the_pipeline_is_in_flight),
 		cmocka_unit_test(answers_in_any_pieces_are_understood),
-		cmocka_unit_test(a_changed_byte_of_a_value_is_an_error),
+		cmocka_unit_test(a_changed_byte_of_a_value_ends_the_run),
 		cmocka_unit_test(error_lines_and_other_keys_are_errors),
 		cmocka_unit_test(an_answer_nobody_asked_for_ends_the_connection),
 		cmocka_unit_test(a_line_without_end_ends_the_connection),
 		cmocka_unit_test(udp_answers_are_matched_by_id_and_sequence),
 		cmocka_unit_test(a_lost_datagram_is_sent_again_under_a_new_id),
-		cmocka_unit_test(a_rate_spaces_requests),
+		cmocka_unit_test(a_datagram_for_each_key_is_one_answer),
+		cmocka_unit_test(a_lost_datagram_can_be_counted_and_given_up),
+		cmocka_unit_test(latency_counts_from_when_a_request_was_due),
+		cmocka_unit_test(keys_of_a_get_may_be_missing_anywhere),
+		cmocka_unit_test(keys_out_of_order_or_twice_are_errors),
+		cmocka_unit_test(a_value_of_another_version_or_mixed_of_two_is_found_out),
+		cmocka_unit_test(meta_answers_in_any_pieces_are_understood),
 		cmocka_unit_test(once_means_once),
 		cmocka_unit_test(connections_that_come_and_go_are_the_first),
 	};
