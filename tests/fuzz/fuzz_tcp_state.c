@@ -37,22 +37,11 @@ static uint32_t offset_take(struct input *in)
 	return (uint32_t)(int8_t)b * (b & 1 ? 1u : 1448u / 2);
 }
 
-static void segments_check(struct pkt_lab *lab)
+static void segment_check(const struct pkt_seg *s)
 {
-	const struct pkt_seg *s;
-
-	while ((s = pkt_next(lab)) != NULL) {
-		base_assert(!s->bad_sum);
-		base_assert(!s->syn_cut);
-		base_assert(!s->bad_data || s->flags & RTE_TCP_SYN_FLAG);
-		lab->seen++;
-	}
-}
-
-static void turn(struct pkt_lab *lab)
-{
-	pkt_lab_turn(lab);
-	segments_check(lab);
+	base_assert(!s->bad_sum);
+	base_assert(!s->syn_cut);
+	base_assert(!s->bad_data || s->flags & RTE_TCP_SYN_FLAG);
 }
 
 static void seg_in(struct pkt_lab *lab, struct input *in)
@@ -153,7 +142,7 @@ static void op_run(struct pkt_lab *lab, struct input *in)
 
 		for (unsigned i = 0; i < 64 && lab->now_us < until; i++) {
 			pkt_lab_advance(lab, until, true);
-			turn(lab);
+			pkt_lab_turn(lab);
 		}
 		break;
 	}
@@ -171,7 +160,7 @@ static void op_run(struct pkt_lab *lab, struct input *in)
 			pkt_icmp_in(lab, (uint16_t)word_take(in), offset_take(in));
 	}
 	if (op < 128)
-		turn(lab);
+		pkt_lab_turn(lab);
 }
 
 static void establish(struct pkt_lab *lab, uint32_t how)
@@ -190,7 +179,7 @@ static void establish(struct pkt_lab *lab, uint32_t how)
 
 	p->offered_ts = s.ts;
 	pkt_segment_in(lab, &s, &spoil);
-	turn(lab);
+	pkt_lab_turn(lab);
 	p->sent_high = p->irs + 1;
 	s = (struct pkt_seg){.peer_port = p->port,
 		.flags = RTE_TCP_ACK_FLAG,
@@ -202,7 +191,7 @@ static void establish(struct pkt_lab *lab, uint32_t how)
 		.tsval = 1000,
 		.tsecr = p->tsval_in};
 	pkt_segment_in(lab, &s, &spoil);
-	turn(lab);
+	pkt_lab_turn(lab);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -218,7 +207,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	lab = (struct pkt_lab){.mtu = 1500,
 		.irs = how & 8 ? UINT32_MAX - 5 : 5000,
 		.pool = lab.pool,
-		.release = true};
+		.release = true,
+		.look = segment_check};
 	lab.options = (struct tcp_options){
 		.rcv_buf_bytes = how & 16 ? 8000 : 100000, .keepalive_us = how & 32 ? 10000000 : 0};
 	pkt_lab_open(&lab);

@@ -96,7 +96,8 @@ struct pkt_lab {
 	struct pkt_peer *at; // the one the script speaks of
 	struct pkt_seg out[PKT_SEGS];
 	unsigned outs, seen;
-	struct pkt_seg last; // the latest of ours: what an ICMP error quotes
+	void (*look)(const struct pkt_seg *s); // at each as it leaves; NULL: pkt_next tells of them
+	struct pkt_seg last;                   // the latest of ours: what an ICMP error quotes
 	unsigned icmp_seen;
 	bool has_ip6; // fd00::1, and a link-local address; checked from the start
 	struct base_ip ip6;

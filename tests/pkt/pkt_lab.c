@@ -107,6 +107,10 @@ static void frame_out(struct pkt_lab *lab, const uint8_t *frame, uint32_t len)
 	base_assert(lab->outs - lab->seen < PKT_SEGS);
 	lab->out[lab->outs++ % PKT_SEGS] = s;
 	lab->last = s;
+	if (lab->look != NULL) {
+		lab->look(&s);
+		lab->seen++;
+	}
 }
 
 static void lab_tx(void *arg, struct rte_mbuf **m, uint16_t n)
