@@ -7,8 +7,9 @@
 #include "options.h"
 
 #define DIGITS     8
-#define NUMBER_MAX 10 // digits of 32 bits
-#define WORD_MAX   64 // bytes of a line besides the key
+#define HALF       10000 // 4 digits
+#define NUMBER_MAX 10    // digits of 32 bits
+#define WORD_MAX   64    // bytes of a line besides the key
 
 void words_open(struct words *w, const struct bench_options *o)
 {
@@ -29,12 +30,16 @@ static char *put(char *to, const char *text)
 
 static char *key_put(const struct words *w, char *to, uint32_t key)
 {
-	char *end = to + w->key_size;
+	char *digits = to + w->key_size - DIGITS;
+	// two halves side by side: a division waits for the one before it
+	uint32_t high = key / HALF, low = key % HALF;
 
 	memcpy(to, w->key, w->key_size - DIGITS);
-	for (int i = 1; i <= DIGITS; i++, key /= 10)
-		end[-i] = (char)('0' + key % 10);
-	return end;
+	for (int i = DIGITS / 2 - 1; i >= 0; i--, high /= 10, low /= 10) {
+		digits[i] = (char)('0' + high % 10);
+		digits[i + DIGITS / 2] = (char)('0' + low % 10);
+	}
+	return to + w->key_size;
 }
 
 static char *number_put(char *to, uint32_t v)
@@ -195,6 +200,14 @@ struct words_line words_line_read(const struct words *w, const char *line, size_
 	else if (w->meta ? is(c, "EN\r\n") || is(c, "MN\r\n") : is(c, "END\r\n"))
 		out.kind = WORDS_END;
 	return out;
+}
+
+size_t words_tail_match(const struct words *w, const char *data, size_t len)
+{
+	static const char tail[] = "\r\nEND\r\n";
+	size_t tail_len = sizeof(tail) - 1;
+
+	return !w->meta && len >= tail_len && !memcmp(data, tail, tail_len) ? tail_len : 0;
 }
 
 bool words_end_follows(const struct words *w, uint32_t keys)

@@ -53,6 +53,9 @@ size_t words_set_write(
 	const struct words *w, uint32_t key, uint32_t version, uint32_t size, char *to);
 // Whether a value is followed by a line that ends the get.
 bool words_end_follows(const struct words *w, uint32_t keys);
+// The bytes of a value's "\r\n" and the line that ends the get, if data begins with both; else 0,
+// which says nothing.
+size_t words_tail_match(const struct words *w, const char *data, size_t len);
 // Reads a line, its "\n" included.
 struct words_line words_line_read(const struct words *w, const char *line, size_t len);
 // The key's bytes, for messages: key_size of them, and '\0'.
