@@ -45,16 +45,6 @@ void store_live_empty(struct store *s)
 	store_fifo_close(s, &s->small);
 }
 
-// Frees the segment that ends before bucket `end`.
-static void segment_drop(struct store *s, struct store_index *ix, uint32_t end)
-{
-	uint32_t i = store_index_place(end - 1).segment;
-
-	mem_free_aligned(s->mem, MEM_INDEX, ix->segment[i], BASE_CACHE_LINE,
-		store_index_segment_buckets(end - 1) * sizeof(struct store_bucket));
-	ix->segment[i] = NULL;
-}
-
 // A bucket of the newest generation, or a page of its queue. Returns lines and items met; 0: the
 // generation has gone.
 static unsigned dead_unit(struct store *s)
@@ -77,7 +67,7 @@ static unsigned dead_unit(struct store *s)
 	store_due_drop(s, &g->due, g->cursor);
 	g->cursor++;
 	if (store_index_place(g->cursor).at == 0)
-		segment_drop(s, &g->ix, g->cursor);
+		store_index_segment_free(&g->ix, s->mem, g->cursor - 1);
 	return met;
 }
 

@@ -33,6 +33,15 @@ fail:
 	return -ENOMEM;
 }
 
+void store_index_segment_free(struct store_index *ix, struct mem_domain *mem, uint32_t bucket)
+{
+	uint32_t i = store_index_place(bucket).segment;
+
+	mem_free_aligned(mem, MEM_INDEX, ix->segment[i], BUCKET_ALIGN,
+		store_index_segment_buckets(bucket) * sizeof(struct store_bucket));
+	ix->segment[i] = NULL;
+}
+
 void store_index_close(struct store_index *ix, struct mem_domain *mem)
 {
 	uint32_t bucket = 0;
@@ -41,8 +50,7 @@ void store_index_close(struct store_index *ix, struct mem_domain *mem)
 		uint32_t n = store_index_segment_buckets(bucket);
 
 		if (ix->segment[i])
-			mem_free_aligned(mem, MEM_INDEX, ix->segment[i], BUCKET_ALIGN,
-				n * sizeof(struct store_bucket));
+			store_index_segment_free(ix, mem, bucket);
 		bucket += n;
 	}
 	mem_free(mem, MEM_INDEX, ix->segment, ix->segments_cap * sizeof(struct store_bucket *));
@@ -90,8 +98,7 @@ void store_index_cut(struct store_index *ix, struct mem_domain *mem)
 	struct store_place p = store_index_place(ix->buckets);
 
 	base_assert(p.at == 0 && p.segment == ix->segments - 1);
-	mem_free_aligned(mem, MEM_INDEX, ix->segment[p.segment], BUCKET_ALIGN,
-		store_index_segment_buckets(ix->buckets) * sizeof(struct store_bucket));
+	store_index_segment_free(ix, mem, ix->buckets);
 	ix->segments--;
 }
 

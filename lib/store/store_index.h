@@ -85,6 +85,8 @@ static inline uint32_t store_index_number(const struct store_index *ix, uint64_t
 
 // The first buckets. 0 or -ENOMEM.
 int store_index_open(struct store_index *ix, struct mem_domain *mem);
+// Frees the segment that holds `bucket`, and leaves its place in the directory empty.
+void store_index_segment_free(struct store_index *ix, struct mem_domain *mem, uint32_t bucket);
 // Frees segments and directory; nodes are gone already.
 void store_index_close(struct store_index *ix, struct mem_domain *mem);
 // Bytes that must be allocated before bucket number `buckets` can come into use; 0: none.
