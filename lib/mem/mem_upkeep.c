@@ -65,7 +65,7 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 {
 	int64_t decay_ms = __atomic_load_n(&d->dirty_decay_ms, __ATOMIC_RELAXED);
 	bool all = purge_all_wanted(d);
-	uint64_t dirty;
+	uint64_t dirty, decay_us;
 
 	if (d->source == NULL) {
 		if (all)
@@ -79,8 +79,8 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 	}
 	if (decay_ms < 0 && !all)
 		return MEM_SLICE_DONE;
-	if (mem_source_return(d->source, now_us,
-		    (uint64_t)base_max_u64(0, (uint64_t)decay_ms) * 1000, all) == MEM_SLICE_MORE)
+	decay_us = decay_ms > 0 ? (uint64_t)decay_ms * 1000 : 0;
+	if (mem_source_return(d->source, now_us, decay_us, all) == MEM_SLICE_MORE)
 		return MEM_SLICE_MORE;
 	if (all)
 		__atomic_store_n(&d->purge_all, false, __ATOMIC_RELAXED);
