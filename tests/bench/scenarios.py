@@ -12,6 +12,7 @@ import hit_ratio
 import lazyfree
 import loss
 import stack
+import store_speed
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ SCENARIOS = {
     "shrink": Scenario(
         "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",
         run=evict.shrink_run,
+    ),
+    "store-speed": Scenario(
+        "lib/store alone: gets, sets and deletes a second on ten million items",
+        run=store_speed.run,
     ),
     "tcp-loss": Scenario(
         "the kernel's TCP at the other end, with loss, reordering, repetition and delay",
