@@ -224,6 +224,7 @@ void worker_group_peers_set(struct worker_group *g, struct worker *w)
 
 		base_list_init(&p->waiting);
 		p->in_flight = 0;
+		p->kept = NULL;
 		p->send = g->link[w->id][i].messages;
 		p->recv = g->link[i][w->id].messages;
 		p->answer_send = g->link[w->id][i].answers;

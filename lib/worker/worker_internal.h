@@ -21,7 +21,6 @@
 #define WORKER_UDP_REPLY_BYTES (4u << 20)
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
-#define WORKER_LOAN_SLOTS      64
 #define WORKER_TURN_LONG_US    1000 // a turn that the flight recorder tells of, and what it did:
 #define WORKER_UPKEEP_STORE    1u
 #define WORKER_UPKEEP_MEMORY   2u
@@ -191,6 +190,7 @@ struct worker_peer {                     // one a worker and other worker
 	struct worker_ring *tx_send, *tx_recv;         // frames for a queue that the peer owns
 	struct base_list waiting;                      // our slots without credit
 	uint32_t in_flight;
+	struct worker_slot *kept; // theirs that waits for a loan: nothing behind it is taken out
 };
 
 struct worker_clients { // a pass over all connections, some a millisecond
@@ -207,11 +207,6 @@ struct worker_loan {
 	uint64_t limit_bytes; // ... the limit that would do
 	uint64_t asked_us;    // when; 0: none is open
 	uint64_t no_until_us; // refused: sets are answered at once until then
-	unsigned kept;
-	struct {
-		struct worker_slot *slot;
-		struct worker_peer *peer;
-	} keep[WORKER_LOAN_SLOTS]; // from other workers, to be served when there is an answer
 };
 
 // Told to all workers: a neighbour, or an ICMP error about a segment that none of ours has sent

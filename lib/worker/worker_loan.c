@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Loans: a set that the shard's allowance cannot hold waits while the control core is asked for
-// more. A connection of our own stalls; a request from another worker is kept.
+// more. A connection of our own stalls. A request from another worker is kept, and what that worker sent
+// behind it stays in the ring: a get must not overtake the set before it.
 
 #include "worker/worker_internal.h"
 
@@ -28,14 +29,11 @@ bool worker_loan_wait(struct worker *w, const struct proto_request *r)
 
 bool worker_loan_keep(struct worker *w, struct worker_peer *p, struct worker_slot *s)
 {
-	struct worker_loan *l = &w->loan;
-
-	if (l->kept == WORKER_LOAN_SLOTS ||
-		(s->msg != WORKER_MSG_SET && s->msg != WORKER_MSG_RESERVE) ||
+	base_assert(p->kept == NULL);
+	if ((s->msg != WORKER_MSG_SET && s->msg != WORKER_MSG_RESERVE) ||
 		!worker_loan_wait(w, &s->req))
 		return false;
-	l->keep[l->kept].slot = s;
-	l->keep[l->kept++].peer = p;
+	p->kept = s;
 	return true;
 }
 
@@ -53,7 +51,11 @@ void worker_loan_turn(struct worker *w)
 		w->n.loans_refused++;
 	}
 	l->asked_us = 0;
-	for (unsigned i = 0; i < l->kept; i++)
-		worker_msg_serve(w, l->keep[i].peer, l->keep[i].slot);
-	l->kept = 0;
+	for (unsigned i = 0; i < w->count; i++) {
+		struct worker_peer *p = &w->peer[i];
+
+		if (p->kept != NULL)
+			worker_msg_serve(w, p, p->kept);
+		p->kept = NULL;
+	}
 }

@@ -156,7 +156,8 @@ static unsigned msg_peer_turn(struct worker *w, struct worker_peer *p)
 	unsigned n = 0;
 
 	// Prefetch pays from the second message on; a batch is bounded so that a turn is.
-	while (n < WORKER_INBOX_BATCH && (s = worker_ring_pop(p->recv)) != NULL) {
+	while (n < WORKER_INBOX_BATCH && p->kept == NULL &&
+		(s = worker_ring_pop(p->recv)) != NULL) {
 		if (base_likely(!worker_loan_keep(w, p, s)))
 			worker_msg_serve(w, p, s);
 		n++;
