@@ -89,12 +89,13 @@ static bool candidate_evict(struct store *s)
 }
 
 // The best that is left is the next victim, likely, and the next item to be stored gets its memory.
+// Its bucket may have merged away since it was sampled.
 static void victim_prefetch(const struct store *s)
 {
 	const struct store_sample *next = store_pool_best(&s->pool);
 	const char *it;
 
-	if (!next)
+	if (!next || next->bucket >= s->live.buckets)
 		return;
 	it = (const char *)store_slot_item(next->slot);
 	store_bucket_lines_prefetch(store_index_bucket(&s->live, next->bucket));

@@ -57,6 +57,7 @@ static inline struct store_bucket *store_index_bucket(const struct store_index *
 {
 	struct store_place p = store_index_place(bucket);
 
+	base_assert(ix->segment[p.segment] != NULL);
 	return ix->segment[p.segment] + p.at;
 }
 

@@ -87,6 +87,42 @@ static void test_an_index_that_has_emptied_still_finds_what_to_evict(void **stat
 	shard_close(&t);
 }
 
+// What is left in the pool then may name buckets that have merged away, whose segments are gone.
+static void test_candidates_outlive_their_buckets(void **state)
+{
+	const uint64_t old = 8; // half of the pool
+	uint64_t n = old;
+	struct shard t;
+
+	shard_open(
+		&t, (struct store_options){.limit_bytes = 32 << 20, .policy = STORE_ALLKEYS_LRU});
+	for (uint64_t i = 0; i < old; i++)
+		assert_true(shard_set_number(&t, i, 8));
+	shard_sleep(&t, 1000);
+	for (; shard_n(&t)->evicted < 50; n++) {
+		assert_true(shard_set_number(&t, n, 8));
+		if (n % 100000 == 0)
+			shard_sleep(&t, 10);
+	}
+	for (uint64_t i = old; i < n; i++) {
+		char buf[32];
+		struct store_key k = shard_key_number(buf, i);
+		struct store_item *it = store_find(t.s, k.key, k.len, k.hash);
+
+		if (it)
+			store_delete(t.s, it, k.hash);
+	}
+	while (store_step(t.s, 70))
+		;
+	assert_in_range(shard_n(&t)->items, 1, old);
+	assert_true(shard_n(&t)->merges > 1000);
+	for (uint64_t i = 0; i < 60; i++)
+		assert_true(shard_set_number(&t, n + i, 1000000));
+	assert_true(shard_n(&t)->evicted > 50 + old + 20);
+	assert_true(shard_used(&t) <= 32 << 20);
+	shard_close(&t);
+}
+
 static void test_pinned_items_are_passed_over(void **state)
 {
 	struct store_item *held[200];
@@ -292,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_without_eviction_the_limit_refuses),
 		cmocka_unit_test(test_a_large_item_displaces_many_small_ones),
 		cmocka_unit_test(test_an_index_that_has_emptied_still_finds_what_to_evict),
+		cmocka_unit_test(test_candidates_outlive_their_buckets),
 		cmocka_unit_test(test_pinned_items_are_passed_over),
 		cmocka_unit_test(test_all_pinned_is_no_memory_and_passes),
 		cmocka_unit_test(test_a_candidate_that_a_reader_takes_is_no_candidate_any_more),
