@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Loans: a set that the shard's allowance cannot hold waits while the control core is asked for
-// more. A connection of our own stalls. A request from another worker is kept, and what that worker sent
-// behind it stays in the ring: a get must not overtake the set before it.
+// more. A connection of our own stalls. A request from another worker is kept, and what that worker
+// sent behind it stays in the ring: a get must not overtake the set before it.
 
 #include "worker/worker_internal.h"
 

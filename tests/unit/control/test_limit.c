@@ -247,6 +247,37 @@ static void noeviction_lends_what_others_do_not_use(void **state)
 	site_close(&s);
 }
 
+// The get of a key must not overtake its set, which waits for a loan on another worker.
+static void what_follows_a_set_waits_for_its_loan(void **state)
+{
+	const unsigned bytes = 8000;
+	char *value = malloc(bytes), want[64], have[64];
+	struct site s;
+
+	memset(value, 'v', bytes);
+	site_open(&s, STORE_NOEVICTION);
+	for (unsigned k = 0, n = 0; n < 700; k++) { // more than a shard's part, less than all have
+		struct client *c = s.client[n % WORKERS];
+		int len = snprintf(have, sizeof(have), "key%u", k);
+
+		if (worker_of_hash(base_hash(have, (size_t)len), WORKERS) != 0)
+			continue;
+		client_sendf(c, "set %s 0 0 %u\r\n", have, bytes);
+		client_send(c, value, bytes);
+		client_sendf(c, "\r\nmg %s s\r\n", have);
+		len = snprintf(want, sizeof(want), "STORED\r\nHD s%u\r\n", bytes);
+		for (int i = 0; i < 20 && c->in_len < (size_t)len; i++)
+			lab_turn(); // without a tick, which would deal out more before the shard asks
+		for (int i = 0; i < 100 && c->in_len < (size_t)len; i++)
+			site_run(&s, TICK_US / 2);
+		expect(c, want, (size_t)len);
+		n++;
+	}
+	assert_true(s.control->total.sum.loans > 0);
+	free(value);
+	site_close(&s);
+}
+
 // What no report shows, because it is gone by the worker's next: a tick alone does not see it.
 static void the_peak_is_taken_when_allowance_moves(void **state)
 {
@@ -290,6 +321,7 @@ int main(void)
 		cmocka_unit_test(noeviction_refuses_and_reads_go_on),
 		cmocka_unit_test(an_item_larger_than_its_part_is_stored),
 		cmocka_unit_test(noeviction_lends_what_others_do_not_use),
+		cmocka_unit_test(what_follows_a_set_waits_for_its_loan),
 		cmocka_unit_test(the_peak_is_taken_when_allowance_moves),
 	};
 
