@@ -146,6 +146,16 @@ void control_text_reply(struct rte_tel_data *d, const char *name, const char *te
 // The first piece of a text, at most `most` characters, cut at a blank where there is one.
 size_t control_text_piece(const char *text, size_t most);
 
+// A worker's figures into its dictionary.
+typedef void control_worker_fill(struct control *c, unsigned worker, struct rte_tel_data *d);
+// Dictionaries worker_0, worker_1, ...: `most` at most, with a word on how to ask for the others. -1:
+// they have no room.
+int control_workers_reply(struct control *c, const char *command, unsigned most,
+	control_worker_fill *fill, struct rte_tel_data *d);
+// Whether params is a worker's number, and which; else the reply is an error.
+bool control_worker_named(const struct control *c, const char *command, const char *params,
+	unsigned *worker, struct rte_tel_data *d);
+
 // control_memory.c: each tick; on request; a change of options. msg: a warning or a refusal.
 void control_memory_tick(struct control *c);
 void control_memory_refresh(struct control *c);

@@ -50,18 +50,15 @@ int control_bins_command(struct control *c, const char *params, struct rte_tel_d
 {
 	struct mem_domain *domain = NULL;
 	struct mem_bin bin[MEM_BINS];
-	uint64_t worker;
-	unsigned n;
+	unsigned worker, n;
 
 	rte_tel_data_start_dict(d);
 	if (params != NULL) {
-		if (base_u64_parse(params, strlen(params), &worker) < 0 || worker >= c->workers ||
-			c->domain[worker] == NULL) {
-			rte_tel_data_add_dict_string(
-				d, "error", "/lcached/memory/bins,N: no such worker");
+		if (!control_worker_named(c, "/lcached/memory/bins", params, &worker, d))
 			return 0;
-		}
 		domain = c->domain[worker];
+		if (domain == NULL) // before it is ready
+			return 0;
 	}
 	control_memory_refresh(c);
 	n = mem_bins_read(domain, bin);

@@ -345,46 +345,31 @@ void control_memory_worker_metrics(struct control *c, unsigned i, struct control
 }
 
 // ---- /lcached/memory ---------------------------------------------------------------------------
-static int worker_add(struct control *c, unsigned i, struct rte_tel_data *d)
+static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
 {
-	struct rte_tel_data *one = rte_tel_data_alloc();
 	struct control_metrics m = {0};
-	char name[32];
 
-	if (one == NULL)
-		return -1;
-	rte_tel_data_start_dict(one);
 	control_memory_worker_metrics(c, i, &m);
-	control_metrics_reply(&m, one);
-	snprintf(name, sizeof(name), "worker_%u", i);
-	return rte_tel_data_add_dict_container(d, name, one, 0) < 0 ? -1 : 0;
+	control_metrics_reply(&m, d);
 }
 
 int control_memory_command(struct control *c, const char *params, struct rte_tel_data *d)
 {
+	static const char command[] = "/lcached/memory";
 	struct control_metrics m = {0};
-	uint64_t worker;
+	unsigned worker;
 
 	rte_tel_data_start_dict(d);
 	control_memory_refresh(c);
 	if (params != NULL) {
-		if (base_u64_parse(params, strlen(params), &worker) < 0 || worker >= c->workers) {
-			rte_tel_data_add_dict_string(
-				d, "error", "/lcached/memory,N: no such worker");
-			return 0;
-		}
-		control_memory_worker_metrics(c, (unsigned)worker, &m);
-		control_metrics_reply(&m, d);
+		if (control_worker_named(c, command, params, &worker, d))
+			worker_reply(c, worker, d);
 		return 0;
 	}
 	private_dirty_sample(c);
 	// Workers first: a reader that flattens the reply ends up with the server's figures.
-	for (unsigned i = 0; i < c->workers && i < WORKERS_SHOWN; i++) {
-		if (worker_add(c, i, d) < 0)
-			return -1;
-	}
-	if (c->workers > WORKERS_SHOWN)
-		rte_tel_data_add_dict_string(d, "more", "/lcached/memory,N for the other workers");
+	if (control_workers_reply(c, command, WORKERS_SHOWN, worker_reply, d) < 0)
+		return -1;
 	control_memory_metrics(c, &m);
 	control_metrics_reply(&m, d);
 	return 0;

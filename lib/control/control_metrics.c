@@ -122,3 +122,42 @@ void control_text_reply(struct rte_tel_data *d, const char *name, const char *te
 		text += strspn(text, " ");
 	}
 }
+
+// ---- by worker ---------------------------------------------------------------------------------
+int control_workers_reply(struct control *c, const char *command, unsigned most,
+	control_worker_fill *fill, struct rte_tel_data *d)
+{
+	char text[64];
+
+	for (unsigned i = 0; i < c->workers && i < most; i++) {
+		struct rte_tel_data *one = rte_tel_data_alloc();
+
+		if (one == NULL)
+			return -1;
+		rte_tel_data_start_dict(one);
+		fill(c, i, one);
+		snprintf(text, sizeof(text), "worker_%u", i);
+		if (rte_tel_data_add_dict_container(d, text, one, 0) < 0)
+			return -1;
+	}
+	if (c->workers > most) {
+		snprintf(text, sizeof(text), "%s,N for the other workers", command);
+		rte_tel_data_add_dict_string(d, "more", text);
+	}
+	return 0;
+}
+
+bool control_worker_named(const struct control *c, const char *command, const char *params,
+	unsigned *worker, struct rte_tel_data *d)
+{
+	uint64_t n;
+	char text[64];
+
+	if (params != NULL && base_u64_parse(params, strlen(params), &n) >= 0 && n < c->workers) {
+		*worker = (unsigned)n;
+		return true;
+	}
+	snprintf(text, sizeof(text), "%s,N: no such worker", command);
+	rte_tel_data_add_dict_string(d, "error", text);
+	return false;
+}

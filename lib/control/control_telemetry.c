@@ -8,6 +8,8 @@
 
 #include "control/control_internal.h"
 
+#define WORKERS_SHOWN 32 // in one reply of 16 KB
+
 struct metric {
 	const char *name;
 	uint64_t value;
@@ -241,29 +243,16 @@ static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
 static int cmd_workers(struct control *c, const char *params, struct rte_tel_data *d)
 {
 	rte_tel_data_start_dict(d);
-	for (unsigned i = 0; i < c->workers; i++) {
-		struct rte_tel_data *one = rte_tel_data_alloc();
-		char name[32];
-
-		if (one == NULL)
-			return -1;
-		rte_tel_data_start_dict(one);
-		worker_reply(c, i, one);
-		snprintf(name, sizeof(name), "worker_%u", i);
-		rte_tel_data_add_dict_container(d, name, one, 0);
-	}
-	return 0;
+	return control_workers_reply(c, "/lcached/worker", WORKERS_SHOWN, worker_reply, d);
 }
 
 static int cmd_worker(struct control *c, const char *params, struct rte_tel_data *d)
 {
-	uint64_t i;
+	unsigned worker;
 
 	rte_tel_data_start_dict(d);
-	if (params == NULL || base_u64_parse(params, strlen(params), &i) < 0 || i >= c->workers)
-		rte_tel_data_add_dict_string(d, "error", "/lcached/worker,N: no such worker");
-	else
-		worker_reply(c, (unsigned)i, d);
+	if (control_worker_named(c, "/lcached/worker", params, &worker, d))
+		worker_reply(c, worker, d);
 	return 0;
 }
 

@@ -49,37 +49,15 @@ static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
 	control_metrics_reply(&m, d);
 }
 
-static int worker_add(struct control *c, unsigned i, struct rte_tel_data *d)
-{
-	struct rte_tel_data *one = rte_tel_data_alloc();
-	char name[32];
-
-	if (one == NULL)
-		return -1;
-	rte_tel_data_start_dict(one);
-	worker_reply(c, i, one);
-	snprintf(name, sizeof(name), "worker_%u", i);
-	return rte_tel_data_add_dict_container(d, name, one, 0) < 0 ? -1 : 0;
-}
-
 int control_upkeep_command(struct control *c, const char *params, struct rte_tel_data *d)
 {
-	uint64_t worker;
+	static const char command[] = "/lcached/upkeep";
+	unsigned worker;
 
 	rte_tel_data_start_dict(d);
-	if (params != NULL) {
-		if (base_u64_parse(params, strlen(params), &worker) < 0 || worker >= c->workers)
-			rte_tel_data_add_dict_string(
-				d, "error", "/lcached/upkeep,N: no such worker");
-		else
-			worker_reply(c, (unsigned)worker, d);
-		return 0;
-	}
-	for (unsigned i = 0; i < c->workers && i < WORKERS_SHOWN; i++) {
-		if (worker_add(c, i, d) < 0)
-			return -1;
-	}
-	if (c->workers > WORKERS_SHOWN)
-		rte_tel_data_add_dict_string(d, "more", "/lcached/upkeep,N for the other workers");
+	if (params == NULL)
+		return control_workers_reply(c, command, WORKERS_SHOWN, worker_reply, d);
+	if (control_worker_named(c, command, params, &worker, d))
+		worker_reply(c, worker, d);
 	return 0;
 }
