@@ -26,7 +26,7 @@ static void tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
 	rte_pktmbuf_free_bulk(m + sent, count - sent);
 }
 
-static void frame_input(struct dpdk *d, struct rte_mbuf *m)
+void dpdk_frame_input(struct dpdk *d, struct rte_mbuf *m)
 {
 	struct net_packet pkt;
 
@@ -60,7 +60,7 @@ bool dpdk_turn(struct dpdk *d)
 		rte_ether_addr_copy(
 			&rte_pktmbuf_mtod(m[0], struct rte_ether_hdr *)->src_addr, &d->server_mac);
 	for (uint16_t i = 0; i < n; i++)
-		frame_input(d, m[i]);
+		dpdk_frame_input(d, m[i]);
 	net_timers(d->net, now_us);
 	if (d->tcp) {
 		dpdk_tcp_turn(d);
@@ -128,7 +128,7 @@ static int stack_open(struct dpdk *d, const struct port_config *cfg)
 
 		rc = net_route_add(d->net, &r->prefix, r->len, &r->via);
 	}
-	if (rc || o->udp)
+	if (rc || (o->udp && !o->answer))
 		return rc;
 	tcp.net = d->net;
 	return tcp_open(&d->tcp, &tcp);
@@ -168,6 +168,9 @@ static int run(struct dpdk *d)
 	bool busy = true;
 	int rc = 0;
 
+	bench_signals_take();
+	if (b->o->answer)
+		return dpdk_answer_run(d);
 	net_announce(d->net, dpdk_now_us(d));
 	if (!net_path_open(d->net, &b->o->server, &d->path))
 		return -EAFNOSUPPORT;
@@ -253,6 +256,7 @@ int bench_dpdk_run(struct bench *b)
 	if (rc)
 		return rc;
 	b->now_ns = bench_now_ns();
+	b->tsc_hz = rte_get_tsc_hz();
 	rc = device_run(b, &cfg);
 	port_eal_cleanup(&eal);
 	return rc;

@@ -30,6 +30,17 @@ struct dpdk {
 	struct base_rng flood_rng;
 };
 
+// Bytes written one behind the other into mbufs of at most a segment each. Zeroed but for the pool and
+// the segment's size; `head` is the caller's.
+struct dpdk_writer {
+	struct rte_mempool *pool;
+	uint16_t mss, room; // room of the tail
+	bool failed;        // no packet buffer was left: what is written is not whole
+	struct rte_mbuf *head, *tail;
+};
+
+void dpdk_writer_put(struct dpdk_writer *w, const char *bytes, size_t len);
+
 static inline uint64_t dpdk_now_us(const struct dpdk *d)
 {
 	return d->b->now_ns / 1000;
@@ -38,10 +49,16 @@ static inline uint64_t dpdk_now_us(const struct dpdk *d)
 // One turn of the link: frames in, to the protocol; timers; frames out. True when frames came.
 bool dpdk_turn(struct dpdk *d);
 
+// A frame to the protocol that it is of. Takes m.
+void dpdk_frame_input(struct dpdk *d, struct rte_mbuf *m);
+
 // Connects every client. 0, -ECONNREFUSED, -ETIMEDOUT or -ENOBUFS.
 int dpdk_tcp_connect(struct dpdk *d);
 // What came of the turn's segments: answers read, requests sent.
 void dpdk_tcp_turn(struct dpdk *d);
+
+// --answer: serves until bench_stop. 0 or -errno.
+int dpdk_answer_run(struct dpdk *d);
 
 // The SYNs that are due by now, a burst at most.
 void dpdk_flood_turn(struct dpdk *d);

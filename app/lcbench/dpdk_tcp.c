@@ -6,53 +6,10 @@
 
 #define CONNECTING_MAX 128 // half-open connections at once
 
-// Requests written one behind the other into mbufs of at most a segment each.
-struct writer {
-	struct dpdk *d;
-	struct rte_mbuf *head, *tail;
-	uint16_t mss, room; // of the tail
-};
-
-static bool writer_grow(struct writer *w)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(w->d->queue->pool);
-
-	if (m == NULL) {
-		bench_fail(w->d->b, "out of packet buffers");
-		return false;
-	}
-	w->room = RTE_MIN(w->mss, rte_pktmbuf_tailroom(m));
-	if (w->head == NULL) {
-		w->head = m;
-	} else {
-		w->tail->next = m;
-		w->head->nb_segs++;
-	}
-	w->tail = m;
-	return true;
-}
-
-static void writer_put(struct writer *w, const char *bytes, size_t len)
-{
-	while (len) {
-		uint16_t n;
-
-		if (w->room == 0 && !writer_grow(w))
-			return;
-		n = (uint16_t)RTE_MIN(len, (size_t)w->room);
-		memcpy(rte_pktmbuf_mtod_offset(w->tail, char *, w->tail->data_len), bytes, n);
-		w->tail->data_len += n;
-		w->head->pkt_len += n;
-		w->room -= n;
-		bytes += n;
-		len -= n;
-	}
-}
-
 static void client_send(struct dpdk *d, struct bench_client *c)
 {
 	struct tcp_conn *conn = c->conn;
-	struct writer w = {.d = d};
+	struct dpdk_writer w = {.pool = d->queue->pool};
 	struct bench_request r;
 	uint32_t room;
 
@@ -61,12 +18,14 @@ static void client_send(struct dpdk *d, struct bench_client *c)
 	w.mss = tcp_mss(conn);
 	room = tcp_send_room(d->tcp, conn);
 	while ((w.head ? w.head->pkt_len : 0) < room && bench_client_next(d->b, c, &r)) {
-		writer_put(&w, r.head, r.head_len);
+		dpdk_writer_put(&w, r.head, r.head_len);
 		if (r.set) {
-			writer_put(&w, r.value, r.value_len);
-			writer_put(&w, "\r\n", 2);
+			dpdk_writer_put(&w, r.value, r.value_len);
+			dpdk_writer_put(&w, "\r\n", 2);
 		}
 	}
+	if (w.failed)
+		bench_fail(d->b, "out of packet buffers");
 	if (w.head)
 		tcp_send(d->tcp, conn, w.head);
 }

@@ -11,7 +11,9 @@
 //	measure.c       what is counted; hist.c: latencies
 //	udp.c           memcached's UDP frame, losses
 //	report.c        progress, the result; report_json.c
-//	dpdk.c          our own stack over any driver file; dpdk_tcp.c, dpdk_udp.c, dpdk_flood.c
+//	dpdk.c          our own stack over any driver file; dpdk_tcp.c, dpdk_udp.c, dpdk_flood.c,
+//	                dpdk_writer.c
+//	dpdk_answer.c   the other end without a store (constant.c), to find lcbench's ceiling
 //	sockets.c       the kernel's stack; sockets_tcp.c, sockets_udp.c
 #pragma once
 
@@ -146,6 +148,7 @@ struct bench {
 	unsigned complaints; // lines on stderr about wrong answers
 	struct bench_counters n;
 	struct hist get_ns, set_ns; // latencies
+	uint64_t tsc_hz;            // as the stack knows it; 0 with sockets
 	uint64_t backlog;           // at the end
 	unsigned marks;             // of bench_marks, seen
 	unsigned segments;
@@ -201,6 +204,10 @@ int bench_report(const struct bench *b);
 // ---- transports: run the whole thing. 0 or -errno, said on stderr.
 int bench_dpdk_run(struct bench *b);
 int bench_sockets_run(struct bench *b);
+
+// From now on signals end what is measured; until then they end the process, which may wait for
+// its peer.
+void bench_signals_take(void);
 
 // Set by SIGINT and SIGTERM: the run ends at once.
 extern volatile bool bench_stop;

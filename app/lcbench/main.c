@@ -32,19 +32,26 @@ static int pin(int core)
 	return 0;
 }
 
-int main(int argc, char **argv)
+void bench_signals_take(void)
 {
 	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
 	struct bench_options options;
 	struct bench bench;
 	int rc = bench_options_parse(&options, argc, argv);
 
 	if (rc)
 		return rc > 0 ? 0 : 2;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGUSR1, &action, NULL);
-	sigaction(SIGUSR2, &action, NULL);
+	if (!options.answer)
+		bench_signals_take();
 	signal(SIGPIPE, SIG_IGN);
 	base_log_level_set(BASE_LOG_WARN);
 	if (pin(options.core))
@@ -57,7 +64,7 @@ int main(int argc, char **argv)
 	rc = options.sockets ? bench_sockets_run(&bench) : bench_dpdk_run(&bench);
 	if (rc == 0 && bench.failed)
 		fprintf(stderr, "lcbench: failed: %s\n", bench.failed);
-	else if (rc == 0)
+	else if (rc == 0 && !options.answer)
 		rc = bench_report(&bench);
 	rc = rc || bench.failed ? 1 : 0;
 	bench_close(&bench);

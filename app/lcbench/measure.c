@@ -46,6 +46,8 @@ void bench_measure_begin(struct bench *b)
 	b->report_requests = 0;
 	b->report_ns = b->now_ns;
 	b->cpu_start_ns = bench_cpu_ns();
+	if (b->o->progress) // whoever watches the server meanwhile waits for this
+		fprintf(stderr, "lcbench: measuring\n");
 }
 
 void bench_measure_mark(struct bench *b)

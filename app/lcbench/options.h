@@ -48,6 +48,7 @@ struct bench_options {
 	uint32_t rate;  // requests a second, on a schedule; 0: the next when an answer has come
 	unsigned churn; // so many of the connections are closed and opened anew after each answer
 	bool hold;      // between connecting and the load, wait for SIGUSR1
+	bool answer;    // serve, without a store
 	bool once;      // measured is one request on each connection
 	uint32_t flood; // TCP SYNs a second from addresses that nobody has, while measuring
 	// the run

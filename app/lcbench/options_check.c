@@ -64,6 +64,8 @@ int bench_options_check(struct bench_options *o)
 		return refuse("--churn is at most --connections, one request in flight");
 	if (o->multi > o->keys)
 		return refuse("--multi is at most --keys");
+	if (o->answer && (o->sockets || o->value_sizes.min != o->value_sizes.max))
+		return refuse("--answer needs --driver, and values of one size");
 	if (!o->udp && o->lost_counted)
 		return refuse("--lost is UDP's");
 	return o->udp ? udp_check(o) : 0;

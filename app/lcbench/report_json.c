@@ -90,7 +90,9 @@ int report_json_write(const struct bench *b, const struct hist *all)
 	latency_write(f, "get_", &b->get_ns);
 	latency_write(f, "set_", &b->set_ns);
 	segments_write(b, f);
-	fprintf(f, " \"generator_busy\": %.4f, \"generator_core_share\": %.4f}\n",
-		(double)b->n.busy_ns / measured_ns, (double)b->cpu_ns / measured_ns);
+	fprintf(f,
+		" \"generator_busy\": %.4f, \"generator_core_share\": %.4f, "
+		"\"tsc_hz\": %" PRIu64 "}\n",
+		(double)b->n.busy_ns / measured_ns, (double)b->cpu_ns / measured_ns, b->tsc_hz);
 	return (to_stdout ? fflush(f) : fclose(f)) ? -errno : 0;
 }

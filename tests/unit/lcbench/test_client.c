@@ -174,18 +174,26 @@ static void a_line_without_end_ends_the_connection(void **state)
 	bench_close(&b);
 }
 
+// The client's next request, as a datagram.
+static void udp_ask(struct bench *b, struct bench_client *c)
+{
+	char to[BENCH_UDP_MAX + 8];
+	struct bench_request r;
+
+	assert_true(bench_client_next(b, c, &r));
+	bench_udp_write(b, c, &r, to);
+}
+
 static void udp_answers_are_matched_by_id_and_sequence(void **state)
 {
 	struct bench_options o = options;
-	char to[BENCH_UDP_MAX + 8], answer[400] = {0};
-	struct bench_request r;
+	char answer[400] = {0};
 	struct bench b;
 
 	o.udp = true;
 	check_open(&b, &o);
 	for (unsigned i = 0; i < 4; i++) {
-		assert_true(bench_client_next(&b, &b.client[i], &r));
-		bench_udp_write(&b, &b.client[i], &r, to);
+		udp_ask(&b, &b.client[i]);
 		assert_int_equal(b.client[i].request_id % 4, i);
 	}
 	size_t len = 8 + hit_write(&b, 2, answer + 8);
@@ -207,15 +215,13 @@ static void udp_answers_are_matched_by_id_and_sequence(void **state)
 static void a_datagram_for_each_key_is_one_answer(void **state)
 {
 	struct bench_options o = options;
-	char to[BENCH_UDP_MAX + 8], answer[400] = {0};
-	struct bench_request r;
+	char answer[400] = {0};
 	struct bench b;
 
 	o.udp = true;
 	o.multi = 3;
 	check_open(&b, &o);
-	assert_true(bench_client_next(&b, b.client, &r));
-	bench_udp_write(&b, b.client, &r, to);
+	udp_ask(&b, b.client);
 	answer[0] = (char)(b.client->request_id >> 8);
 	answer[1] = (char)b.client->request_id;
 	answer[5] = 1;
@@ -251,15 +257,12 @@ static void resend(void *arg, struct bench_client *c)
 static void a_lost_datagram_is_sent_again_under_a_new_id(void **state)
 {
 	struct bench_options o = options;
-	char to[BENCH_UDP_MAX + 8];
-	struct bench_request r;
 	uint64_t look_ns = 0;
 	struct bench b;
 
 	o.udp = true;
 	check_open(&b, &o);
-	assert_true(bench_client_next(&b, &b.client[0], &r));
-	bench_udp_write(&b, &b.client[0], &r, to);
+	udp_ask(&b, &b.client[0]);
 	uint16_t id = b.client[0].request_id;
 	bench_udp_timeouts(&b, &look_ns, resend, next_none, &b);
 	assert_int_equal(b.n.timeouts, 0);
@@ -280,8 +283,6 @@ static void next_count(void *arg, struct bench_client *c)
 static void a_lost_datagram_can_be_counted_and_given_up(void **state)
 {
 	struct bench_options o = options;
-	char to[BENCH_UDP_MAX + 8];
-	struct bench_request r;
 	uint64_t look_ns = 0;
 	unsigned given_up = 0;
 	struct bench b;
@@ -289,8 +290,7 @@ static void a_lost_datagram_can_be_counted_and_given_up(void **state)
 	o.udp = o.lost_counted = true;
 	check_open(&b, &o);
 	b.phase = BENCH_MEASURE;
-	assert_true(bench_client_next(&b, &b.client[0], &r));
-	bench_udp_write(&b, &b.client[0], &r, to);
+	udp_ask(&b, &b.client[0]);
 	b.now_ns += UINT64_C(200000000);
 	bench_udp_timeouts(&b, &look_ns, resend, next_count, &given_up);
 	assert_int_equal(given_up, 1);
