@@ -5,7 +5,6 @@ And what this has in common with evict-speed."""
 import os
 import signal
 import socket
-import statistics
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ import machine
 import peers
 import servers
 from machine import Trouble
+from said import measuring_wait
 
 sys.path.append(os.path.join(servers.ROOT, "tests", "conform"))
 
@@ -70,17 +70,6 @@ SHRINK_S, SHRINK_LATENCY_MOST = 10.0, 2.0
 QUIET_S, WAIT_S, POLL_S = 4.0, 30.0, 0.1
 DECAY_S = 12.0  # free pages are kept for ten seconds
 SHRINK_VALUE_BYTES, SHRINK_KEYS = 1000, 4500000
-
-
-def measuring_wait(process):
-    """Until lcbench says that it measures."""
-    end = time.monotonic() + 200
-    while time.monotonic() < end and process.poll() is None:
-        with open(process.log) as f:
-            if "measure:" in f.read():
-                return
-        time.sleep(0.05)
-    raise Trouble(f"lcbench does not get to measuring: {servers.tail(process.log)}")
 
 
 def cut_watch(cut, used_bytes, goal_bytes):

@@ -10,13 +10,13 @@ comparison alone."""
 
 import signal
 import statistics
-import sys
 import time
 
 import evict
 import servers
 from evict import LOAD, SIDES, Telemetry
 from machine import Trouble, Watch
+from said import measuring_wait
 
 HELD_MB, ROOM_MB, TIMES = 256, 4096, 4
 KEYS, VALUE_BYTES = 1300000, 100
@@ -71,7 +71,7 @@ def turns_run(sets, turns, scratch):
     seen = []
 
     def meanwhile(generator):
-        evict.measuring_wait(generator)
+        measuring_wait(generator)
         with Telemetry(process.pid) as telemetry:
             mover = Mover(process, generator, telemetry)
             for _ in range(turns):

@@ -24,13 +24,15 @@ def block(name, rows):
     return f"${name} << EOD\n{lines}\nEOD\n"
 
 
-def curves(where, name, title, x_label, lines):
-    """lines: name -> [(x, ratio)], x on a logarithmic scale."""
+def curves(where, name, title, x_label, lines, y_label="hit ratio", log_x=True, log_y=False):
+    """lines: name -> [(x, y)], what begins with "lcached" drawn last, and bold."""
     names = sorted(lines, key=lambda n: n.startswith("lcached"))
     script = "".join(block(f"d{i}", sorted(lines[n])) for i, n in enumerate(names))
-    script += f'set title "{title}"\nset xlabel "{x_label}"\nset ylabel "hit ratio"\n'
+    script += f'set title "{title}"\nset xlabel "{x_label}"\nset ylabel "{y_label}"\n'
     ticks = sorted({x for line in lines.values() for x, _ in line})
-    script += "set logscale x\nset xtics (" + ", ".join(f'"{x:g}" {x}' for x in ticks) + ")\n"
+    for axis in ("x" if log_x else "", "y" if log_y else ""):
+        script += f"set logscale {axis}\n" if axis else ""
+    script += "set xtics (" + ", ".join(f'"{x:g}" {x}' for x in ticks) + ")\n"
     script += "set grid\nset key below\nplot " + ", ".join(
         f'$d{i} with linespoints {"lw 2" if n.startswith("lcached") else "lw 1"} pt {5 + 2 * (i % 3)} '
         f'ps 0.5 lc "{COLOURS[i % len(COLOURS)]}" title "{n}"'

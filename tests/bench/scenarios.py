@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is measured: one entry a name, each with its cases. A case is a load (lcbench's options), the
-unit, and the least ratio to the peer that is asked for. Scenarios of another kind run by themselves."""
+unit, and what is asked for: the least ratio to the peer, or share of lcbench's ceiling. Scenarios of another kind run by themselves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import curves
 import density
 import evict
 import evict_speed
 import hit_ratio
+import latency
 import lazyfree
 import loss
+import scale
 import stack
 import store_speed
-
-
-@dataclass(frozen=True)
-class Case:
-    case: str
-    load: dict  # lcbench's options without their dashes
-    unit: str = "requests/s"
-    peer: str = "memcached"
-    target: float | None = 1.0  # ratio to the peer; None: just measured
+from rounds import Case
 
 
 @dataclass(frozen=True)
@@ -31,16 +26,81 @@ class Scenario:
     run: Callable | None = None  # run(args, scratch) prints its table and returns the rows
 
 
-GET = {"mode": "get", "keys": 100000, "key-size": 32, "value-size": 32}
+ITEMS = {"keys": 100000, "key-size": 32, "value-size": 32}
+GET = {**ITEMS, "mode": "get", "proto": "tcp", "connections": 50}
+SET = {**GET, "mode": "set"}
+LARGE = 100 << 10
 
 SCENARIOS = {
     "get-udp": Scenario(
         "gets of 32 B over UDP, 64 in flight from 8 ports",
-        [Case("32 B", {**GET, "proto": "udp", "connections": 8, "pipeline": 8})],
+        [
+            Case(
+                "32 B",
+                {**GET, "proto": "udp", "connections": 8, "pipeline": 8},
+                target=25.0,
+                of_ceiling=0.5,
+            )
+        ],
     ),
     "get-tcp": Scenario(
         "gets of 32 B over 50 TCP connections, one in flight on each",
-        [Case("32 B, 50 connections", {**GET, "proto": "tcp", "connections": 50, "pipeline": 1})],
+        [Case("32 B, 50 connections", GET, target=12.0)],
+    ),
+    "get-tcp-1000": Scenario(
+        "the same over 1,000 connections",
+        [Case("32 B, 1,000 connections", {**GET, "connections": 1000}, target=12.0)],
+    ),
+    "get-pipelined": Scenario(
+        "gets over 50 connections, 16 in flight on each; mg, as memcached 1.6.18 answers get one by one",
+        [
+            Case("mg, 16 in flight", {**GET, "pipeline": 16, "commands": "meta"}, target=8.0),
+            Case("get, 16 in flight", {**GET, "pipeline": 16}, target=8.0),
+        ],
+    ),
+    "multiget": Scenario(
+        "gets of 100 keys over 50 connections",
+        [Case("100 keys of 32 B", {**GET, "multi": 100}, unit="keys/s", target=8.0)],
+    ),
+    "set-tcp": Scenario(
+        "sets of 32 B over 50 connections, one in flight on each",
+        [Case("32 B, 50 connections", SET, target=12.0)],
+    ),
+    "set-pipelined": Scenario(
+        "the same, 16 in flight on each",
+        [Case("32 B, 16 in flight", {**SET, "pipeline": 16}, target=8.0)],
+    ),
+    "get-1k": Scenario(
+        "gets of 1 KiB over 50 connections",
+        [Case("1 KiB", {**GET, "value-size": 1024}, target=10.0)],
+    ),
+    "get-100k": Scenario(
+        "gets of 100 KiB over 50 connections, in bytes of values",
+        [
+            Case(
+                "100 KiB",
+                {**GET, "keys": 1000, "value-size": LARGE},
+                unit="bytes/s",
+                target=None,
+                of_ceiling=0.8,
+            )
+        ],
+    ),
+    "latency": Scenario(
+        "latencies in an open loop at 70% of the peak; memcached's at its own",
+        run=latency.run,
+    ),
+    "items": Scenario(
+        "gets over TCP with 100 million items against 100 thousand",
+        run=scale.items_run,
+    ),
+    "conns": Scenario(
+        "gets over 100,000 TCP connections against 50",
+        run=scale.conns_run,
+    ),
+    "curves": Scenario(
+        "throughput by value size, connections and pipelining, beside memcached's; for plots",
+        run=curves.run,
     ),
     "hit-ratio": Scenario(
         "hit ratios of lib/store on traces, beside exact LRU, S3-FIFO, memcached and redis",

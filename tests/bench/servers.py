@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The two sides of a round: lcached with lcbench over virtio-user and vhost-user, memcached with
-lcbench over loopback sockets. Each round has a fresh server on core 1 and the generator on core 0."""
+"""The sides of a round: lcached with lcbench over virtio-user and vhost-user; memcached with lcbench's
+sockets over loopback or veth; lcbench --answer in lcached's place, which is lcbench's ceiling. Each round
+has a fresh server on core 1 and the generator on core 0."""
 
 import contextlib
 import json
@@ -11,7 +12,9 @@ import socket
 import subprocess
 import time
 
+import busy
 from machine import GENERATOR_CORE, SERVER_CORE, Trouble, Watch
+from said import MEASURING_S, tail
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("LCACHED_BUILD", os.path.join(ROOT, "build"))
@@ -21,6 +24,7 @@ LOGS = os.path.join(BUILD, "bench-logs")
 MEMORY_MB = 1024
 START_S = 60
 STOP_S = 10
+SERVER_IP = "198.18.211.2"
 
 
 def programs_build(*targets):
@@ -32,11 +36,6 @@ def programs_build(*targets):
 
 def build():
     programs_build("app/lcached/lcached", "app/lcbench/lcbench")
-
-
-def tail(path):
-    with open(path, errors="replace") as f:
-        return "".join(f.readlines()[-8:]).strip()
 
 
 @contextlib.contextmanager
@@ -96,7 +95,7 @@ def generator(load, seconds, warmup, where, process, meanwhile=None):
     try:
         if meanwhile:
             meanwhile(done)
-        done.wait(seconds + warmup + 120)
+        done.wait(seconds + warmup + MEASURING_S)
     finally:
         done.kill()
         done.wait()
@@ -118,23 +117,39 @@ def driver_file(scratch, name, link):
 
 
 @contextlib.contextmanager
-def lcached_server(scratch, memory_mb=MEMORY_MB):
-    """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
-    the server is ready: only its socket is waited for."""
+def link_ends(scratch, lines=()):
+    """Driver files of the two ends of a link, with more lines in both."""
     link = os.path.join(scratch, "link.sock")
-    ours = driver_file(scratch, "virtio-user", link)
-    theirs = driver_file(scratch, "vhost-user", link)
+    ends = [driver_file(scratch, name, link) for name in ("virtio-user", "vhost-user")]
+    for path in ends:
+        with open(path, "a") as f:
+            f.write("".join(f"{line}\n" for line in lines))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(link)
-    command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
-    with server("lcached", command) as process:
-        wait_for(process, lambda: os.path.exists(link), "lcached")
-        yield process, ["--driver", theirs]
+    yield link, *ends
 
 
-def lcached_run(load, seconds, warmup, scratch):
-    with lcached_server(scratch) as (process, where):
-        return generator(load, seconds, warmup, where, process)
+@contextlib.contextmanager
+def lcached_server(scratch, memory_mb=MEMORY_MB, connections=4096, lines=()):
+    """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
+    the server is ready: only its socket is waited for."""
+    with link_ends(scratch, lines) as (link, ours, theirs):
+        command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
+        with server("lcached", [*command, "-c", str(connections)]) as process:
+            wait_for(process, lambda: os.path.exists(link), "lcached")
+            yield process, ["--driver", theirs]
+
+
+@contextlib.contextmanager
+def answerer(scratch, load, lines=()):
+    """lcbench --answer where lcached would be."""
+    shape = {name: load[name] for name in ("value-size", "commands", "connections") if name in load}
+    words = [word for name, value in shape.items() for word in (f"--{name}", str(value))]
+    with link_ends(scratch, lines) as (link, ours, theirs):
+        command = [LCBENCH, "--answer", "--driver", ours, "--address", SERVER_IP + "/24", *words]
+        with server("answerer", command) as process:
+            wait_for(process, lambda: os.path.exists(link), "lcbench --answer")
+            yield process, ["--driver", theirs]
 
 
 def free_port():
@@ -143,27 +158,78 @@ def free_port():
         return s.getsockname()[1]
 
 
-def answers(port):
+def answers(host, port):
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection((host, port), 1).close()
         return True
     except OSError:
         return False
 
 
 @contextlib.contextmanager
-def memcached_server(scratch, memory_mb=MEMORY_MB):
+def memcached_server(scratch, memory_mb=MEMORY_MB, host="127.0.0.1", within=()):
+    """`within`: words before the command, which put it into a network namespace."""
     port = free_port()
-    command = ["memcached", "-t", "1", "-u", "root", "-l", "127.0.0.1", "-c", "4096"]
+    command = [*within, "memcached", "-t", "1", "-u", "root", "-l", host, "-c", "4096"]
     command += ["-p", str(port), "-U", str(port), "-m", str(memory_mb)]
     with server("memcached", command) as process:
-        wait_for(process, lambda: answers(port), "memcached")
-        yield process, ["--sockets", "--server", "127.0.0.1", "--port", str(port)]
+        wait_for(process, lambda: answers(host, port), "memcached")
+        yield process, ["--sockets", "--server", host, "--port", str(port)]
 
 
-def memcached_run(load, seconds, warmup, scratch):
-    with memcached_server(scratch) as (process, where):
-        return generator(load, seconds, warmup, where, process)
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, stdout=subprocess.DEVNULL)
 
 
-PEERS = {"memcached": memcached_run}
+@contextlib.contextmanager
+def memcached_behind_veth(scratch, memory_mb=MEMORY_MB):
+    """memcached in a network namespace of its own, reached over a pair of veth."""
+    space, near, far = (f"lcbench{part}{os.getpid() % 100000}" for part in ("n", "a", "b"))
+    ip("netns", "add", space)
+    try:
+        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", space)
+        ip("addr", "add", "198.18.213.1/24", "dev", near)
+        ip("link", "set", near, "up")
+        ip("-n", space, "addr", "add", "198.18.213.2/24", "dev", far)
+        ip("-n", space, "link", "set", far, "up")
+        within = ("ip", "netns", "exec", space)
+        with memcached_server(scratch, memory_mb, "198.18.213.2", within) as found:
+            yield found
+    finally:
+        ip("netns", "del", space)
+
+
+# ---- one run of a side --------------------------------------------------------------------------
+
+
+def lcached_run(load, seconds, warmup, scratch):
+    with lcached_server(scratch) as (process, where):
+        watch = busy.Worker(process, seconds)
+        result = generator(load, seconds, warmup, where, process, watch.meanwhile)
+        return {**result, **watch.result(result)}
+
+
+def process_run(side, load, seconds, warmup):
+    """A server whose busy time is what the kernel counts for it."""
+    with side as (process, where):
+        watch = busy.Process(process, seconds)
+        result = generator(load, seconds, warmup, where, process, watch.meanwhile)
+        return {**result, **watch.result(result)}
+
+
+def loopback_run(load, seconds, warmup, scratch):
+    return process_run(memcached_server(scratch), load, seconds, warmup)
+
+
+def veth_run(load, seconds, warmup, scratch):
+    return process_run(memcached_behind_veth(scratch), load, seconds, warmup)
+
+
+def ceiling_run(load, seconds, warmup, scratch):
+    """The same load on answers without a store: values are not set, and not compared."""
+    asked = {**load, "preload": "none", "verify": "off"}
+    with answerer(scratch, load) as (process, where):
+        return generator(asked, seconds, warmup, where, process)
+
+
+PEERS = {"memcached": {"loopback": loopback_run, "veth": veth_run}}

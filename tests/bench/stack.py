@@ -2,7 +2,6 @@
 """The TCP stack under many connections: what an idle one takes (tcp-conns), how fast they come and go
 (tcp-churn), and what a SYN flood does to those that are there (syn-flood)."""
 
-import contextlib
 import os
 import signal
 import statistics
@@ -22,27 +21,10 @@ MBUFS = 65536  # of each side: idle connections hold none
 SMALL = {"proto": "tcp", "mode": "get", "keys": 10000}
 
 
-def driver_with(path, *lines):
-    with open(path, "a") as f:
-        f.write("".join(f"{line}\n" for line in lines))
-    return path
-
-
-@contextlib.contextmanager
 def lcached_server(scratch, connections):
-    """As servers.lcached_server, with few packet buffers, a way back to any address, and room for
-    that many connections."""
-    link = os.path.join(scratch, "link.sock")
-    ours = driver_with(
-        servers.driver_file(scratch, "virtio-user", link), f"mbufs {MBUFS}", "gateway 198.18.211.1"
-    )
-    theirs = driver_with(servers.driver_file(scratch, "vhost-user", link), f"mbufs {MBUFS}")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(link)
-    command = [servers.LCACHED, "-d", ours, "-t", "1", "-m", "1024", "-c", str(connections)]
-    with servers.server("lcached", command) as process:
-        servers.wait_for(process, lambda: os.path.exists(link), "lcached")
-        yield process, ["--driver", theirs]
+    """With few packet buffers, a way back to any address, and room for that many connections."""
+    lines = (f"mbufs {MBUFS}", "gateway 198.18.211.1")
+    return servers.lcached_server(scratch, connections=connections, lines=lines)
 
 
 def ready():
