@@ -52,6 +52,18 @@ static inline void base_prefetch(const void *p)
 	__builtin_prefetch(p);
 }
 
+// ... to be written: takes it from the core that wrote it last. (GCC knows the instruction for newer
+// machines alone; the older ones take it for nothing.)
+static inline void base_prefetch_write(const void *p)
+{
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw (%0)" : : "r"(p));
+#else
+	__asm__ volatile("" : : "r"(p));
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 // ---- time -------------------------------------------------------------------------------------
 // Read once per turn by whoever drives a worker (app or simulator), and passed down.
 struct base_now {
