@@ -115,13 +115,24 @@ bool store_grow(struct store *s, unsigned splits_max)
 
 // ---- merges -------------------------------------------------------------------------------------
 
+// A segment without a bucket in use: the last has left it, or the growth that it was had for lacked
+// nodes.
+static void segment_unused_cut(struct store *s)
+{
+	if (store_index_place(s->live.buckets).segment < s->live.segments &&
+		store_index_place(s->live.buckets).at == 0)
+		store_index_cut(&s->live, s->mem);
+}
+
 // Undoes the last growth. False: there is no memory, or too many items would share a bucket.
 static bool group_narrow(struct store *s)
 {
-	struct store_index *ix = &s->live, was = *ix;
+	struct store_index *ix = &s->live, was;
 	struct store_regroup r;
 	uint32_t lacking;
 
+	segment_unused_cut(s);
+	was = *ix;
 	if (was.next == 0 && was.wide == STORE_GROUP_MIN) {
 		was.group_mask >>= 1;
 		was.group_bits--;
@@ -142,8 +153,7 @@ static bool group_narrow(struct store *s)
 	*ix = was;
 	s->n.merges++;
 	s->n.buckets = ix->buckets;
-	if (store_index_place(ix->buckets).at == 0)
-		store_index_cut(ix, s->mem);
+	segment_unused_cut(s);
 	return true;
 }
 

@@ -162,10 +162,61 @@ static void test_every_item_is_where_the_index_looks_for_it(void **state)
 	shard_close(&t);
 }
 
+static bool fail_after(void *arg)
+{
+	unsigned *granted = arg;
+
+	if (*granted == 0)
+		return true;
+	--*granted;
+	return false;
+}
+
+// Commits a new key while the allocator grants the segment and none of the nodes that dealing the group
+// out would take. True: that is where growth has stopped.
+static bool growth_starve(struct shard *t, uint64_t number)
+{
+	unsigned granted = 1;
+	char buf[32];
+	struct store_key k = shard_key_number(buf, number);
+	struct store_item *it;
+	uint32_t buckets = t->s->live.buckets, segments = t->s->live.segments;
+
+	assert_int_equal(store_reserve(t->s, &k, 0, 0, 4, &it), STORE_OK);
+	if (store_index_growth_bytes(&t->s->live) > 0 && segments < t->s->live.segments_cap)
+		mem_fault_set(t->mem, fail_after, &granted);
+	store_commit(t->s, it, k.hash, 0);
+	mem_fault_set(t->mem, NULL, NULL);
+	t->s->grow_wait = 0;
+	return t->s->live.buckets == buckets && t->s->live.segments > segments;
+}
+
+static void test_a_segment_that_was_had_in_vain_goes_when_the_index_narrows(void **state)
+{
+	struct shard t;
+	uint64_t n = 0;
+
+	shard_open(&t, (struct store_options){0});
+	while (!growth_starve(&t, n++))
+		assert_true(n < 1000000);
+	for (uint64_t i = 0; i < n; i++)
+		if (i % 100)
+			number_delete(&t, i);
+	while (store_step(t.s, 50))
+		;
+	index_check(t.s);
+	assert_int_equal(t.s->live.segments, store_index_place(t.s->live.buckets - 1).segment + 1);
+	for (uint64_t i = 0; i < n; i++)
+		assert_true(shard_set_number(&t, i, 4));
+	index_check(t.s);
+	shard_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_item_is_where_the_index_looks_for_it),
+		cmocka_unit_test(test_a_segment_that_was_had_in_vain_goes_when_the_index_narrows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
