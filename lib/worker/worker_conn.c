@@ -42,9 +42,7 @@ void worker_conn_stall(struct worker *w, struct worker_conn *c)
 	flight_event(w->flight, FLIGHT_STALL, 0, worker_conn_mark(c), 0);
 }
 
-// Parsing goes on while replies are only waiting for other shards, within bounds; a reply that
-// waits for the client stops it.
-static bool conn_may_parse(const struct worker *w, const struct worker_conn *c)
+bool worker_conn_may_parse(const struct worker *w, const struct worker_conn *c)
 {
 	const struct worker_slot *s;
 
@@ -131,10 +129,8 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 	return true;
 }
 
-enum conn_step { CONN_STEP_ON, CONN_STEP_WAIT, CONN_STEP_STALL };
-
 // Requests that lie one behind the other at the front of the input.
-static enum conn_step conn_requests(
+static enum worker_step conn_requests(
 	struct worker *w, struct worker_conn *c, struct worker_out *o, struct worker_range range)
 {
 	for (unsigned i = range.at; i < range.end; i++) {
@@ -142,17 +138,17 @@ static enum conn_step conn_requests(
 		const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
 		const char *data = rte_pktmbuf_mtod(m, const char *);
 
-		if (!conn_may_parse(w, c))
-			return CONN_STEP_WAIT;
+		if (!worker_conn_may_parse(w, c))
+			return WORKER_STEP_WAIT;
 		if (!conn_request(w, c, o, q, data + q->r.consumed,
 			    m->data_len - (uint32_t)q->r.consumed))
-			return CONN_STEP_STALL;
+			return WORKER_STEP_STALL;
 	}
-	return CONN_STEP_ON;
+	return WORKER_STEP_ON;
 }
 
 // A request that the first mbuf does not hold whole.
-static enum conn_step conn_line(struct worker *w, struct worker_conn *c, struct worker_out *o)
+static enum worker_step conn_line(struct worker *w, struct worker_conn *c, struct worker_out *o)
 {
 	struct rte_mbuf *m = tcp_rx_peek(c->tcp);
 	const char *data = rte_pktmbuf_mtod(m, const char *);
@@ -170,12 +166,32 @@ static enum conn_step conn_line(struct worker *w, struct worker_conn *c, struct 
 	if (v == PROTO_MORE) {
 		c->parser = parser;
 		conn_consume(w, c, q.r.consumed);
-		return q.r.consumed > 0 && tcp_rx_bytes(c->tcp) > 0 ? CONN_STEP_ON : CONN_STEP_WAIT;
+		return q.r.consumed > 0 && tcp_rx_bytes(c->tcp) > 0 ? WORKER_STEP_ON
+								    : WORKER_STEP_WAIT;
 	}
 	worker_request_complete(w, &q, &parser);
 	if (!conn_request(w, c, o, &q, data + q.r.consumed, len - (uint32_t)q.r.consumed))
-		return CONN_STEP_STALL;
-	return CONN_STEP_ON;
+		return WORKER_STEP_STALL;
+	return WORKER_STEP_ON;
+}
+
+static enum worker_step conn_plains(
+	struct worker *w, struct worker_conn *c, struct worker_out *o, struct worker_range range)
+{
+	uint32_t used;
+	enum worker_step step = worker_plain_run(w, c, o, range, &used);
+
+	conn_consume(w, c, used);
+	return step;
+}
+
+static struct worker_range conn_plain_ahead(struct worker *w, const struct worker_conn *c)
+{
+	const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
+
+	if (m == NULL)
+		return (struct worker_range){0, 0};
+	return worker_plain_parse(w, &c->parser, rte_pktmbuf_mtod(m, const char *), m->data_len);
 }
 
 static struct worker_range conn_ahead(struct worker *w, const struct worker_conn *c)
@@ -187,14 +203,21 @@ static struct worker_range conn_ahead(struct worker *w, const struct worker_conn
 	return worker_ahead_parse(w, &c->parser, rte_pktmbuf_mtod(m, const char *), m->data_len);
 }
 
-static enum conn_step conn_commands(struct worker *w, struct worker_conn *c, struct worker_out *o)
+static enum worker_step conn_commands(struct worker *w, struct worker_conn *c, struct worker_out *o)
 {
-	unsigned mark = w->ahead.n;
+	unsigned mark = w->ahead.n, plain_mark = w->plains.n;
 	struct worker_range range;
-	enum conn_step step;
+	enum worker_step step;
 
 	if (tcp_rx_peek(c->tcp) == NULL)
-		return CONN_STEP_WAIT;
+		return WORKER_STEP_WAIT;
+	range = conn_plain_ahead(w, c);
+	if (range.at != range.end) {
+		worker_plain_fetch(w, range);
+		step = conn_plains(w, c, o, range);
+		w->plains.n = plain_mark;
+		return step;
+	}
 	range = conn_ahead(w, c);
 	if (range.at == range.end)
 		return conn_line(w, c, o);
@@ -204,43 +227,49 @@ static enum conn_step conn_commands(struct worker *w, struct worker_conn *c, str
 	return step;
 }
 
-static enum conn_step conn_step(struct worker *w, struct worker_conn *c, struct worker_out *o)
+static enum worker_step conn_step(struct worker *w, struct worker_conn *c, struct worker_out *o)
 {
 	switch ((enum worker_conn_state)c->state) {
 	case WORKER_CONN_COMMAND:
-		return conn_may_parse(w, c) ? conn_commands(w, c, o) : CONN_STEP_WAIT;
+		return worker_conn_may_parse(w, c) ? conn_commands(w, c, o) : WORKER_STEP_WAIT;
 	case WORKER_CONN_FILL:
-		return worker_fill_continue(w, c, o) ? CONN_STEP_ON : CONN_STEP_WAIT;
+		return worker_fill_continue(w, c, o) ? WORKER_STEP_ON : WORKER_STEP_WAIT;
 	case WORKER_CONN_SWALLOW:
-		return conn_swallow(w, c) ? CONN_STEP_ON : CONN_STEP_WAIT;
+		return conn_swallow(w, c) ? WORKER_STEP_ON : WORKER_STEP_WAIT;
 	case WORKER_CONN_RESERVE:
 	case WORKER_CONN_QUIT:
 	case WORKER_CONN_SHUT:
 		break;
 	}
-	return CONN_STEP_WAIT;
+	return WORKER_STEP_WAIT;
 }
 
-// All input that there is and may be taken now; `range` has been parsed already.
-static void conn_input(
-	struct worker *w, struct worker_conn *c, struct worker_out *o, struct worker_range range)
-{
-	enum conn_step step = conn_requests(w, c, o, range);
+struct conn_ahead { // what has been parsed already: one of them
+	struct worker_range plain, common;
+};
 
-	for (unsigned n = 0; step == CONN_STEP_ON; n++) {
+// All input that there is and may be taken now.
+static void conn_input(
+	struct worker *w, struct worker_conn *c, struct worker_out *o, struct conn_ahead ahead)
+{
+	enum worker_step step = ahead.plain.at != ahead.plain.end
+		? conn_plains(w, c, o, ahead.plain)
+		: conn_requests(w, c, o, ahead.common);
+
+	for (unsigned n = 0; step == WORKER_STEP_ON; n++) {
 		if (n == WORKER_CONN_BATCHES) {
 			worker_conn_stall(w, c); // others' turn
 			return;
 		}
 		step = conn_step(w, c, o);
 	}
-	if (step == CONN_STEP_STALL) {
+	if (step == WORKER_STEP_STALL) {
 		worker_conn_stall(w, c);
 		return;
 	}
 	// The peer will send no more, and what it sent is used up but for a broken end.
 	if (c->peer_fin &&
-		(c->state == WORKER_CONN_COMMAND ? conn_may_parse(w, c)
+		(c->state == WORKER_CONN_COMMAND ? worker_conn_may_parse(w, c)
 						 : c->state == WORKER_CONN_FILL ||
 					c->state == WORKER_CONN_SWALLOW)) {
 		worker_fill_abandon(w, c);
@@ -262,14 +291,14 @@ static void conn_finish(struct worker *w, struct worker_conn *c)
 	}
 }
 
-static void conn_run(struct worker *w, struct worker_conn *c, struct worker_range range)
+static void conn_run(struct worker *w, struct worker_conn *c, struct conn_ahead ahead)
 {
 	struct worker_out o;
 	bool blocked;
 
 	worker_out_init(w, &o, tcp_send_room(w->tcp, c->tcp), tcp_mss(c->tcp), 0);
 	worker_out_sink(w, &o, &c->sink);
-	conn_input(w, c, &o, range);
+	conn_input(w, c, &o, ahead);
 	w->n.bytes_written += o.bytes;
 	if (o.first != NULL)
 		tcp_send(w->tcp, c->tcp, o.first);
@@ -286,13 +315,13 @@ static void conn_run(struct worker *w, struct worker_conn *c, struct worker_rang
 
 void worker_conn_resume(struct worker *w, struct worker_conn *c)
 {
-	conn_run(w, c, (struct worker_range){0, 0});
+	conn_run(w, c, (struct conn_ahead){.plain = {0, 0}});
 }
 
 struct conn_event {
 	struct tcp_conn *tcp;
 	unsigned events;
-	struct worker_range ahead;
+	struct conn_ahead ahead;
 };
 
 static void conn_event(struct worker *w, const struct conn_event *e)
@@ -326,9 +355,12 @@ static void conn_event_ahead(struct worker *w, struct conn_event *e)
 {
 	const struct worker_conn *c = tcp_user(e->tcp);
 
-	e->ahead = (struct worker_range){0, 0};
-	if (c != NULL && c->state == WORKER_CONN_COMMAND && base_list_empty(&c->sink.slots))
-		e->ahead = conn_ahead(w, c);
+	e->ahead = (struct conn_ahead){.plain = {0, 0}};
+	if (c == NULL || c->state != WORKER_CONN_COMMAND || !base_list_empty(&c->sink.slots))
+		return;
+	e->ahead.plain = conn_plain_ahead(w, c);
+	if (e->ahead.plain.at == e->ahead.plain.end)
+		e->ahead.common = conn_ahead(w, c);
 }
 
 unsigned worker_conn_events(struct worker *w)
@@ -337,16 +369,17 @@ unsigned worker_conn_events(struct worker *w)
 	unsigned n, all = 0;
 
 	do {
-		for (n = 0; n < WORKER_BURST && worker_ahead_room(w); n++) {
+		for (n = 0; n < WORKER_BURST && worker_ahead_room(w) && worker_plain_room(w); n++) {
 			e[n].tcp = tcp_event_next(w->tcp, &e[n].events);
 			if (e[n].tcp == NULL)
 				break;
 			conn_event_ahead(w, &e[n]);
 		}
 		worker_ahead_fetch(w, (struct worker_range){0, w->ahead.n});
+		worker_plain_fetch(w, (struct worker_range){0, w->plains.n});
 		for (unsigned i = 0; i < n; i++)
 			conn_event(w, &e[i]);
-		w->ahead.n = 0;
+		w->ahead.n = w->plains.n = 0;
 		all += n;
 	} while (n > 0);
 	return all;

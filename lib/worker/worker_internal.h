@@ -161,8 +161,24 @@ struct worker_ahead {
 	struct worker_request request[WORKER_AHEAD_MAX];
 };
 
-struct worker_range { // of worker_ahead.request
+struct worker_range { // of worker_ahead.request or worker_plains.request
 	unsigned at, end;
+};
+
+enum worker_step { // a connection's input
+	WORKER_STEP_ON,
+	WORKER_STEP_WAIT,  // for input, for room, for another shard
+	WORKER_STEP_STALL, // a slot or a credit is missing: again in the next turn
+};
+
+struct worker_plain { // a plain get's key, or a plain set, of this shard
+	uint64_t hash;
+	struct proto_plain line;
+};
+
+struct worker_plains {
+	unsigned n;
+	struct worker_plain request[WORKER_AHEAD_MAX];
 };
 
 struct worker_arrival { // a datagram that came in this turn
@@ -260,6 +276,7 @@ struct worker {
 	struct worker_peer *peer; // [count]; own entry unused
 
 	struct worker_ahead ahead;
+	struct worker_plains plains;
 	struct worker_arrival arrival[WORKER_BURST];
 	unsigned arrivals;
 	struct worker_quick quick[WORKER_BURST];
@@ -342,6 +359,15 @@ void worker_out_init(
 	struct worker *w, struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix);
 // Copies at most n bytes, bounded by room and mbufs; returns how many were taken.
 uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n);
+// `n` bytes in one place to be written, at most *room of them: nothing has been taken yet. NULL: they
+// would be cut in two, or there is no room.
+char *worker_out_place(struct worker *w, struct worker_out *o, uint32_t n, uint32_t *room);
+static inline void worker_out_take(struct worker_out *o, uint32_t n)
+{
+	o->last->data_len = (uint16_t)(o->last->data_len + n);
+	o->last->pkt_len = o->last->data_len;
+	o->bytes += n;
+}
 void worker_out_mark(struct worker_out *o);
 void worker_out_rollback(struct worker_out *o);
 // Writes on from s->emitted; true when the slot's reply is complete.
@@ -379,6 +405,16 @@ struct worker_range worker_ahead_parse(
 // Fetches the items, once the buckets had time to come.
 void worker_ahead_fetch(const struct worker *w, struct worker_range range);
 
+// ---- worker_plain.c: plain gets and sets over TCP -----------------------------------------------
+bool worker_plain_room(const struct worker *w);
+// As worker_ahead_parse, of what proto_plain_parse takes and this shard has the keys of.
+struct worker_range worker_plain_parse(
+	struct worker *w, const struct proto_parser *from, const char *data, size_t len);
+void worker_plain_fetch(const struct worker *w, struct worker_range range);
+// Executes them and moves the connection's parser; *used gets the bytes of the input that are done with.
+enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct worker_range range, uint32_t *used);
+
 // ---- worker_msg.c: between workers -------------------------------------------------------------
 bool worker_credit(const struct worker *w, unsigned owner);
 // Sends a slot to its owner; without credit it waits in order.
@@ -391,6 +427,9 @@ void worker_msg_publish(struct worker *w);
 void worker_sink_resume(struct worker *w, struct worker_sink *sink);
 
 // ---- worker_conn.c, worker_fill.c: TCP connections ---------------------------------------------
+// Parsing goes on while replies are only waiting for other shards, within bounds; a reply that waits
+// for the client stops it.
+bool worker_conn_may_parse(const struct worker *w, const struct worker_conn *c);
 // Serves all connections at which something has happened. Returns how many.
 unsigned worker_conn_events(struct worker *w);
 // A slot of it came home, or a resource is back: writes and parses on.

@@ -62,6 +62,24 @@ uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p
 	return done;
 }
 
+char *worker_out_place(struct worker *w, struct worker_out *o, uint32_t n, uint32_t *room)
+{
+	struct rte_mbuf *m = o->last;
+	uint32_t most = o->room - o->bytes;
+
+	if (m == NULL || m->data_len == o->prefix + o->chunk) {
+		if (n > o->chunk || n > most)
+			return NULL;
+		m = out_mbuf_next(w, o);
+		if (base_unlikely(m == NULL))
+			return NULL;
+	}
+	*room = RTE_MIN(most, (uint32_t)(o->prefix + o->chunk - m->data_len));
+	if (n > *room)
+		return NULL;
+	return rte_pktmbuf_mtod_offset(m, char *, m->data_len);
+}
+
 void worker_out_mark(struct worker_out *o)
 {
 	o->marked = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Classic and meta text: any bytes, cut in any way, give the same requests and never a crash. The
-// first two bytes choose how the rest is cut.
+// Classic and meta text: any bytes, cut in any way, give the same requests and never a crash, by
+// the way of plain lines, too. The first two bytes choose how the rest is cut.
 #include "../unit/proto/proto_feed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	len -= 2;
 	feed_open(&whole, 1 << 10);
 	feed_open(&cut, 1 << 10);
+	cut.plain = true;
 	feed_split(&whole, in, len, 0);
 	for (size_t have = 0; have < len;) {
 		have += 1 + base_rng_below(&rng, base_min_u64(len - have, 64));

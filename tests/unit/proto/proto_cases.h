@@ -29,15 +29,18 @@ struct proto_case {
 	const char *in, *out;
 };
 
-// In one piece, byte by byte, and cut in two at every place: the same requests each time.
+// In one piece, byte by byte, and cut in two at every place, with and without the way of plain lines:
+// the same requests each time.
 static inline void case_check(const struct proto_case *c)
 {
 	size_t len = strlen(c->in);
 
-	for (size_t cut = 0; cut <= len + 1; cut++) {
+	for (size_t i = 0; i < 2 * (len + 2); i++) {
+		size_t cut = i / 2;
 		struct feed f;
 
 		feed_open(&f, ITEM_MAX);
+		f.plain = i & 1;
 		if (cut <= len)
 			feed_split(&f, c->in, len, cut);
 		else

@@ -16,6 +16,7 @@ struct feed {
 	struct proto_parser parser;
 	uint64_t drop_bytes; // of the stream: a value, or what a request said to swallow
 	bool closed;
+	bool plain; // proto_plain_parse is asked first
 	size_t text_len, text_max;
 	char *text; // one line a request; grows
 };
@@ -164,6 +165,35 @@ static inline void feed_check(const struct proto_request *r, enum proto_verdict 
 	base_assert(r->key_len <= PROTO_KEY_MAX);
 }
 
+static inline bool feed_same(const struct proto_parser *a, const struct proto_parser *b)
+{
+	return a->state == b->state && a->with_cas == b->with_cas && a->touch == b->touch &&
+		a->first_key == b->first_key && a->bad_exptime == b->bad_exptime &&
+		a->exptime == b->exptime;
+}
+
+// In the words that proto_parse's requests would have been given. Returns what was taken.
+static inline size_t feed_plain(struct feed *f, const char *data, size_t len)
+{
+	struct proto_plain l;
+	struct proto_request r;
+	struct proto_parser before = f->parser, after = f->parser;
+
+	memset(&l, 0x5a, sizeof(l));
+	if (!proto_plain_parse(&f->parser, data, len, &l)) {
+		base_assert(feed_same(&before, &f->parser));
+		return 0;
+	}
+	base_assert(l.consumed > 0 && l.consumed <= len);
+	proto_plain_request(&l, &r);
+	feed_say_request(f, &r);
+	if (l.op == PROTO_OP_GET && l.end)
+		feed_say(f, "end\n");
+	proto_plain_after(&after, l.end);
+	base_assert(feed_same(&after, &f->parser));
+	return l.consumed;
+}
+
 // The bytes [*at, have) of `data` have arrived. Takes what can be taken, and moves *at. Each call
 // of the parser sees a copy that ends where the input does, so that a sanitizer sees any step
 // beyond.
@@ -185,6 +215,15 @@ static inline void feed_some(struct feed *f, const char *data, size_t *at, size_
 		memset(&r, 0x5a, sizeof(r));
 		copy = malloc(len);
 		memcpy(copy, data + *at, len);
+		if (f->plain) {
+			size_t took = feed_plain(f, copy, len);
+
+			*at += took;
+			if (took > 0) {
+				free(copy);
+				continue;
+			}
+		}
 		v = proto_parse(&f->parser, copy, len, &r);
 		feed_check(&r, v, len);
 		*at += r.consumed;

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What nearly all clients send over TCP, on a path of its own: plain gets and sets of this shard's keys.
+// A get whose reply fits the segment at hand is composed there, without a reference on the item, and
+// many requests of one segment are answered in one. Any other reply takes the common way, in its place.
+
+#include "worker/worker_internal.h"
+
+#define PLAIN_AROUND 64 // most bytes of a reply besides key and value
+
+static_assert(PLAIN_AROUND >= sizeof("VALUE  4294967295 4294967295\r\n\r\nEND\r\n"),
+	"flags and length take ten digits at most");
+
+bool worker_plain_room(const struct worker *w)
+{
+	return w->plains.n <= WORKER_AHEAD_MAX - 2 * WORKER_AHEAD_EACH;
+}
+
+struct worker_range worker_plain_parse(
+	struct worker *w, const struct proto_parser *from, const char *data, size_t len)
+{
+	struct proto_parser parser = *from;
+	struct worker_range range = {w->plains.n, w->plains.n};
+	unsigned end = w->plains.n + WORKER_AHEAD_EACH;
+
+	base_assert(end <= WORKER_AHEAD_MAX);
+	while (len > 0 && range.end < end) {
+		struct worker_plain *q = &w->plains.request[range.end];
+
+		if (!proto_plain_parse(&parser, data, len, &q->line))
+			break;
+		q->hash = base_hash(q->line.key, q->line.key_len);
+		if (worker_of_hash(q->hash, w->count) != w->id)
+			break;
+		store_bucket_prefetch(w->store, q->hash);
+		data += q->line.consumed;
+		len -= q->line.consumed;
+		range.end++;
+	}
+	w->plains.n = range.end;
+	return range;
+}
+
+void worker_plain_fetch(const struct worker *w, struct worker_range range)
+{
+	for (unsigned i = range.at; i < range.end; i++)
+		store_item_prefetch(w->store, w->plains.request[i].hash);
+}
+
+static inline char *put(char *p, const void *bytes, size_t n)
+{
+	memcpy(p, bytes, n);
+	return p + n;
+}
+
+static char *value_compose(char *p, struct store_item *it)
+{
+	struct store_span span[2];
+	uint32_t client_flags = store_item_client_flags(it);
+
+	store_value_spans(it, span);
+	p = put(p, "VALUE ", 6);
+	p = put(p, store_item_key(it), store_item_key_len(it));
+	*p++ = ' ';
+	if (base_likely(client_flags == 0))
+		*p++ = '0';
+	else
+		p += base_u64_format(p, client_flags);
+	*p++ = ' ';
+	p += base_u64_format(p, it->value_bytes);
+	p = put(p, "\r\n", 2);
+	p = put(p, span[0].at, span[0].bytes);
+	if (base_unlikely(span[1].bytes > 0))
+		p = put(p, span[1].at, span[1].bytes);
+	return put(p, "\r\n", 2);
+}
+
+// False: its reply does not fit the segment at hand, and nothing was done.
+static bool get_quick(
+	struct worker *w, struct worker_conn *c, struct worker_out *o, const struct worker_plain *q)
+{
+	const struct proto_plain *l = &q->line;
+	uint32_t around = PLAIN_AROUND + l->key_len, room;
+	struct store_item *it;
+	char *at, *p;
+
+	if (base_unlikely(!base_list_empty(&c->sink.slots)))
+		return false;
+	if (l->first && !l->end)
+		worker_out_mark(o);
+	at = p = worker_out_place(w, o, around, &room);
+	if (base_unlikely(at == NULL) ||
+		!exec_get_small(&w->exec, l->key, l->key_len, q->hash, room - around, &it))
+		return false;
+	w->n.requests++;
+	flight_request(w->flight, PROTO_OP_GET, it != NULL ? PROTO_OK : PROTO_MISS,
+		worker_conn_mark(c), worker_key_end(l->key, l->key_len));
+	if (base_likely(it != NULL))
+		p = value_compose(p, it);
+	if (l->end)
+		p = put(p, "END\r\n", 5);
+	worker_out_take(o, (uint32_t)(p - at));
+	proto_plain_after(&c->parser, l->end);
+	return true;
+}
+
+static void request_write(
+	const struct worker *w, const struct worker_plain *q, struct worker_request *r)
+{
+	r->hash = q->hash;
+	r->owner = w->id;
+	proto_plain_request(&q->line, &r->r);
+}
+
+// By the common way: the key, then the end of the line.
+static enum worker_step get_commonly(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct worker_plain *q, uint32_t *used)
+{
+	struct worker_request r;
+
+	if (!worker_dispatch_ready(w, w->id))
+		return WORKER_STEP_STALL;
+	request_write(w, q, &r);
+	if (r.r.first_key)
+		worker_out_mark(o);
+	worker_dispatch(w, &c->sink, o, &r);
+	*used += (uint32_t)r.r.consumed;
+	proto_plain_after(&c->parser, false);
+	if (!q->line.end)
+		return WORKER_STEP_ON;
+	if (!worker_conn_may_parse(w, c))
+		return WORKER_STEP_WAIT;
+	if (!worker_dispatch_ready(w, w->id))
+		return WORKER_STEP_STALL;
+	r.r.op = PROTO_OP_END;
+	r.r.key_len = 0;
+	worker_dispatch(w, &c->sink, o, &r);
+	*used += q->line.consumed - (uint32_t)r.r.consumed;
+	proto_plain_after(&c->parser, true);
+	return WORKER_STEP_ON;
+}
+
+static enum worker_step set_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct worker_plain *q, uint32_t *used)
+{
+	struct worker_request r;
+	uint32_t taken;
+
+	request_write(w, q, &r);
+	if (!worker_fill_begin(w, c, o, &r, q->line.value, q->line.value_bytes + 2, &taken))
+		return WORKER_STEP_STALL;
+	base_assert(taken == q->line.value_bytes + 2 && c->state == WORKER_CONN_COMMAND);
+	*used += q->line.consumed;
+	proto_plain_after(&c->parser, true);
+	return WORKER_STEP_ON;
+}
+
+enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct worker_range range, uint32_t *used)
+{
+	enum worker_step step = WORKER_STEP_ON;
+
+	*used = 0;
+	for (unsigned i = range.at; i < range.end && step == WORKER_STEP_ON; i++) {
+		const struct worker_plain *q = &w->plains.request[i];
+
+		if (!worker_conn_may_parse(w, c))
+			step = WORKER_STEP_WAIT;
+		else if (q->line.op == PROTO_OP_SET)
+			step = set_run(w, c, o, q, used);
+		else if (get_quick(w, c, o, q))
+			*used += q->line.consumed;
+		else
+			step = get_commonly(w, c, o, q, used);
+	}
+	return step;
+}
