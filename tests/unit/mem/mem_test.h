@@ -27,6 +27,15 @@ static inline struct mem_domain *test_domain_open(void)
 	return d;
 }
 
+// Bytes of hugepages that this process holds: other tests take and return theirs meanwhile.
+static inline uint64_t test_huge_held(void)
+{
+	uint64_t rss_bytes, huge_bytes;
+
+	assert_int_equal(mem_resident_read(&rss_bytes, &huge_bytes), 0);
+	return huge_bytes;
+}
+
 // True if f, in a child of its own, is stopped by a broken invariant (or a refusal to go on).
 static inline bool test_aborts(void (*f)(void))
 {
