@@ -8,20 +8,47 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 
-#define TX_TRIES       10000
+#define TX_WAIT_US     100000
 #define BUF_BYTES      (256 << 10) // TCP's send and receive buffers
 #define SEGMENT_BYTES  1400
 #define POOL_MBUFS_MIN 8192
 #define POOL_MBUFS_MAX 262144
 #define LEAVE_US       50000
 
+// Takes what has come in, so that a peer that waits for room for it can take what we send: two that
+// only send would wait for each other.
+static void rx_hold(struct dpdk *d)
+{
+	if (DPDK_HELD - d->held_end >= DPDK_BURST)
+		d->held_end += port_rx(d->queue, d->held + d->held_end, DPDK_BURST);
+}
+
+uint16_t dpdk_rx(struct dpdk *d, struct rte_mbuf **m)
+{
+	unsigned n = RTE_MIN(d->held_end - d->held_at, (unsigned)DPDK_BURST);
+
+	if (base_likely(d->held_end == 0))
+		return port_rx(d->queue, m, DPDK_BURST);
+	memcpy(m, d->held + d->held_at, n * sizeof(*m));
+	d->held_at += n;
+	if (d->held_at == d->held_end)
+		d->held_at = d->held_end = 0;
+	return (uint16_t)n;
+}
+
 static void tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
 {
 	struct dpdk *d = arg;
-	uint16_t sent = 0;
+	uint16_t sent = port_tx(d->queue, m, count);
+	uint64_t end_tsc;
 
-	for (unsigned i = 0; sent < count && i < TX_TRIES; i++)
+	if (base_likely(sent == count))
+		return;
+	end_tsc = rte_rdtsc() + rte_get_tsc_hz() / 1000000 * TX_WAIT_US;
+	while (sent < count && rte_rdtsc() < end_tsc) {
+		rx_hold(d);
 		sent += port_tx(d->queue, m + sent, count - sent);
+	}
 	d->tx_dropped += count - sent;
 	rte_pktmbuf_free_bulk(m + sent, count - sent);
 }
@@ -52,7 +79,7 @@ bool dpdk_turn(struct dpdk *d)
 {
 	struct rte_mbuf *m[DPDK_BURST];
 	uint64_t now_us = dpdk_now_us(d);
-	uint16_t n = port_rx(d->queue, m, DPDK_BURST);
+	uint16_t n = dpdk_rx(d, m);
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
@@ -142,6 +169,7 @@ static void stack_close(struct dpdk *d)
 	// The far end of shared memory reads what we sent last, and answers it: memif's driver would
 	// unmap the memory below a worker that is at it.
 	rte_delay_us_sleep(LEAVE_US);
+	rte_pktmbuf_free_bulk(d->held + d->held_at, d->held_end - d->held_at);
 	if (d->net)
 		net_close(d->net);
 	if (d->tx_dropped)

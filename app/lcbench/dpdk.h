@@ -8,6 +8,7 @@
 #include "tcp/tcp.h"
 
 #define DPDK_BURST         64
+#define DPDK_HELD          4096
 #define DPDK_UDP_PORT      40000 // source port of connection 0
 #define DPDK_CONNECT_S     10    // for all connections to be there, and a second for each
 #define DPDK_CONNECT_PER_S 10000 // ... so many
@@ -24,6 +25,9 @@ struct dpdk {
 	uint64_t look_ns;               // UDP: next look for timeouts
 	unsigned connecting, connected; // TCP
 	uint64_t tx_dropped;
+	// what came while the device had no room for what we send
+	struct rte_mbuf *held[DPDK_HELD];
+	unsigned held_at, held_end;
 	struct rte_ether_addr server_mac; // of the last frame that came
 	unsigned next_source;             // of the next connection
 	uint64_t flood_ns;                // when the next SYN of the flood is due
@@ -49,6 +53,8 @@ static inline uint64_t dpdk_now_us(const struct dpdk *d)
 // One turn of the link: frames in, to the protocol; timers; frames out. True when frames came.
 bool dpdk_turn(struct dpdk *d);
 
+// At most DPDK_BURST frames.
+uint16_t dpdk_rx(struct dpdk *d, struct rte_mbuf **m);
 // A frame to the protocol that it is of. Takes m.
 void dpdk_frame_input(struct dpdk *d, struct rte_mbuf *m);
 

@@ -136,7 +136,7 @@ static void answer_turn(struct answerer *a)
 	struct rte_mbuf *m[DPDK_BURST];
 	struct tcp_conn *conn;
 	unsigned events;
-	uint16_t n = port_rx(d->queue, m, DPDK_BURST);
+	uint16_t n = dpdk_rx(d, m);
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
