@@ -57,6 +57,7 @@ static void flight_fill(struct bench *b, struct bench_flight *f, uint64_t due_ns
 	bool all = in_order(b);
 
 	f->due_ns = due_ns;
+	f->sent_ns = b->now_ns;
 	f->set = all ? b->phase == BENCH_FILL : bench_set_next(w);
 	f->keys = f->set ? 1 : b->o->multi;
 	if (all)

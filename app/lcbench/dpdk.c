@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Our own stack as the client, polling, on the main lcore alone.
 #include "dpdk.h"
+#include "dpdk_prepared.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 
-#define TX_WAIT_US     100000
+#define TX_WAIT_US     20000
+#define TX_PREPARED_US 2000000     // nothing is sent again
 #define BUF_BYTES      (256 << 10) // TCP's send and receive buffers
 #define SEGMENT_BYTES  1400
 #define POOL_MBUFS_MIN 8192
@@ -39,12 +41,17 @@ uint16_t dpdk_rx(struct dpdk *d, struct rte_mbuf **m)
 static void tx_flush(void *arg, struct rte_mbuf **m, uint16_t count)
 {
 	struct dpdk *d = arg;
-	uint16_t sent = port_tx(d->queue, m, count);
 	uint64_t end_tsc;
+	uint16_t sent;
+
+	for (uint16_t i = 0; d->prepared && !d->prepared_on && i < count; i++)
+		prepared_note_tx(d->prepared, m[i]);
+	sent = port_tx(d->queue, m, count);
 
 	if (base_likely(sent == count))
 		return;
-	end_tsc = rte_rdtsc() + rte_get_tsc_hz() / 1000000 * TX_WAIT_US;
+	end_tsc = rte_rdtsc() +
+		rte_get_tsc_hz() / 1000000 * (d->prepared_on ? TX_PREPARED_US : TX_WAIT_US);
 	while (sent < count && rte_rdtsc() < end_tsc) {
 		rx_hold(d);
 		sent += port_tx(d->queue, m + sent, count - sent);
@@ -75,17 +82,51 @@ void dpdk_frame_input(struct dpdk *d, struct rte_mbuf *m)
 	}
 }
 
+// As dpdk_turn, without lib/tcp.
+static bool prepared_on_turn(struct dpdk *d)
+{
+	struct rte_mbuf *m[DPDK_BURST];
+	uint16_t n = dpdk_rx(d, m);
+
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (uint16_t i = 0; i < n; i++)
+		if (!prepared_input(d->prepared, m[i]))
+			dpdk_frame_input(d, m[i]);
+	prepared_turn(d->prepared);
+	net_timers(d->net, dpdk_now_us(d));
+	net_tx_flush(&d->tx);
+	return n > 0;
+}
+
+// The keys are set, and no request is in flight: the moment to take over from lib/tcp.
+static void prepared_start(struct dpdk *d)
+{
+	if (d->b->phase != BENCH_WARMUP && d->b->phase != BENCH_MEASURE)
+		return;
+	prepared_begin(d->prepared);
+	d->prepared_on = true;
+}
+
 bool dpdk_turn(struct dpdk *d)
 {
 	struct rte_mbuf *m[DPDK_BURST];
 	uint64_t now_us = dpdk_now_us(d);
-	uint16_t n = dpdk_rx(d, m);
+	uint16_t n;
+
+	if (d->prepared && !d->prepared_on)
+		prepared_start(d);
+	if (d->prepared_on)
+		return prepared_on_turn(d);
+	n = dpdk_rx(d, m);
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	if (n && d->b->o->flood)
 		rte_ether_addr_copy(
 			&rte_pktmbuf_mtod(m[0], struct rte_ether_hdr *)->src_addr, &d->server_mac);
+	for (uint16_t i = 0; d->prepared && i < n; i++)
+		prepared_note_rx(d->prepared, m[i]);
 	for (uint16_t i = 0; i < n; i++)
 		dpdk_frame_input(d, m[i]);
 	net_timers(d->net, now_us);
@@ -169,6 +210,8 @@ static void stack_close(struct dpdk *d)
 	// The far end of shared memory reads what we sent last, and answers it: memif's driver would
 	// unmap the memory below a worker that is at it.
 	rte_delay_us_sleep(LEAVE_US);
+	prepared_close(d->prepared);
+	d->prepared = NULL;
 	rte_pktmbuf_free_bulk(d->held + d->held_at, d->held_end - d->held_at);
 	if (d->net)
 		net_close(d->net);
@@ -202,7 +245,9 @@ static int run(struct dpdk *d)
 	net_announce(d->net, dpdk_now_us(d));
 	if (!net_path_open(d->net, &b->o->server, &d->path))
 		return -EAFNOSUPPORT;
-	if (d->tcp)
+	if (d->tcp && b->o->prepared)
+		rc = prepared_open(&d->prepared, d);
+	if (d->tcp && !rc)
 		rc = dpdk_tcp_connect(d);
 	if (rc)
 		return rc;
@@ -212,6 +257,8 @@ static int run(struct dpdk *d)
 	bench_start(b);
 	while (bench_turn(b, busy))
 		busy = dpdk_turn(d);
+	if (d->prepared_on)
+		prepared_end(d->prepared);
 	return 0;
 }
 

@@ -24,6 +24,8 @@ struct dpdk {
 	struct net_path path;           // UDP: to the server
 	uint64_t look_ns;               // UDP: next look for timeouts
 	unsigned connecting, connected; // TCP
+	struct prepared *prepared;      // --prepared, or NULL
+	bool prepared_on;
 	uint64_t tx_dropped;
 	// what came while the device had no room for what we send
 	struct rte_mbuf *held[DPDK_HELD];

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "dpdk.h"
+#include "dpdk_prepared.h"
 
 #define CONNECTING_MAX 128 // half-open connections at once
 
@@ -53,6 +54,8 @@ static bool client_connect(struct dpdk *d, struct bench_client *c)
 	if (c->conn == NULL)
 		return false;
 	tcp_user_set(c->conn, c);
+	if (d->prepared)
+		prepared_add(d->prepared, c);
 	d->connecting++;
 	return true;
 }

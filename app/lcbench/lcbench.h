@@ -12,7 +12,7 @@
 //	udp.c           memcached's UDP frame, losses
 //	report.c        progress, the result; report_json.c
 //	dpdk.c          our own stack over any driver file; dpdk_tcp.c, dpdk_udp.c, dpdk_flood.c,
-//	                dpdk_writer.c
+//	                dpdk_writer.c; dpdk_prepared.c: TCP requests past lib/tcp
 //	dpdk_answer.c   the other end without a store (constant.c), to find lcbench's ceiling
 //	sockets.c       the kernel's stack; sockets_tcp.c, sockets_udp.c
 #pragma once
@@ -41,8 +41,9 @@ enum bench_expect { // what the next byte of an answer belongs to
 	BENCH_VALUE_END, // "\r\n"
 };
 
-struct bench_flight {     // a request in flight
-	uint64_t due_ns;  // closed loop: when it was made; open loop: when it should have been
+struct bench_flight {    // a request in flight
+	uint64_t due_ns; // closed loop: when it was made; open loop: when it should have been
+	uint64_t sent_ns;
 	uint32_t *key;    // ring memory of options.multi keys
 	uint32_t keys;    // a set has one
 	uint32_t version; // of a set

@@ -62,6 +62,8 @@ static const struct option_row rows[] = {
 		"connections that are closed and opened after each answer (0)"),
 	ROW("hold", FLAG, hold, 0, 0, "when all are connected, wait for SIGUSR1"),
 	ROW("once", FLAG, once, 0, 0, "measure one request on each connection"),
+	ROW("prepared", FLAG, prepared, 0, 0,
+		"with --driver: requests in TCP segments prepared once, nothing sent again"),
 	ROW("answer", FLAG, answer, 0, 0,
 		"be the server: every key has the same value (with --driver and --address)"),
 	ROW("syn-flood", NUMBER, flood, 1, 1e8, "SYNs a second from nobody's addresses"),

@@ -17,6 +17,7 @@
 #define BENCH_KEYS_MAX       100000000 // 8 digits of the key
 #define BENCH_VALUE_MAX      (1 << 30)
 #define BENCH_UDP_MAX        1400  // bytes of a request over UDP, frame header aside
+#define BENCH_PREPARED_MAX   16384 // bytes in flight of a connection of --prepared
 #define BENCH_UDP_FLIGHT_MAX 65536 // request ids
 
 enum bench_preload { PRELOAD_NONE, PRELOAD_FILL, PRELOAD_CHECK };
@@ -48,6 +49,7 @@ struct bench_options {
 	uint32_t rate;  // requests a second, on a schedule; 0: the next when an answer has come
 	unsigned churn; // so many of the connections are closed and opened anew after each answer
 	bool hold;      // between connecting and the load, wait for SIGUSR1
+	bool prepared;  // TCP segments from patterns, past lib/tcp
 	bool answer;    // serve, without a store
 	bool once;      // measured is one request on each connection
 	uint32_t flood; // TCP SYNs a second from addresses that nobody has, while measuring

@@ -41,6 +41,22 @@ static int datagram_check(const struct bench_options *o)
 	return 0;
 }
 
+static int prepared_check(const struct bench_options *o)
+{
+	struct words words;
+	size_t most;
+
+	words_open(&words, o);
+	most = base_max_u64(words_get_max(&words, o->multi),
+		o->get_ratio < 1 ? words_set_max(&words) + o->value_sizes.max + 2 : 0);
+	if (o->sockets || o->udp || o->churn || !base_ip_is4(&o->server))
+		return refuse("--prepared is for TCP over IPv4 and --driver, without --churn");
+	if (most > BENCH_UDP_MAX || most * o->pipeline > BENCH_PREPARED_MAX)
+		return refuse(
+			"--prepared: a request has at most 1400 bytes, and 16384 are in flight");
+	return 0;
+}
+
 static int udp_check(const struct bench_options *o)
 {
 	if (o->churn || o->hold || o->once || o->flood)
@@ -68,5 +84,7 @@ int bench_options_check(struct bench_options *o)
 		return refuse("--answer needs --driver, and values of one size");
 	if (!o->udp && o->lost_counted)
 		return refuse("--lost is UDP's");
+	if (o->prepared && prepared_check(o))
+		return -EINVAL;
 	return o->udp ? udp_check(o) : 0;
 }

@@ -11,6 +11,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import latency  # noqa: E402 (the path comes first)
 import rounds  # noqa: E402
 import scale  # noqa: E402
+import servers  # noqa: E402
 from rounds import Case  # noqa: E402
 
 LOAD = {"value-size": 1000}
@@ -76,6 +77,16 @@ def test_a_disturbed_run_does_not_count(what):
 def test_a_wrong_answer_ends_the_benchmark(what):
     with pytest.raises(rounds.Trouble):
         rounds.checked(result(1, **what))
+
+
+@pytest.mark.parametrize(
+    "more, prepared",
+    [({}, True), ({"mode": "set"}, True), ({"mode": "set", "value-size": 1024}, False),
+     ({"value-size": 102400}, False), ({"multi": 100}, False), ({"proto": "udp"}, False)],
+)  # fmt: skip
+def test_small_requests_over_tcp_go_in_prepared_segments(more, prepared):
+    load = {"mode": "get", "proto": "tcp", "value-size": 32, **more}
+    assert ("prepared" in servers.own_load(load)) is prepared
 
 
 def test_latency_has_a_limit_of_its_own_and_one_to_the_peer():

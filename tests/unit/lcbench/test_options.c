@@ -98,6 +98,32 @@ static void what_does_not_exist_or_go_together_is_refused(void **state)
 	assert_int_equal(PARSE(&o, "--proto", "udp", "--multi", "30"), 0);
 }
 
+static void prepared_segments_are_for_small_requests_over_tcp(void **state)
+{
+	struct bench_options o;
+
+	assert_int_equal(PARSE(&o, "--prepared", "--pipeline", "16"), 0);
+	assert_true(o.prepared);
+	assert_int_equal(PARSE(&o, "--prepared", "--value-size", "100000"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--value-size", "1400", "--sets", "1"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--multi", "100"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--pipeline", "1024"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--proto", "udp"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--sockets"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--churn", "1"), 0);
+	assert_int_not_equal(PARSE(&o, "--prepared", "--server", "fd00::1"), 0);
+}
+
+static void an_answerer_has_a_driver_and_values_of_one_size(void **state)
+{
+	struct bench_options o;
+
+	assert_int_equal(PARSE(&o, "--answer", "--value-size", "100"), 0);
+	assert_true(o.answer);
+	assert_int_not_equal(PARSE(&o, "--answer", "--value-size", "1-2"), 0);
+	assert_int_not_equal(PARSE(&o, "--answer", "--sockets"), 0);
+}
+
 static void what_follows_two_dashes_is_not_ours(void **state)
 {
 	struct bench_options o;
@@ -115,6 +141,8 @@ int main(void)
 		cmocka_unit_test(choices_are_words),
 		cmocka_unit_test(sizes_are_one_a_range_or_a_list),
 		cmocka_unit_test(what_does_not_exist_or_go_together_is_refused),
+		cmocka_unit_test(prepared_segments_are_for_small_requests_over_tcp),
+		cmocka_unit_test(an_answerer_has_a_driver_and_values_of_one_size),
 		cmocka_unit_test(what_follows_two_dashes_is_not_ours),
 	};
 
