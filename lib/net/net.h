@@ -210,6 +210,10 @@ uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be
 uint16_t net_plain_bytes(const struct rte_mbuf *m);
 // Sends it back with `bytes` of payload, which the caller has written. Takes m.
 void net_plain_reply(struct net *net, struct rte_mbuf *m, uint16_t bytes);
+// The same by who has summed the payload up (net_sum.h) while writing it: reading it anew would wait
+// for the stores.
+void net_plain_reply_summed(
+	struct net *net, struct rte_mbuf *m, uint16_t bytes, uint64_t payload_sum);
 
 // Port unreachable for a datagram that nobody listens for; rate-limited. Does not take m, which
 // must be as NET_UDP gave it.

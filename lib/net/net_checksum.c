@@ -50,11 +50,6 @@ static uint16_t bytes_sum(const uint8_t *p, uint32_t len)
 	return fold16(lane[0] + lane[1] + lane[2] + lane[3]);
 }
 
-uint16_t net_bytes_sum(const uint8_t *p, uint32_t len, uint16_t first)
-{
-	return fold16((uint64_t)bytes_sum(p, len) + first);
-}
-
 uint16_t net_sum(const struct rte_mbuf *m, uint32_t off)
 {
 	uint64_t sum = 0;

@@ -179,14 +179,26 @@ static inline unsigned net_own4_find(const struct net *net, rte_be32_t ip)
 enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint16_t off, bool group,
 	uint64_t now_us, struct net_packet *pkt);
 
-// Whether the header's checksum is good, by the device's word or by our own sum.
-bool net_ipv4_sum_good(const struct net *net, const struct rte_mbuf *m,
-	const struct rte_ipv4_hdr *ip, uint16_t ihl);
+// Whether the device has found the header's checksum to be good.
+static inline bool net_ipv4_sum_told(const struct net *net, const struct rte_mbuf *m)
+{
+	return (net->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) &&
+		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+}
 // RFC 1122 3.2.1.3: a source must be one host's address, and none of ours.
 bool net_ipv4_source_valid(const struct net *net, rte_be32_t ip);
 
 // Whether the device has found the checksum to be good.
-bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto);
+static inline bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto)
+{
+	uint64_t offload =
+		proto == IPPROTO_TCP ? RTE_ETH_RX_OFFLOAD_TCP_CKSUM : RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	uint64_t kind = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	// NONE: not filled in, but never left the machine, so its bytes are good
+	return (net->rx_offloads & offload) &&
+		(kind == RTE_MBUF_F_RX_L4_CKSUM_GOOD || kind == RTE_MBUF_F_RX_L4_CKSUM_NONE);
+}
 
 // ---- net_ipv6.c
 // As net_ipv4_input. `group`: came by link-layer multicast or broadcast.
@@ -288,6 +300,18 @@ void net_ip6_prepend(struct rte_mbuf *m, const struct base_ip *src, const struct
 	uint8_t proto, uint8_t hop_limit, uint8_t tos);
 // Queues a finished frame; copies or drops what the device cannot send. Takes m.
 void net_frame_output(struct net *net, struct rte_mbuf *m);
+// The same of a frame that any device can send.
+static inline void net_frame_queue(struct net *net, struct rte_mbuf *m)
+{
+	struct net_tx *tx = net->opt.tx;
+
+	base_assert(tx->count < NET_TX_BATCH);
+	net->n.tx_frames++;
+	net->n.tx_bytes += m->pkt_len;
+	tx->m[tx->count++] = m;
+	if (base_unlikely(tx->count == NET_TX_BATCH))
+		net_tx_flush(tx);
+}
 // Puts the Ethernet header of an IPv4 or IPv6 packet to `mac` before m and queues it.
 void net_packet_output(
 	struct net *net, struct rte_mbuf *m, const struct rte_ether_addr *mac, uint16_t ether_type);
@@ -315,5 +339,3 @@ static inline bool net_mbuf_private(const struct rte_mbuf *m)
 // ---- net_checksum.c
 // The folded, not inverted ones' complement sum of the chain from `off` to its end.
 uint16_t net_sum(const struct rte_mbuf *m, uint32_t off);
-// The same of len bytes, added to `first`.
-uint16_t net_bytes_sum(const uint8_t *p, uint32_t len, uint16_t first);

@@ -9,15 +9,6 @@ static enum net_verdict drop(struct rte_mbuf *m, uint64_t *reason)
 	return NET_DONE;
 }
 
-bool net_ipv4_sum_good(const struct net *net, const struct rte_mbuf *m,
-	const struct rte_ipv4_hdr *ip, uint16_t ihl)
-{
-	if ((net->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) &&
-		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
-		return true;
-	return rte_raw_cksum(ip, ihl) == UINT16_MAX;
-}
-
 // The address of ours on whose prefix `ip` is the broadcast address; NET_OWN_MAX: none.
 static unsigned broadcast_find(const struct net *net, rte_be32_t ip)
 {
@@ -58,23 +49,12 @@ static uint16_t header_check(
 		net->n.bad_ip_length++;
 		return 0;
 	}
-	if (!net_ipv4_sum_good(net, m, ip, ihl)) {
+	if (!net_ipv4_sum_told(net, m) && rte_raw_cksum(ip, ihl) != UINT16_MAX) {
 		net->n.bad_ip_checksum++;
 		return 0;
 	}
 	net_mbuf_trim(m, (uint32_t)off + total);
 	return ihl;
-}
-
-bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto)
-{
-	uint64_t offload =
-		proto == IPPROTO_TCP ? RTE_ETH_RX_OFFLOAD_TCP_CKSUM : RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
-	uint64_t kind = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-
-	// NONE: not filled in, but never left the machine, so its bytes are good
-	return (net->rx_offloads & offload) &&
-		(kind == RTE_MBUF_F_RX_L4_CKSUM_GOOD || kind == RTE_MBUF_F_RX_L4_CKSUM_NONE);
 }
 
 // m is a whole datagram for us, its headers up to L4 contiguous.

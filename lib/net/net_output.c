@@ -16,8 +16,6 @@ void net_l2_write(
 
 void net_frame_output(struct net *net, struct rte_mbuf *m)
 {
-	struct net_tx *tx = net->opt.tx;
-
 	if (base_unlikely(m->nb_segs > 1) && !(net->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)) {
 		struct rte_mbuf *flat = net_mbuf_flatten(net, m);
 
@@ -29,12 +27,7 @@ void net_frame_output(struct net *net, struct rte_mbuf *m)
 		net->n.tx_copied++;
 		m = flat;
 	}
-	base_assert(tx->count < NET_TX_BATCH);
-	net->n.tx_frames++;
-	net->n.tx_bytes += m->pkt_len;
-	tx->m[tx->count++] = m;
-	if (tx->count == NET_TX_BATCH)
-		net_tx_flush(tx);
+	net_frame_queue(net, m);
 }
 
 void net_packet_output(

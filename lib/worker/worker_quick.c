@@ -6,15 +6,21 @@
 // A burst is looked at three times, so that its cache misses overlap: buckets are fetched while the
 // frames are checked, then the items, then they are answered.
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "net/net_sum.h"
 #include "worker/worker_internal.h"
 
-#define QUICK_VERB   4                     // "get "
-#define QUICK_AROUND 64                    // most bytes of an answer besides key and value
-#define QUICK_THIRD  (2 * BASE_CACHE_LINE) // of a frame; the first two are fetched as it comes in
+#define QUICK_VERB    4                     // "get "
+#define QUICK_AROUND  64                    // most bytes of an answer besides key and value
+#define QUICK_THIRD   (2 * BASE_CACHE_LINE) // of a frame; the first two are fetched as it comes in
 
-static_assert(
-	QUICK_AROUND >= PROTO_UDP_HEADER + sizeof("VALUE  4294967295 4294967295\r\n\r\nEND\r\n"),
-	"flags and length take ten digits at most");
+#define QUICK_NUMBERS 32 // bytes: " 4294967295 4294967295\r\n", and then some
+static_assert(QUICK_AROUND >=
+		PROTO_UDP_HEADER + sizeof("VALUE  4294967295 4294967295\r\n\r\nEND\r\n") + 7,
+	"flags and length take ten digits at most, and a word is written whole");
 
 static inline uint32_t quick_u32(const char *p)
 {
@@ -28,6 +34,22 @@ static inline uint32_t quick_u32(const char *p)
 // more are not below.
 static inline bool quick_key_plain(const char *key, unsigned len)
 {
+#ifdef __SSE2__
+	const __m128i most = _mm_set1_epi8('!' - 1);
+	__m128i low = _mm_setzero_si128(), v;
+	unsigned at = 0, end;
+
+	for (; at + sizeof(v) < len; at += sizeof(v)) {
+		v = _mm_loadu_si128((const void *)(key + at));
+		low = _mm_or_si128(low, _mm_cmpeq_epi8(_mm_min_epu8(v, most), v));
+	}
+	// the last ones of them, behind the frame's headers when the key is shorter than that
+	v = _mm_loadu_si128((const void *)(key + len - sizeof(v)));
+	end = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, most), v));
+	if (len < sizeof(v))
+		end >>= sizeof(v) - len;
+	return ((unsigned)_mm_movemask_epi8(low) | end) == 0;
+#else
 	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
 	uint64_t low = 0, v;
 	unsigned at = 0;
@@ -39,6 +61,7 @@ static inline bool quick_key_plain(const char *key, unsigned len)
 	for (; at < len; at++)
 		low |= (uint64_t)((unsigned char)key[at] < '!') << 7;
 	return (low & high) == 0;
+#endif
 }
 
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
@@ -75,40 +98,73 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
-// "VALUE ..." and "END" behind the frame header. Returns the bytes of text.
-static uint32_t quick_compose(char *text, struct store_item *it)
+// " FLAGS BYTES\r\n" as decimal text; returns its bytes. Those of
+// most items fit one word. *sum gets their sum.
+static unsigned quick_numbers(char *to, uint32_t flags, uint32_t bytes, uint64_t *sum)
 {
-	struct store_span span[2];
-	unsigned key_len = store_item_key_len(it);
+	uint64_t word = '\r' | '\n' << 8;
+	unsigned n = 2;
+	char text[QUICK_NUMBERS];
 	char *p = text;
 
-	store_value_spans(it, span);
-	memcpy(p, "VALUE ", 6);
-	p += 6;
-	memcpy(p, store_item_key(it), key_len);
-	p += key_len;
+	if (base_likely(flags == 0 && bytes < 1000)) {
+		do {
+			word = word << 8 | ('0' + bytes % 10);
+			bytes /= 10;
+			n++;
+		} while (bytes > 0);
+		word = word << 24 | (' ' | '0' << 8 | ' ' << 16);
+		memcpy(to, &word, sizeof(word)); // what is too much is written over
+		*sum = word;
+		return n + 3;
+	}
 	*p++ = ' ';
-	p += base_u64_format(p, store_item_client_flags(it));
+	p += base_u64_format(p, flags);
 	*p++ = ' ';
-	p += base_u64_format(p, it->value_bytes);
+	p += base_u64_format(p, bytes);
 	*p++ = '\r';
 	*p++ = '\n';
-	memcpy(p, span[0].at, span[0].bytes);
-	p += span[0].bytes;
+	*sum = net_sum_copy(to, text, (unsigned)(p - text));
+	return (unsigned)(p - text);
+}
+
+// "VALUE ..." and "END" behind the frame header. Returns the bytes of text; *sum gets theirs. Up to
+// seven bytes behind them are written, too.
+static uint32_t quick_compose(char *text, struct store_item *it, uint64_t *sum)
+{
+	static const char first[8] = "VALUE ", last[8] = "\r\nEND\r\n";
+	struct store_span span[2];
+	unsigned n = 6, key_len = store_item_key_len(it);
+	uint64_t part;
+
+	store_value_spans(it, span);
+	memcpy(text, first, sizeof(first));
+	*sum = net_sum_add(
+		net_sum_word(first), net_sum_copy(text + n, store_item_key(it), key_len));
+	n += key_len;
+	key_len = quick_numbers(text + n, store_item_client_flags(it), it->value_bytes, &part);
+	*sum = net_sum_add(*sum, net_sum_turn(part, n));
+	n += key_len;
+	part = net_sum_copy(text + n, span[0].at, span[0].bytes);
+	*sum = net_sum_add(*sum, net_sum_turn(part, n));
+	n += span[0].bytes;
 	if (base_unlikely(span[1].bytes > 0)) {
-		memcpy(p, span[1].at, span[1].bytes);
-		p += span[1].bytes;
+		part = net_sum_copy(text + n, span[1].at, span[1].bytes);
+		*sum = net_sum_add(*sum, net_sum_turn(part, n));
+		n += span[1].bytes;
 	}
-	memcpy(p, "\r\nEND\r\n", 7);
-	return (uint32_t)(p + 7 - text);
+	memcpy(text + n, last, sizeof(last));
+	*sum = net_sum_add(*sum, net_sum_turn(net_sum_word(last), n));
+	return n + 7;
 }
 
 static void quick_answer(struct worker *w, const struct worker_quick *q)
 {
-	static const char rest[] = {0, 0, 0, 1, 0, 0}; // the first of one datagram
+	static const char nothing[8] = "END\r\n";
 	char *data = rte_pktmbuf_mtod_offset(q->m, char *, NET_PLAIN_HEAD);
 	unsigned around = QUICK_AROUND + q->key_len;
 	uint32_t asked = net_plain_bytes(q->m), text_bytes = 5;
+	uint64_t frame, sum = net_sum_word(nothing);
 	struct store_item *it;
 
 	if (base_unlikely(q->room < around ||
@@ -123,13 +179,16 @@ static void quick_answer(struct worker *w, const struct worker_quick *q)
 	w->n.bytes_read += asked;
 	flight_request(w->flight, PROTO_OP_GET, it != NULL ? PROTO_OK : PROTO_MISS, 0,
 		worker_key_end(q->key, q->key_len));
-	memcpy(data + 2, rest, sizeof(rest));
+	// the client's number, and the first of one datagram
+	frame = (net_sum_word(data) & UINT16_MAX) | UINT64_C(1) << 40;
+	memcpy(data, &frame, sizeof(frame));
 	if (base_likely(it != NULL))
-		text_bytes = quick_compose(data + PROTO_UDP_HEADER, it);
+		text_bytes = quick_compose(data + PROTO_UDP_HEADER, it, &sum);
 	else
-		memcpy(data + PROTO_UDP_HEADER, "END\r\n", 5);
+		memcpy(data + PROTO_UDP_HEADER, nothing, sizeof(nothing));
 	w->n.bytes_written += text_bytes;
-	net_plain_reply(w->net, q->m, (uint16_t)(PROTO_UDP_HEADER + text_bytes));
+	net_plain_reply_summed(
+		w->net, q->m, (uint16_t)(PROTO_UDP_HEADER + text_bytes), net_sum_add(sum, frame));
 }
 
 void worker_quick_run(struct worker *w)
