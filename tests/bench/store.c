@@ -41,8 +41,8 @@ static double thread_s(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Eight letters of `n`, written at once: bytes by themselves would hold up who reads them as words, as
-// hashing does.
+// Eight letters of `n`, written at once: bytes by themselves would hold up who reads them as words,
+// as hashing does.
 static uint64_t key_letters(uint64_t n)
 {
 	n = (n | n << 16) & UINT64_C(0x0000ffff0000ffff);
