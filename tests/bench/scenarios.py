@@ -10,6 +10,7 @@ import density
 import evict
 import evict_speed
 import hit_ratio
+import instructions
 import latency
 import lazyfree
 import loss
@@ -42,6 +43,10 @@ SCENARIOS = {
                 of_ceiling=0.5,
             )
         ],
+    ),
+    "udp-instructions": Scenario(
+        "instructions of a get of 32 B over UDP, the driver's included",
+        run=instructions.run,
     ),
     "get-tcp": Scenario(
         "gets of 32 B over 50 TCP connections, one in flight on each",
