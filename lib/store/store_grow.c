@@ -75,7 +75,9 @@ static bool group_grow(struct store *s)
 		s->n.splits_deferred++;
 		return false;
 	}
-	if (lacking > 0 && (s->grow_wait > 0 || !store_spare_ensure(s, lacking - 1)))
+	if (lacking > 0 && s->grow_wait > 0)
+		return false;
+	if (lacking > 0 && !store_spare_ensure(s, lacking - 1))
 		return growth_refused(s);
 	store_group_change(s, &r);
 	ix->buckets++;

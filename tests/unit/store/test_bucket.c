@@ -183,11 +183,11 @@ static bool growth_starve(struct shard *t, uint64_t number)
 	uint32_t buckets = t->s->live.buckets, segments = t->s->live.segments;
 
 	assert_int_equal(store_reserve(t->s, &k, 0, 0, 4, &it), STORE_OK);
+	t->s->grow_wait = 0;
 	if (store_index_growth_bytes(&t->s->live) > 0 && segments < t->s->live.segments_cap)
 		mem_fault_set(t->mem, fail_after, &granted);
 	store_commit(t->s, it, k.hash, 0);
 	mem_fault_set(t->mem, NULL, NULL);
-	t->s->grow_wait = 0;
 	return t->s->live.buckets == buckets && t->s->live.segments > segments;
 }
 
@@ -212,11 +212,27 @@ static void test_a_segment_that_was_had_in_vain_goes_when_the_index_narrows(void
 	shard_close(&t);
 }
 
+static void test_growth_that_found_no_memory_is_tried_again_by_commits_alone(void **state)
+{
+	struct shard t;
+	uint64_t n = 0, buckets;
+
+	shard_open(&t, (struct store_options){0});
+	while (!growth_starve(&t, n++))
+		assert_true(n < 1000000);
+	buckets = shard_n(&t)->buckets;
+	for (unsigned i = 0; i < STORE_GROW_WAIT; i++)
+		assert_true(shard_set_number(&t, n + i, 4));
+	assert_true(shard_n(&t)->buckets > buckets);
+	shard_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_item_is_where_the_index_looks_for_it),
 		cmocka_unit_test(test_a_segment_that_was_had_in_vain_goes_when_the_index_narrows),
+		cmocka_unit_test(test_growth_that_found_no_memory_is_tried_again_by_commits_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
