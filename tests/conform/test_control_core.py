@@ -13,7 +13,7 @@ import time
 import pytest
 
 from telemetry import Telemetry
-from wire import Tcp
+from wire import Tcp, eventually
 
 pytestmark = pytest.mark.lcached_only("has no control core")
 
@@ -122,8 +122,8 @@ def test_questions_while_the_server_ends(launch, round_):
         threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(asked))]
         for thread in threads:
             thread.start()
-        time.sleep(0.2)
+        answered = eventually(lambda: all(asked), 30)
         server.stop()
         for thread in threads:
             thread.join()
-        assert all(asked)
+        assert answered, asked

@@ -97,8 +97,10 @@ static void an_answer_is_not_the_next_callers(void **state)
 {
 	struct site s;
 	struct caller c;
+	unsigned wait_s;
 
 	site_open(&s);
+	wait_s = s.control->call_wait_s;
 	talk(s.client, "set first 0 0 1\r\nx\r\nset second 0 0 2\r\nxx\r\n",
 		"STORED\r\nSTORED\r\n");
 	s.control->call_wait_s = 1;
@@ -107,6 +109,7 @@ static void an_answer_is_not_the_next_callers(void **state)
 		control_tick(s.control, lab->now); // and no turn of the worker
 	assert_int_equal(call_end(&c), -1);
 	assert_int_equal(s.control->probe.seq, 1);
+	s.control->call_wait_s = wait_s;
 	for (int i = 0; i < 100; i++)
 		lab_turn();
 	call_start(&c, &s, USAGE, "second");
