@@ -4,6 +4,7 @@
 //
 //	options.c       the command line; options_check.c: what options say together
 //	workload.c      what is asked for: gets or sets, which keys (zipf.c), which values (sizes.c)
+//	cluster.c       --cluster
 //	words.c         the bytes of requests and the lines of answers, text or meta
 //	client.c        one client: its requests in flight; answer.c: its answers, byte by byte
 //	schedule.c      the open loop

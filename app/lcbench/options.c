@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster.h"
 #include "options.h"
 #include "words.h"
 
-enum kind { FLAG, TEXT, NUMBER, REAL, ADDRESS, CHOICE };
+enum kind { FLAG, TEXT, NUMBER, REAL, ADDRESS, CLUSTER, CHOICE };
 
 struct option_row {
 	const char *name;
@@ -39,6 +40,8 @@ static const struct option_row rows[] = {
 	ROW("timeout-ms", NUMBER, timeout_ms, 1, 60000, "... after so long (200)"),
 
 	ROW("commands", CHOICE, meta, 0, 0, "text|meta: get and set, or mg and ms"),
+	ROW("cluster", CLUSTER, cluster_value_size, 0, 0,
+		"FILE:N: sizes, mix, TTL, Zipf of a row; options after it go before it"),
 	ROW("get-ratio", REAL, get_ratio, 0, 1, "share of gets, 0 to 1; the rest are sets (1)"),
 	ROW("mode", CHOICE, set, 0, 0, "get|set: --get-ratio 1 or 0"),
 	ROW("sets", NUMBER, sets, 0, 100, "percent of sets: --get-ratio by another name"),
@@ -121,6 +124,30 @@ static int choice_set(const struct option_row *row, uint8_t *field, const char *
 	}
 }
 
+// FILE:N. What the row says is as if its options stood here.
+static int cluster_set(struct bench_options *o, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	char path[PATH_MAX];
+	struct cluster c;
+	uint64_t number;
+
+	if (colon == NULL || (size_t)(colon - value) >= sizeof(path) ||
+		base_u64_parse(colon + 1, strlen(colon + 1), &number))
+		return -EINVAL;
+	memcpy(path, value, (size_t)(colon - value));
+	path[colon - value] = '\0';
+	if (cluster_read(path, number, &c))
+		return -EINVAL;
+	o->key_size = (uint32_t)base_max_u64(c.key_bytes, WORDS_KEY_MIN);
+	snprintf(o->cluster_value_size, sizeof(o->cluster_value_size), "%u", c.value_bytes);
+	o->value_size = o->cluster_value_size;
+	o->ttl_s = c.ttl_s;
+	o->get_ratio = c.get_ratio;
+	o->zipf = c.zipf;
+	return o->key_size <= WORDS_KEY_MAX ? 0 : -EINVAL;
+}
+
 static int value_set(const struct option_row *row, void *field, const char *value)
 {
 	double real;
@@ -140,6 +167,8 @@ static int value_set(const struct option_row *row, void *field, const char *valu
 		return 0;
 	case ADDRESS:
 		return base_ip_parse(value, field);
+	case CLUSTER:
+		return cluster_set((struct bench_options *)((char *)field - row->at), value);
 	default: // CHOICE
 		return choice_set(row, field, value);
 	}

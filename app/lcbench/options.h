@@ -41,7 +41,8 @@ struct bench_options {
 	uint32_t keys, key_size, multi, versions, ttl_s;
 	double zipf; // exponent; 0: uniform
 	const char *value_size;
-	struct sizes value_sizes; // what that says
+	struct sizes value_sizes;    // what that says
+	char cluster_value_size[16]; // of --cluster
 	bool meta;
 	uint64_t seed;
 	// the load

@@ -106,7 +106,7 @@ def items_run(args, scratch):
 FEW_CONNS, MANY_CONNS = 50, 100000
 SOURCES = 40
 CONNS_LEAST = 0.7
-LINES = ("mbufs 131072", "gateway 198.18.211.1")
+LINES, BACK = ("mbufs 131072",), ("gateway 198.18.211.1",)
 
 
 def conns_once(connections, args, scratch):
@@ -114,7 +114,7 @@ def conns_once(connections, args, scratch):
     if connections > FEW_CONNS:
         load["sources"] = SOURCES
     room = MANY_CONNS + 64
-    with servers.lcached_server(scratch, connections=room, lines=LINES) as (process, where):
+    with servers.lcached_server(scratch, connections=room, lines=LINES, server_lines=BACK) as (process, where):
         result = servers.generator(load, args.seconds, args.warmup, where, process)
     if result["lost_connections"]:
         raise Trouble(f"{result['lost_connections']} connections lost")

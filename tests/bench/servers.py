@@ -117,23 +117,23 @@ def driver_file(scratch, name, link):
 
 
 @contextlib.contextmanager
-def link_ends(scratch, lines=()):
-    """Driver files of the two ends of a link, with more lines in both."""
+def link_ends(scratch, lines=(), server_lines=()):
+    """Driver files of the two ends of a link, with more lines in both, or in the server's."""
     link = os.path.join(scratch, "link.sock")
     ends = [driver_file(scratch, name, link) for name in ("virtio-user", "vhost-user")]
-    for path in ends:
+    for path, more in zip(ends, ((*lines, *server_lines), lines)):
         with open(path, "a") as f:
-            f.write("".join(f"{line}\n" for line in lines))
+            f.write("".join(f"{line}\n" for line in more))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(link)
     yield link, *ends
 
 
 @contextlib.contextmanager
-def lcached_server(scratch, memory_mb=MEMORY_MB, connections=4096, lines=()):
+def lcached_server(scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=()):
     """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
     the server is ready: only its socket is waited for."""
-    with link_ends(scratch, lines) as (link, ours, theirs):
+    with link_ends(scratch, lines, server_lines) as (link, ours, theirs):
         command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
         with server("lcached", [*command, "-c", str(connections)]) as process:
             wait_for(process, lambda: os.path.exists(link), "lcached")

@@ -23,8 +23,8 @@ SMALL = {"proto": "tcp", "mode": "get", "keys": 10000}
 
 def lcached_server(scratch, connections):
     """With few packet buffers, a way back to any address, and room for that many connections."""
-    lines = (f"mbufs {MBUFS}", "gateway 198.18.211.1")
-    return servers.lcached_server(scratch, connections=connections, lines=lines)
+    lines, back = (f"mbufs {MBUFS}",), ("gateway 198.18.211.1",)
+    return servers.lcached_server(scratch, connections=connections, lines=lines, server_lines=back)
 
 
 def ready():
