@@ -74,8 +74,8 @@ struct control;
 int control_open(struct control **c, struct control_config *cfg, struct worker_group *group,
 	struct mem_domain *mem, const char *driver, const char *offloads);
 void control_close(struct control *c);
-// The workers' domains, so that their figures can be read and their decay set; NULL before the first
-// of them is closed.
+// The workers' domains, so that their figures can be read and their decay set; NULL before the
+// first of them is closed.
 void control_domains_set(struct control *c, struct mem_domain *const *domain);
 // What DPDK holds for packets, for the sum that is compared with the machine.
 void control_packet_bytes_set(struct control *c, uint64_t bytes, bool hugepages);
@@ -104,6 +104,6 @@ extern const struct control_command control_commands[];
 // 0 or -1, as rte_telemetry wants it.
 int control_call(
 	struct control *c, const char *command, const char *params, struct rte_tel_data *reply);
-// From now on no call is answered: those that wait return, those to come do at once. Before the ticks
-// end for good.
+// From now on no call is answered: those that wait return, those to come do at once. Before the
+// ticks end for good.
 void control_calls_refuse(struct control *c);

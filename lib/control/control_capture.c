@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// /lcached/capture: frames of the workers to a file. Workers learn of a capture by their orders; it is
-// taken apart when each has reported that it does without, or is gone.
+// /lcached/capture: frames of the workers to a file. Workers learn of a capture by their orders; it
+// is taken apart when each has reported that it does without, or is gone.
 #include <errno.h>
 #include <time.h>
 

@@ -148,8 +148,8 @@ size_t control_text_piece(const char *text, size_t most);
 
 // A worker's figures into its dictionary.
 typedef void control_worker_fill(struct control *c, unsigned worker, struct rte_tel_data *d);
-// Dictionaries worker_0, worker_1, ...: `most` at most, with a word on how to ask for the others. -1:
-// they have no room.
+// Dictionaries worker_0, worker_1, ...: `most` at most, with a word on how to ask for the others.
+// -1: they have no room.
 int control_workers_reply(struct control *c, const char *command, unsigned most,
 	control_worker_fill *fill, struct rte_tel_data *d);
 // Whether params is a worker's number, and which; else the reply is an error.

@@ -148,9 +148,9 @@ static bool slack_take(struct control_ledger *l, uint64_t total_bytes)
 	return true;
 }
 
-// All are full: from the shard whose victims are unused the longest, of those that have more than the
-// least. It evicts down to its new limit, and the hottest gets that as soon as its report shows it. A
-// shard of which nothing is known neither gives nor takes.
+// All are full: from the shard whose victims are unused the longest, of those that have more than
+// the least. It evicts down to its new limit, and the hottest gets that as soon as its report shows
+// it. A shard of which nothing is known neither gives nor takes.
 static bool cold_take(struct control_ledger *l, uint64_t total_bytes)
 {
 	struct control_ledger_row *cold = NULL, *hot = hottest(l);

@@ -137,8 +137,10 @@ int control_workers_reply(struct control *c, const char *command, unsigned most,
 		rte_tel_data_start_dict(one);
 		fill(c, i, one);
 		snprintf(text, sizeof(text), "worker_%u", i);
-		if (rte_tel_data_add_dict_container(d, text, one, 0) < 0)
+		if (rte_tel_data_add_dict_container(d, text, one, 0) < 0) {
+			rte_tel_data_free(one);
 			return -1;
+		}
 	}
 	if (c->workers > most) {
 		snprintf(text, sizeof(text), "%s,N for the other workers", command);

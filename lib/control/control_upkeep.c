@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// /lcached/upkeep: how long a worker's turns took, and of them the slices of upkeep, by cause. A turn is
-// what a request waits for at most.
+// /lcached/upkeep: how long a worker's turns took, and of them the slices of upkeep, by cause. A
+// turn is what a request waits for at most.
 
 #include "control/control_internal.h"
 
