@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A crash leaves the flight recorders behind. Only what a signal handler may call is called; everything
-// it needs stands ready.
+// A crash leaves the flight recorders behind. Only what a signal handler may call is called;
+// everything it needs stands ready.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

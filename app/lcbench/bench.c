@@ -104,7 +104,8 @@ static void phase_enter(struct bench *b, enum bench_phase phase)
 	b->kicked = 0;
 	if (phase == BENCH_MEASURE)
 		bench_measure_begin(b);
-	// the schedule runs on from the warm-up into what is measured: what was late then is late now
+	// the schedule runs on from the warm-up into what is measured: what was late then is late
+	// now
 	if (b->o->rate && phase == (b->o->once ? BENCH_MEASURE : BENCH_WARMUP))
 		schedule_start(&b->schedule, b->o->rate, b->now_ns);
 }

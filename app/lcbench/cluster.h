@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A row of a table of clusters (--cluster FILE:N): what one of Twitter's caches was asked for in 2020, as
-// sizes, shares and frequencies. Columns, after a line with their names:
+// A row of a table of clusters (--cluster FILE:N): what one of Twitter's caches was asked for in
+// 2020, as sizes, shares and frequencies. Columns, after a line with their names:
 //
-//	cluster,miss_ratio,key_bytes,value_bytes,kqps,mean_freq,one_hit_pct,ttl_mix,operations,zipf_alpha
+//	cluster,miss_ratio,key_bytes,value_bytes,kqps,
+//		mean_freq,one_hit_pct,ttl_mix,operations,zipf_alpha
 #pragma once
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Answers without a store (--answer): every key is there and has the same value, every set is stored.
-// The least that a server of the protocol does; what remains is the link, the stack, and lcbench
-// itself. Text requests, and meta's `mg KEY v f` and `ms`.
+// Answers without a store (--answer): every key is there and has the same value, every set is
+// stored. The least that a server of the protocol does; what remains is the link, the stack, and
+// lcbench itself. Text requests, and meta's `mg KEY v f` and `ms`.
 #pragma once
 
 #include <stdbool.h>

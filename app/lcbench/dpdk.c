@@ -207,8 +207,8 @@ static void stack_close(struct dpdk *d)
 	if (d->tcp)
 		tcp_close(d->tcp);
 	net_tx_flush(&d->tx);
-	// The far end of shared memory reads what we sent last, and answers it: memif's driver would
-	// unmap the memory below a worker that is at it.
+	// The far end of shared memory reads what we sent last, and answers it: memif's driver
+	// would unmap the memory below a worker that is at it.
 	rte_delay_us_sleep(LEAVE_US);
 	prepared_close(d->prepared);
 	d->prepared = NULL;

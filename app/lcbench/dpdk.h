@@ -36,8 +36,8 @@ struct dpdk {
 	struct base_rng flood_rng;
 };
 
-// Bytes written one behind the other into mbufs of at most a segment each. Zeroed but for the pool and
-// the segment's size; `head` is the caller's.
+// Bytes written one behind the other into mbufs of at most a segment each. Zeroed but for the pool
+// and the segment's size; `head` is the caller's.
 struct dpdk_writer {
 	struct rte_mempool *pool;
 	uint16_t mss, room; // room of the tail

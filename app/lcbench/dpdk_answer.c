@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// --answer: the other end of the link, without a store. What lcbench gets from it is its own ceiling
-// over this link. Polls until SIGTERM.
+// --answer: the other end of the link, without a store. What lcbench gets from it is its own
+// ceiling over this link. Polls until SIGTERM.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A SYN flood: first segments from addresses of 10.0.0.0/8, each once, at an even rate. Nobody answers
-// what comes back.
+// A SYN flood: first segments from addresses of 10.0.0.0/8, each once, at an even rate. Nobody
+// answers what comes back.
 #include <rte_ip.h>
 #include <rte_tcp.h>
 

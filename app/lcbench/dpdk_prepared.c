@@ -144,8 +144,8 @@ static void ts_take(struct prepared_conn *c, const struct frame *f)
 			sizeof(c->ts_recent));
 }
 
-// The timestamp of a segment with any options: a SYN's stands among others. Without it, the echo would
-// tell the server of a round trip as long as its clock has run.
+// The timestamp of a segment with any options: a SYN's stands among others. Without it, the echo
+// would tell the server of a round trip as long as its clock has run.
 static void ts_find(struct prepared_conn *c, const struct frame *f)
 {
 	const uint8_t *option = (const uint8_t *)(f->tcp + 1);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// --prepared: TCP requests in segments whose headers are made once, so that the client spends less on
-// a request than the server. lib/tcp opens the connections and sets the keys; then each connection's
-// last segment becomes its pattern, and what follows is sent and taken without lib/tcp:
+// --prepared: TCP requests in segments whose headers are made once, so that the client spends less
+// on a request than the server. lib/tcp opens the connections and sets the keys; then each
+// connection's last segment becomes its pattern, and what follows is sent and taken without
+// lib/tcp:
 //
 //	pattern   Ethernet | IPv4 | TCP, options         from the last frame sent
 //	patched              len,   seq, ack, flags,     snd_nxt, rcv_nxt as they were seen going by
 //	                     sum    timestamp echo, sum
 //
-// No retransmission, no window: for a link that loses nothing, and requests that fit into the peer's
-// receive buffer. A request without an answer for two seconds ends the run.
+// No retransmission, no window: for a link that loses nothing, and requests that fit into the
+// peer's receive buffer. A request without an answer for two seconds ends the run.
 #pragma once
 
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 // Latencies: a log-linear histogram of nanoseconds. Every power of two is cut into 128 buckets of
 // equal width, so that what it says is at most 1/128 (0.8 %) above what was.
 //
-// base_hist is for counters that stay in the server: 8 buckets a power of two, that is 12.5 %, in 1.3
-// KiB.
+// base_hist is for counters that stay in the server: 8 buckets a power of two, that is 12.5 %, in
+// 1.3 KiB.
 // A benchmark has room for more, and is read for differences smaller than that.
 //
 //	bucket   0 1 .. 127 | 128 129 .. 255 | 256 257 .. 383 | ...

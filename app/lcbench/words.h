@@ -9,7 +9,8 @@
 //	answer   VA SIZE fFLAGS       VA SIZE fFLAGS kKEY (a hit)      HD
 //	         or EN                MN
 //
-// The flags are the version of the value. Key i is 8 digits behind as many 'k' as its size asks for.
+// The flags are the version of the value. Key i is 8 digits behind as many 'k' as its size asks
+// for.
 #pragma once
 
 #include <stdbool.h>

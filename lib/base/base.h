@@ -52,8 +52,8 @@ static inline void base_prefetch(const void *p)
 	__builtin_prefetch(p);
 }
 
-// ... to be written: takes it from the core that wrote it last. (GCC knows the instruction for newer
-// machines alone; the older ones take it for nothing.)
+// ... to be written: takes it from the core that wrote it last. (GCC knows the instruction for
+// newer machines alone; the older ones take it for nothing.)
 static inline void base_prefetch_write(const void *p)
 {
 #ifdef __x86_64__
@@ -163,8 +163,8 @@ int base_bytes_parse(const char *s, uint64_t *bytes);
 // Writes v in decimal without a terminator; returns the length (1..20). buf holds 20.
 size_t base_u64_format(char *buf, uint64_t v);
 // The name that a mistyped word most likely meant: the one with the fewest letters changed, added,
-// left out or swapped, at most a third of the word's; NULL: none is so near. name(i) lists the names,
-// NULL at their end. For error messages.
+// left out or swapped, at most a third of the word's; NULL: none is so near. name(i) lists the
+// names, NULL at their end. For error messages.
 const char *base_name_nearest(const char *word, const char *(*name)(unsigned i));
 
 // ---- internet addresses ------------------------------------------------------------------------
@@ -220,8 +220,8 @@ static inline bool base_ip_masked_same(
 // The mask of a prefix of `len` bits (0 to 32, or to 128) of ip's family. An IPv4 mask has the 96
 // bits before it, too: only IPv4 addresses match.
 struct base_ip base_ip_mask(const struct base_ip *ip, unsigned len);
-// The link-local IPv6 address of an interface, by a hash of its MAC in the manner of RFC 7217: stable,
-// and another one than the kernel makes on its side of a TAP, which has the same MAC.
+// The link-local IPv6 address of an interface, by a hash of its MAC in the manner of RFC 7217:
+// stable, and another one than the kernel makes on its side of a TAP, which has the same MAC.
 struct base_ip base_ip_link_local(const uint8_t mac[6]);
 // Whole strings: "10.0.0.1", "fd00::1" (zone names and mapped addresses are refused). 0 or -EINVAL.
 int base_ip_parse(const char *text, struct base_ip *ip);

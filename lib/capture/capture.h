@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// capture: frames in and out of the device, to a pcapng file. Workers copy what matches into rings of
-// their own; the control core writes them. See docs/modules/capture.md.
+// capture: frames in and out of the device, to a pcapng file. Workers copy what matches into rings
+// of their own; the control core writes them. See docs/modules/capture.md.
 //
 // Owner thread: the control core, but for capture_burst, which each worker calls for its own tap.
 //

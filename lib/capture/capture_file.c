@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The file: sections, interfaces, frames and statistics by rte_pcapng. Its mbufs are the control core's
-// own, one segment each, filled from a worker's record.
+// The file: sections, interfaces, frames and statistics by rte_pcapng. Its mbufs are the control
+// core's own, one segment each, filled from a worker's record.
 #define ALLOW_EXPERIMENTAL_API // rte_pcapng
 #include <errno.h>
 #include <fcntl.h>

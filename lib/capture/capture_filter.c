@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// tcpdump's filters: libpcap compiles them to classic BPF, DPDK that to its own and to machine code.
+// tcpdump's filters: libpcap compiles them to classic BPF, DPDK that to its own and to machine
+// code.
 #define ALLOW_EXPERIMENTAL_API // rte_bpf_convert
 #include <ctype.h>
 #include <errno.h>
@@ -80,8 +81,9 @@ static int words_check(const char *text, char *err, size_t err_len)
 	return 0;
 }
 
-// rte_bpf_convert of DPDK 22.11 takes the size of an indirect load (tcp[13]: byte 13 behind register X)
-// for the choice of its register: bytes and words come from behind A, halves alone from behind X.
+// rte_bpf_convert of DPDK 22.11 takes the size of an indirect load (tcp[13]: byte 13 behind
+// register X) for the choice of its register: bytes and words come from behind A, halves alone from
+// behind X.
 static struct rte_bpf *program_mend(const struct rte_bpf_prm *prm)
 {
 	struct rte_bpf_prm mended = *prm;

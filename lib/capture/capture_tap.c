@@ -33,8 +33,8 @@ void capture_tap_close(struct capture_tap *t)
 }
 
 // ---- the worker's side -------------------------------------------------------------------------
-// Room for a record of so many words in one piece; a skip fills the end of the ring where it does not
-// fit there. NULL: there is none. *head: where the record begins.
+// Room for a record of so many words in one piece; a skip fills the end of the ring where it does
+// not fit there. NULL: there is none. *head: where the record begins.
 static struct capture_record *room_get(struct capture_tap *t, uint64_t words, uint64_t *head)
 {
 	uint64_t at = t->head & t->mask, end = t->mask + 1 - at;

@@ -20,8 +20,8 @@
 #define DROPS "flags|checksum|option|no connection"
 
 // A line a type: name, then how a, b and c are shown. {x} hexadecimal, {d} decimal, {p} two ports,
-// {i} an IPv4 address, {s} connection << 8 | status, {k} four characters, {o:A|B|C} a word of a list.
-// "-": not used.
+// {i} an IPv4 address, {s} connection << 8 | status, {k} four characters, {o:A|B|C} a word of a
+// list. "-": not used.
 static const char table[] = "none\t-\t-\t-\n"
 			    "request\t{o:" OPS "}\t{s}\tkey ..{k}\n"
 			    "turn-long\tupkeep {o:none|store|memory|store and memory}\t{d} us\t-\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// flight: the flight recorder. Each worker keeps its latest events in memory, requests in one ring and
-// what is rarer in another, always; they are written to a file when somebody asks, or in a crash.
+// flight: the flight recorder. Each worker keeps its latest events in memory, requests in one ring
+// and what is rarer in another, always; they are written to a file when somebody asks, or in a
+// crash.
 //
 // Owner thread: the worker records. Anybody may write the rings to a file meanwhile: what was
 // overwritten while it was read is left out.

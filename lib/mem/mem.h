@@ -120,8 +120,9 @@ size_t mem_free(struct mem_domain *d, enum mem_class c, void *p, size_t size);
 // The owner now uses new_size of a block that it asked size for, in place: keeps the slack counter
 // true. Both lie in one size class.
 void mem_size_note(struct mem_domain *d, size_t size, size_t new_size);
-// How far apart the size classes lie around `size`, and the class that a request of it falls into, by
-// jemalloc's spacing whatever the back end: multiples of 16 up to 128, then four classes a doubling.
+// How far apart the size classes lie around `size`, and the class that a request of it falls into,
+// by jemalloc's spacing whatever the back end: multiples of 16 up to 128, then four classes a
+// doubling.
 static inline uint64_t mem_size_step(uint64_t size)
 {
 	return size <= 128 ? 16 : UINT64_C(1) << (61 - __builtin_clzll(size - 1));
@@ -181,17 +182,17 @@ enum mem_slice { MEM_SLICE_DONE, MEM_SLICE_MORE };
 // Makes pages ready ahead of need: maps and touches the next 64 KiB (one 2 MiB page where pages are
 // large), or clears used ones. For idle turns. A few nanoseconds when there is nothing to do.
 enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us);
-// Control core, while the domain is open: makes the 2 MiB present that the owner's upkeep asked for,
-// which takes a fraction of a millisecond. From the first call on the owner leaves that to its caller.
-// True when it did something.
+// Control core, while the domain is open: makes the 2 MiB present that the owner's upkeep asked
+// for, which takes a fraction of a millisecond. From the first call on the owner leaves that to its
+// caller. True when it did something.
 bool mem_domain_help(struct mem_domain *d);
-// Gives memory back: moves freed extents from jemalloc to the page source, as many as have lately taken
-// some 25 us, and what was more than enough for dirty_decay_ms to the system, at most 64 kernel pages
-// or one 2 MiB page. For every turn. A few nanoseconds when there is nothing to do.
+// Gives memory back: moves freed extents from jemalloc to the page source, as many as have lately
+// taken some 25 us, and what was more than enough for dirty_decay_ms to the system, at most 64
+// kernel pages or one 2 MiB page. For every turn. A few nanoseconds when there is nothing to do.
 enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us);
 // Owner, between pieces of much that it frees: when 64 KiB of freed extents have gathered, the next
-// mem_purge_slice is told to move them, so that they are few. True: it was told just now, and what is
-// left to free had better wait for it. Who goes on without a slice in between gets false.
+// mem_purge_slice is told to move them, so that they are few. True: it was told just now, and what
+// is left to free had better wait for it. Who goes on without a slice in between gets false.
 bool mem_purge_ask(struct mem_domain *d);
 // From any thread: the owner's next slices give back all that is free, whatever its age.
 void mem_purge_start(struct mem_domain *d);
@@ -272,8 +273,8 @@ size_t mem_stats_text(char *buf, size_t len);
 // Returns free pages of every arena without a page source to the system. Control core, on request.
 // Workers' arenas: mem_purge_start.
 void mem_purge(void);
-// Returns the free pages whose decay time has come, of every arena without a page source, so that none
-// of their threads has to. Control core, about every second.
+// Returns the free pages whose decay time has come, of every arena without a page source, so that
+// none of their threads has to. Control core, about every second.
 void mem_decay_step(void);
 // jemalloc-dirty-decay-ms and jemalloc-muzzy-decay-ms of every arena without a page source, those
 // made later too. -1: never; 0: at once. 0, -EINVAL, or -ENOTSUP.

@@ -36,7 +36,8 @@ struct mem_domain {
 	struct arena_hooks *hooks;  // jemalloc: over the source
 	const size_t *active_pages; // jemalloc's counter of the arena, or NULL
 	size_t decay_mib[3];        // jemalloc: arena.<arena>.dirty_decay_ms
-	// jemalloc's counters of the owner thread while bound, and what to add for mem_held_by_thread
+	// jemalloc's counters of the owner thread while bound, and what to add for
+	// mem_held_by_thread
 	const uint64_t *thread_in, *thread_out;
 	uint64_t thread_offset;
 	void (*oom)(void *arg, const char *name, enum mem_class c, size_t size);
@@ -44,7 +45,8 @@ struct mem_domain {
 	pthread_t owner; // while bound
 	char name[32];
 
-	// Usable less asked for, modulo 2^64 (mem_slack_class cuts it); relaxed atomics, one writer.
+	// Usable less asked for, modulo 2^64 (mem_slack_class cuts it); relaxed atomics, one
+	// writer.
 	alignas(BASE_CACHE_LINE) uint64_t slack[MEM_SIZE_CLASSES];
 };
 

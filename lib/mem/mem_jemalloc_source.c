@@ -2,11 +2,11 @@
 // jemalloc's extent hooks over a page source.
 //
 // The arena keeps its free extents (dirty decay -1) and hands them over only when its owner has it
-// decay at once for a moment: that calls `decommit`, which changes bits and asks the system for nothing.
-// (`arena.<i>.purge` does the same under the lock that holds while statistics are refreshed: the owner
-// would wait for another thread.) Without `dalloc` jemalloc keeps the addresses; it commits what it
-// takes of them again. So what is committed is what the arena has in use or free in its own hands, and
-// their difference is known at any time.
+// decay at once for a moment: that calls `decommit`, which changes bits and asks the system for
+// nothing. (`arena.<i>.purge` does the same under the lock that holds while statistics are
+// refreshed: the owner would wait for another thread.) Without `dalloc` jemalloc keeps the
+// addresses; it commits what it takes of them again. So what is committed is what the arena has in
+// use or free in its own hands, and their difference is known at any time.
 #include <errno.h>
 #include <stdio.h>
 
@@ -106,8 +106,8 @@ static int arena_create(struct mem_domain *d)
 		"experimental.arenas_create_ext", &d->arena, &len, (void *)&config, sizeof(config));
 }
 
-// jemalloc's own threads purge these arenas never, but each extent that is freed here would wake one:
-// a system call of the owner, and where they share a CPU two switches.
+// jemalloc's own threads purge these arenas never, but each extent that is freed here would wake
+// one: a system call of the owner, and where they share a CPU two switches.
 static int threads_stop(void)
 {
 	bool on = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What jemalloc tells of itself: the process, one arena, its bins, its report. All figures are those
-// of the last epoch.
+// What jemalloc tells of itself: the process, one arena, its bins, its report. All figures are
+// those of the last epoch.
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
 

@@ -71,9 +71,9 @@ struct mem_source {
 	unsigned window_at;
 	uint64_t window_us; // when that part began
 
-	// A chunk that another thread makes present: its number + 1, or 0. The owner sets `asked`, the
-	// helper moves it to `made`, with SOURCE_REFUSED where the system has no memory, and the owner
-	// takes it from there.
+	// A chunk that another thread makes present: its number + 1, or 0. The owner sets `asked`,
+	// the helper moves it to `made`, with SOURCE_REFUSED where the system has no memory, and
+	// the owner takes it from there.
 	uint64_t asked, made;
 	bool helped; // atomic: there is a helper
 

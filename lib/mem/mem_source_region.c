@@ -186,8 +186,8 @@ static int first_ready(struct mem_source *s)
 	return -ENOMEM;
 }
 
-// Hugepages come one a tick of the control core: 16 MiB ahead are a write of 2 GiB/s. A small region
-// keeps less.
+// Hugepages come one a tick of the control core: 16 MiB ahead are a write of 2 GiB/s. A small
+// region keeps less.
 static uint64_t ahead_bytes(const struct mem_options *opt)
 {
 	if (opt->ahead_bytes > 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The page source's upkeep: pages made ready from the low end, where jemalloc takes the next ones,
-// and free pages given back from the high end. Giving back stops at twice what is kept ready, and at
-// whole chunks that are, so that the two never chase each other.
+// and free pages given back from the high end. Giving back stops at twice what is kept ready, and
+// at whole chunks that are, so that the two never chase each other.
 //
 // What may go back is the least that was free at any time of the decay time: so much nobody needed.
 // The age of single pages says less: where a few are used and freed all the time the others would
@@ -76,8 +76,8 @@ static enum mem_slice stale_clear(struct mem_source *s)
 	return MEM_SLICE_MORE;
 }
 
-// A chunk was made present. Large pages are touched by the owner too, at no cost since they are there,
-// because a device may have to be told.
+// A chunk was made present. Large pages are touched by the owner too, at no cost since they are
+// there, because a device may have to be told.
 static bool made_enter(struct mem_source *s, uint64_t made)
 {
 	struct source_chunk *c = &s->chunk[(made & ~SOURCE_REFUSED) - 1];
@@ -92,7 +92,8 @@ static bool made_enter(struct mem_source *s, uint64_t made)
 	return true;
 }
 
-// Zeroing 2 MiB takes the kernel up to a fraction of a millisecond, which is not the owner's to spend.
+// Zeroing 2 MiB takes the kernel up to a fraction of a millisecond, which is not the owner's to
+// spend.
 static enum mem_slice chunk_ask(struct mem_source *s, size_t chunk)
 {
 	uint64_t made = __atomic_load_n(&s->made, __ATOMIC_ACQUIRE);

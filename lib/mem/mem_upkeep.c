@@ -6,10 +6,10 @@
 #include "mem/mem_internal.h"
 #include "mem/mem_source.h"
 
-// Free extents that an arena may keep in its own hands. jemalloc moves all of them or none, and takes
-// half a microsecond an extent, two for one that nothing has touched for long. The smallest is a page:
-// 512 KiB of those took a quarter of a millisecond. So the bytes follow the time that the last move took.
-// Who frees much at once asks for a move of PURGE_SOON_BYTES.
+// Free extents that an arena may keep in its own hands. jemalloc moves all of them or none, and
+// takes half a microsecond an extent, two for one that nothing has touched for long. The smallest
+// is a page: 512 KiB of those took a quarter of a millisecond. So the bytes follow the time that
+// the last move took. Who frees much at once asks for a move of PURGE_SOON_BYTES.
 #define PURGE_BYTES_LEAST ((uint64_t)64 << 10)
 #define PURGE_BYTES_FIRST ((uint64_t)256 << 10)
 #define PURGE_BYTES_MOST  ((uint64_t)512 << 10)

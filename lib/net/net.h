@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// net: Ethernet, VLAN, ARP, IPv4 and IPv6 with reassembly, neighbour discovery, ICMP and UDP for one
-// worker, over rte_mbuf.
+// net: Ethernet, VLAN, ARP, IPv4 and IPv6 with reassembly, neighbour discovery, ICMP and UDP for
+// one worker, over rte_mbuf.
 // Packets and the time come in, packets go out into a batch; no device, no clock.
 //
 // Owner thread: the worker. One struct net a worker; neighbours are told to the other workers by
@@ -70,8 +70,8 @@ struct net_options {
 	bool dad;     // IPv6 addresses are checked for duplicates from net_announce on
 	bool silent;  // another worker speaks for our addresses: announces, checks
 	uint16_t mtu; // IP bytes, 576..9216; with IPv6 1280 at least
-	uint64_t
-		tx_offloads; // RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS, TCP_TSO that hold
+	// RTE_ETH_TX_OFFLOAD_{IPV4,UDP,TCP}_CKSUM, MULTI_SEGS, TCP_TSO that hold
+	uint64_t tx_offloads;
 	uint64_t rx_offloads; // RTE_ETH_RX_OFFLOAD_*_CKSUM that hold: their mbuf flags count
 	int socket_id;
 	uint64_t seed;
@@ -129,10 +129,10 @@ enum net_verdict {
 	NET_TCP,  // m is the caller's; IP is good; l4_len may be anything, but the first
 	// min(l4_len, 60) bytes are contiguous; unless l4_checked the checksum is tcp's to
 	// verify (net_l4_checksum() == 0)
-	NET_TOO_BIG, // m is gone; a router says that a packet of ours does not fit the path: src and
-		     // the ports are the flow's, as it comes in. A segment's is not to be believed
-		     // unseen, a datagram's is noted already and for the other workers to know
-	NET_NEIGH, // m is gone; a neighbour was learned (src, src_mac): pass it on to the other workers
+	NET_TOO_BIG, // m is gone; a router says that a packet of ours does not fit the path: src
+		     // and the ports are the flow's, as it comes in. A segment's is not to be
+		     // believed unseen, a datagram's is noted and for the other workers to know
+	NET_NEIGH,   // m is gone; a neighbour was learned (src, src_mac): tell the other workers
 };
 
 int net_open(struct net **net, const struct net_options *opt); // 0 or -errno
@@ -172,11 +172,11 @@ struct net_to { // where a packet goes, and as what
 
 // Puts the IP and Ethernet headers before the L4 bytes at the head of m (headroom needed:
 // NET_HEADROOM, in the first mbuf) and queues the frame; waits for the neighbour in a bounded queue
-// if need be. Takes m. The length is m->pkt_len. A TCP segment always has RTE_MBUF_F_TX_TCP_CKSUM in
-// ol_flags and the pseudo-header sum (net_pseudo_sum) in its checksum field: net sums the rest where
-// the device cannot, so it must be able to write that field. With RTE_MBUF_F_TX_TCP_SEG, tso_segsz
-// and l4_len the device cuts it, when its offloads have that: the pseudo header's sum is then without
-// the length. ol_flags holds nothing else but
+// if need be. Takes m. The length is m->pkt_len. A TCP segment always has RTE_MBUF_F_TX_TCP_CKSUM
+// in ol_flags and the pseudo-header sum (net_pseudo_sum) in its checksum field: net sums the rest
+// where the device cannot, so it must be able to write that field. With RTE_MBUF_F_TX_TCP_SEG,
+// tso_segsz and l4_len the device cuts it, when its offloads have that: the pseudo header's sum is
+// then without the length. ol_flags holds nothing else but
 // RTE_MBUF_F_INDIRECT or _EXTERNAL. net sets l2_len and l3_len. Others may
 // hold references to m, if they leave data_off, data_len, pkt_len, ol_flags and the headroom of the
 // first mbuf alone until theirs is the only one. Packets over the MTU are
@@ -210,8 +210,8 @@ uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be
 uint16_t net_plain_bytes(const struct rte_mbuf *m);
 // Sends it back with `bytes` of payload, which the caller has written. Takes m.
 void net_plain_reply(struct net *net, struct rte_mbuf *m, uint16_t bytes);
-// The same by who has summed the payload up (net_sum.h) while writing it: reading it anew would wait
-// for the stores.
+// The same by who has summed the payload up (net_sum.h) while writing it: reading it anew would
+// wait for the stores.
 void net_plain_reply_summed(
 	struct net *net, struct rte_mbuf *m, uint16_t bytes, uint64_t payload_sum);
 
@@ -240,8 +240,8 @@ static inline uint16_t net_pseudo_sum(
 uint16_t net_l4_checksum(const struct rte_mbuf *m, uint32_t l4_off, const struct base_ip *src,
 	const struct base_ip *dst, uint8_t proto);
 
-// The path's MTU in IP bytes as far as routers have told, and such a word of a router's that has been
-// found to be true. Forgotten after ten minutes. Not below NET_PMTU4_MIN or 1,280.
+// The path's MTU in IP bytes as far as routers have told, and such a word of a router's that has
+// been found to be true. Forgotten after ten minutes. Not below NET_PMTU4_MIN or 1,280.
 #define NET_PMTU4_MIN 576
 uint16_t net_path_mtu(struct net *net, const struct base_ip *dst, uint64_t now_us);
 void net_path_mtu_set(struct net *net, const struct base_ip *dst, uint16_t mtu, uint64_t now_us);

@@ -263,8 +263,8 @@ struct base_ip net_packet_dst(const struct rte_mbuf *m, const struct net_packet 
 struct rte_mbuf *net_frag_input(
 	struct net *net, struct rte_mbuf *m, uint16_t off, uint16_t ihl, uint64_t now_us);
 uint64_t net_frag_timers(struct net *net, uint64_t now_us);
-// The same for IPv6: IP header at off, fragment header at `frag_at`. Headers between the two are gone
-// from the datagram.
+// The same for IPv6: IP header at off, fragment header at `frag_at`. Headers between the two are
+// gone from the datagram.
 struct rte_mbuf *net_frag6_input(
 	struct net *net, struct rte_mbuf *m, uint16_t off, uint16_t frag_at, uint64_t now_us);
 // Cuts m, an IP packet over `mtu`, into pieces[NET_FRAGS_OUT]. Returns their number; 0: dropped and

@@ -29,8 +29,8 @@ static bool ip_multicast(const uint8_t *ip)
 }
 
 // A source must be one host's address. None at all may ask for neighbours (RFC 4862 5.4.2), and who
-// else has an address of ours says so from it; what stands for IPv4 addresses inside of programs never
-// comes from a wire.
+// else has an address of ours says so from it; what stands for IPv4 addresses inside of programs
+// never comes from a wire.
 static bool source_valid(const struct net *net, const struct base_ip *ip, uint8_t proto)
 {
 	static const struct base_ip loopback = {.b[15] = 1};
@@ -82,7 +82,8 @@ static bool destination_check(
 	return local < NET_OWN_MAX;
 }
 
-// A problem that the sender is told of (RFC 8200 section 4): `code` of a parameter problem, at `at`.
+// A problem that the sender is told of (RFC 8200 section 4): `code` of a parameter problem, at
+// `at`.
 static enum net_verdict problem(struct net *net, struct rte_mbuf *m, const struct net_packet *pkt,
 	uint8_t code, uint16_t at, uint64_t *reason, uint64_t now_us)
 {
@@ -90,9 +91,9 @@ static enum net_verdict problem(struct net *net, struct rte_mbuf *m, const struc
 	return drop(m, reason);
 }
 
-// Options of a hop-by-hop or destination header of len bytes at `at`. 0; the offset of one that must
-// be understood and is not; or UINT16_MAX: malformed. *silent: the sender is not to be told. *alert:
-// there is a router alert for MLD.
+// Options of a hop-by-hop or destination header of len bytes at `at`. 0; the offset of one that
+// must be understood and is not; or UINT16_MAX: malformed. *silent: the sender is not to be told.
+// *alert: there is a router alert for MLD.
 static uint16_t options_check(
 	const struct rte_mbuf *m, uint16_t at, uint16_t len, bool group, bool *silent, bool *alert)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Multicast listener discovery, the listener's side (RFC 3810, RFC 9777; RFC 2710 where an old querier
-// is heard): switches that snoop forward a solicited-node group only to where somebody reports it, and
-// neighbours ask for us there. All groups are wanted from any source, and none is ever left.
+// Multicast listener discovery, the listener's side (RFC 3810, RFC 9777; RFC 2710 where an old
+// querier is heard): switches that snoop forward a solicited-node group only to where somebody
+// reports it, and neighbours ask for us there. All groups are wanted from any source, and none is
+// ever left.
 #include "net/net_internal.h"
 
 #define REPORT_V1      131
@@ -219,8 +220,8 @@ static uint64_t response_us(uint16_t code, bool v1)
 	return ms * 1000;
 }
 
-// RFC 3810 6.2. A query for sources of a group is answered as one for the group, which tells the router
-// more than it asked.
+// RFC 3810 6.2. A query for sources of a group is answered as one for the group, which tells the
+// router more than it asked.
 static void answer_plan(
 	struct net *net, const struct base_ip *group, uint64_t most_us, uint64_t now_us)
 {

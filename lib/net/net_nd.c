@@ -158,8 +158,8 @@ void net_dad_turn(struct net *net, uint64_t now_us)
 		net_nd_announce(net);
 }
 
-// Somebody else has, or wants, our address. From our own MAC it is our own word, come back by a mirror
-// (or the kernel's on its side of a TAP).
+// Somebody else has, or wants, our address. From our own MAC it is our own word, come back by a
+// mirror (or the kernel's on its side of a TAP).
 static void conflict(
 	struct net *net, unsigned local, const struct rte_ether_addr *from, uint64_t now_us)
 {

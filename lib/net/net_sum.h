@@ -2,8 +2,8 @@
 // Internet checksums of short pieces, summed up while they are looked at or copied.
 //
 // A sum here is that of the 64-bit words in memory order, with the carry coming round (RFC 1071
-// section 2 (A), wider). It may be added to others, and folds to what 16-bit words sum up to. A piece
-// that starts at an odd byte is turned by a byte (section 2 (B)).
+// section 2 (A), wider). It may be added to others, and folds to what 16-bit words sum up to. A
+// piece that starts at an odd byte is turned by a byte (section 2 (B)).
 #pragma once
 
 #include <stdbool.h>

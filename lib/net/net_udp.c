@@ -23,7 +23,8 @@ enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_p
 		goto bad;
 	net_mbuf_trim(m, (uint32_t)pkt->l4_off + len);
 	pkt->l4_len = len;
-	// none at all is an IPv4 sender's choice (RFC 768), and an IPv6 sender's fault (RFC 8200 8.1)
+	// none at all is an IPv4 sender's choice (RFC 768), and an IPv6 sender's fault (RFC 8200
+	// 8.1)
 	none = udp->dgram_cksum == 0;
 	if (none ? !base_ip_is4(&pkt->src) : !pkt->l4_checked && !checksum_good(m, pkt)) {
 		net->n.bad_udp_checksum++;

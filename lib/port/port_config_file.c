@@ -21,8 +21,8 @@ static bool is_path(const char *name)
 	return strchr(name, '/') || (len > 5 && !strcmp(name + len - 5, ".conf"));
 }
 
-// Of an installation that was put elsewhere than it was configured for: PREFIX/bin/lcached's files are
-// in PREFIX/share/lcached.
+// Of an installation that was put elsewhere than it was configured for: PREFIX/bin/lcached's files
+// are in PREFIX/share/lcached.
 static void beside_program(char *dir, size_t len)
 {
 	char exe[PATH_MAX];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The multicast frames that IPv6 needs: neighbours ask for an address by its group (RFC 4291 2.7.1).
+// The multicast frames that IPv6 needs: neighbours ask for an address by its group (RFC 4291
+// 2.7.1).
 #include <errno.h>
 #include <string.h>
 

@@ -38,7 +38,8 @@ struct port_signals { // the real-time signals that a driver is kept from
 	bool held[PORT_SIGNALS_MAX], ignored[PORT_SIGNALS_MAX];
 };
 
-// Around the start of EAL and of the device: takes every real-time signal that is free, and gives them back.
+// Around the start of EAL and of the device: takes every real-time signal that is free, and gives
+// them back.
 void port_signals_hold(struct port_signals *held);
 void port_signals_release(const struct port_signals *held);
 

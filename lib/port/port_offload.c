@@ -36,8 +36,9 @@ static void lro_ask(const struct port_config *cfg, const struct rte_eth_dev_info
 	rx->max_lro_pkt_size = info->max_lro_pkt_size;
 }
 
-// net_tap of DPDK 22.11 sums a frame piece by piece, without a thought for those that start at an odd
-// byte (RFC 1071 section 2.B): what it sends is dropped by whoever checks, each time that it is sent.
+// net_tap of DPDK 22.11 sums a frame piece by piece, without a thought for those that start at an
+// odd byte (RFC 1071 section 2.B): what it sends is dropped by whoever checks, each time that it is
+// sent.
 static bool sums_trusted(const struct port_config *cfg, const struct rte_eth_dev_info *info)
 {
 	if (!cfg->offload_checksum)

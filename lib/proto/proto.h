@@ -148,9 +148,10 @@ struct proto_plain {
 	bool end;   // GET: the line ends behind it, and END is to be answered
 };
 
-// Takes the front of data[0..len) when it is such a thing, spelt plainly (one space, short numbers, no
-// option). False: it may be anything; nothing was taken and nothing changed: proto_parse is to be asked.
-// proto_parse would have made the same of it: a GET, and an END where `end` says so; or a SET.
+// Takes the front of data[0..len) when it is such a thing, spelt plainly (one space, short numbers,
+// no option). False: it may be anything; nothing was taken and nothing changed: proto_parse is to
+// be asked. proto_parse would have made the same of it: a GET, and an END where `end` says so; or a
+// SET.
 bool proto_plain_parse(
 	struct proto_parser *p, const char *data, size_t len, struct proto_plain *out);
 // The parser's state behind a key; `end`: and behind its line.

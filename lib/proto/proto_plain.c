@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The lines that nearly all traffic is made of, read in one pass: `get` with its keys, and `set` with
-// its value behind it, spelt as every client spells them. Anything else is left to proto_parse, which
-// reads the same bytes to the same requests.
+// The lines that nearly all traffic is made of, read in one pass: `get` with its keys, and `set`
+// with its value behind it, spelt as every client spells them. Anything else is left to
+// proto_parse, which reads the same bytes to the same requests.
 #include "proto/proto_internal.h"
 
 #define DIGITS_MAX 9 // a number that cannot overflow 32 bits
 
-// Where the first byte below '!' of data[0..len) is; len: nowhere. Bytes of 128 and more are not below.
+// Where the first byte below '!' of data[0..len) is; len: nowhere. Bytes of 128 and more are not
+// below.
 static inline size_t word_end(const char *data, size_t len)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;

@@ -6,8 +6,8 @@
 
 #define ITEM_BYTES_DEFAULT (1u << 20)
 
-// Items of a step's budget that a bucket looked at counts for, a group dealt to one more bucket, and
-// one that is nearly empty dealt to one less.
+// Items of a step's budget that a bucket looked at counts for, a group dealt to one more bucket,
+// and one that is nearly empty dealt to one less.
 #define STEP_BUCKET 13
 #define STEP_GROW   64
 #define STEP_NARROW 16

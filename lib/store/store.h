@@ -46,7 +46,7 @@ enum store_verdict {
 #define STORE_ITEM_PRIVATE 0x80  // reserved, and not committed
 #define STORE_ITEM_FIELD   0x300 // what the access field holds: enum store_field
 #define STORE_ITEM_DUE     0x400 // counted in the deadline index
-#define STORE_ITEM_SPLIT   0x800 // the value goes on in a second block; its address stands before it
+#define STORE_ITEM_SPLIT   0x800 // the value goes on in a second block, its address before it
 
 //   0         8           12             16            20      22      24
 //   +---------+-----------+--------------+-------------+-------+-------+---------+-----+-------+
@@ -142,7 +142,8 @@ static inline void store_value_write(
 void store_value_fill(struct store_item *it, uint32_t from, char byte, uint32_t n);
 // The whole value of `source` to `at` of it.
 void store_value_copy(struct store_item *it, uint32_t at, struct store_item *source);
-// Moves the first n bytes, so that they begin at `to`; where they were and where they go may overlap.
+// Moves the first n bytes, so that they begin at `to`; where they were and where they go may
+// overlap.
 void store_value_shift(struct store_item *it, uint32_t to, uint32_t n);
 
 // The value is about to be read: fetches the first line of its second piece.
@@ -186,7 +187,8 @@ enum store_lazy {
 };
 #define STORE_LAZY_ALL 0x3f
 
-// What may be changed while the shard serves; Redis' names and defaults. No padding: compared whole.
+// What may be changed while the shard serves; Redis' names and defaults. No padding: compared
+// whole.
 struct store_settings {
 	uint8_t policy;  // enum store_policy (maxmemory-policy): allkeys-lru
 	uint8_t samples; // keys looked at for an eviction (maxmemory-samples), 1..64: 5
@@ -195,7 +197,8 @@ struct store_settings {
 	uint8_t tenacity;
 	uint8_t expire_effort; // active-expire-effort, 1..10: 1
 	uint8_t lazyfree;      // of enum store_lazy (lazyfree-lazy-...): all of them
-	// From this share of empty polls on the queue is drained (lazyfree-idle-threshold), 0..100: 50
+	// From this share of empty polls on the queue is drained (lazyfree-idle-threshold), 0..100:
+	// 50
 	uint8_t lazyfree_idle_percent;
 	uint16_t lfu_decay_min;  // lfu-decay-time; 0: counters never decay: 1
 	uint32_t lfu_log_factor; // lfu-log-factor: 10
@@ -238,8 +241,8 @@ struct store_counters {
 	// what came into the queue, by enum store_lazy
 	uint64_t lazyfreed_eviction, lazyfreed_expire, lazyfreed_server_del;
 	uint64_t lazyfreed_user_del, lazyfreed_user_flush, lazyfreed_release;
-	// S3-FIFO: linked items of the small queue, new keys that were remembered, bytes of the queue
-	// and of what is remembered, and times that there was no room for more of them
+	// S3-FIFO: linked items of the small queue, new keys that were remembered, bytes of the
+	// queue and of what is remembered, and times that there was no room for more of them
 	uint64_t small_items, small_bytes, ghost_hits, side_bytes, side_deferred;
 };
 
@@ -261,8 +264,8 @@ void store_item_prefetch(const struct store *s, uint64_t hash);
 struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash);
 // Marks an access: the policy's field and FETCHED.
 void store_touch_access(struct store *s, struct store_item *it);
-// Seconds since the last access (meta l), by the periods of store_clock.c: to the second in the last
-// four minutes; whole minutes under LFU.
+// Seconds since the last access (meta l), by the periods of store_clock.c: to the second in the
+// last four minutes; whole minutes under LFU.
 uint64_t store_item_idle_s(const struct store *s, const struct store_item *it);
 
 // Readers' references. store_ref is false when the count is full (copy the value instead).
@@ -305,8 +308,8 @@ bool store_step(struct store *s, unsigned items_max);
 void store_idle_note(struct store *s, bool idle);
 
 // In place on a linked item that no reader holds: the value's length changes within the memory that
-// the item has, or with another second piece (for which others may be evicted), and the caller writes
-// what is new. False: it does not fit, or somebody reads it.
+// the item has, or with another second piece (for which others may be evicted), and the caller
+// writes what is new. False: it does not fit, or somebody reads it.
 bool store_value_resize(struct store *s, struct store_item *it, uint64_t value_bytes);
 // After its value was changed in place: counts and marks as a commit of a new item would. `cas` as
 // there.
@@ -322,8 +325,8 @@ int store_settings_set(struct store *s, const struct store_settings *set);
 int store_policy_of(const char *name);
 const char *store_policy_name(unsigned policy);
 
-// Memory of an item: what it needs (header, flags, key, value, the second piece's address), and what
-// the allocator holds for it.
+// Memory of an item: what it needs (header, flags, key, value, the second piece's address), and
+// what the allocator holds for it.
 struct store_memory {
 	uint64_t asked_bytes, held_bytes;
 };
@@ -333,9 +336,9 @@ struct store_memory store_item_memory(const struct store *s, const struct store_
 void store_limit_set(struct store *s, uint64_t limit_bytes);
 
 // What compares shards of one policy. How long unused, in microseconds, what the shard would evict
-// next is, by what it evicted last and the time since; under S3-FIFO the mean of that and of the time
-// in which it would evict all that it holds; for LFU 256 less its counter. 0: unknown, or the policy
-// does not look at it.
+// next is, by what it evicted last and the time since; under S3-FIFO the mean of that and of the
+// time in which it would evict all that it holds; for LFU 256 less its counter. 0: unknown, or the
+// policy does not look at it.
 uint64_t store_cold(const struct store *s);
 
 const struct store_counters *store_counters_get(const struct store *s);

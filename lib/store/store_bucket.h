@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Buckets of the index: two cache lines and what hangs on them. Internal to lib/store. Why they are built
-// like this: docs/decisions/0005.
+// Buckets of the index: two cache lines and what hangs on them. Internal to lib/store. Why they are
+// built like this: docs/decisions/0005.
 #pragma once
 
 #ifdef __SSE2__
@@ -14,12 +14,12 @@
 //
 //	slot     | tag: 16 | item: 48, the low 4 bits of which are 0 | filter: 2 | due | link |
 //
-// A bit of its tag says which line is an item's home. It lies in the other when its own is full, and
-// in a node when both are. The last slot of a bucket or node that overflows is a link to the next
-// node, which has at least two items. While there are nodes, both lines are full and so are all nodes
-// but the first, which is filled from the left; a line without may have gaps anywhere. The 16
-// filter bits of a line belong to the line, not to the items in it: they say which tags of its own lie
-// outside.
+// A bit of its tag says which line is an item's home. It lies in the other when its own is full,
+// and in a node when both are. The last slot of a bucket or node that overflows is a link to the
+// next node, which has at least two items. While there are nodes, both lines are full and so are
+// all nodes but the first, which is filled from the left; a line without may have gaps anywhere.
+// The 16 filter bits of a line belong to the line, not to the items in it: they say which tags of
+// its own lie outside.
 #define STORE_LINE_SLOTS   8u
 #define STORE_BUCKET_SLOTS 16u
 #define STORE_NODE_SLOTS   4u
@@ -42,7 +42,7 @@ struct store_node {
 
 // ---- tags ---------------------------------------------------------------------------------------
 //
-//	tag   | place: 2 | level: 1 | place: 12 | line: 1 |     bits 32-47 of the hash, but for level
+//	tag   | place: 2 | level: 1 | place: 12 | line: 1 |  bits 32-47 of the hash, but for level
 //
 // As a fraction of 2^16 the tag places its item among the buckets of a group. `level` is the
 // hash's bit by which the group will split, or did.
@@ -296,8 +296,8 @@ static inline uint32_t store_bucket_items(const struct store_bucket *b)
 	return items & ~((uint32_t)store_bucket_overflows(b) << (STORE_BUCKET_SLOTS - 1));
 }
 
-// The slot with this key (as store_slot_key has it), or NULL: all of both lines are compared, so that
-// there is nothing to be guessed.
+// The slot with this key (as store_slot_key has it), or NULL: all of both lines are compared, so
+// that there is nothing to be guessed.
 static inline uint64_t *store_bucket_slot(struct store_bucket *b, uint64_t key)
 {
 	const uint64_t mask = store_slot_key(UINT64_MAX);

@@ -173,8 +173,8 @@ static void filter_settle(struct store_bucket *b, unsigned tag)
 		home[bit >> 1] &= ~(UINT64_C(4) << (bit & 1));
 }
 
-// Both lines stay full while there are nodes: the last item of the first node goes into the gap. When
-// nothing but a link, or one item, is left of that node it goes.
+// Both lines stay full while there are nodes: the last item of the first node goes into the gap.
+// When nothing but a link, or one item, is left of that node it goes.
 static void overflowing_clear(struct store *s, struct store_bucket *b, uint64_t *gap)
 {
 	uint64_t *link = &b->slot[STORE_BUCKET_SLOTS - 1];

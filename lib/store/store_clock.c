@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The clock of accesses. It counts requests, not time: a tick is as many accesses as a 1,024th of
-// the items, so that it is as fine at millions of requests a second as at ten, and stands still when
-// nothing happens. For who asks how long an item has been idle, the tick at which each of the
+// the items, so that it is as fine at millions of requests a second as at ten, and stands still
+// when nothing happens. For who asks how long an item has been idle, the tick at which each of the
 // last periods of 1, 16, 256 and 4,096 seconds began is kept.
 #include "store/store_internal.h"
 
@@ -34,8 +34,8 @@ static void periods_begin(struct store_clock *c, uint64_t second)
 	c->second = second;
 }
 
-// How long a tick takes at present. Time in which nothing happened does not count: after a night the
-// first ticks would seem to take hours.
+// How long a tick takes at present. Time in which nothing happened does not count: after a night
+// the first ticks would seem to take hours.
 static void tick_measure(struct store_clock *c, uint64_t now_us)
 {
 	uint64_t ticks = c->ticks - c->turn_ticks;

@@ -168,7 +168,8 @@ bool store_due_add(struct store *s, struct store_due *d, uint32_t bucket, uint32
 	return true;
 }
 
-// The bucket has no item any more: counted off upwards, from the root down to where nothing is left.
+// The bucket has no item any more: counted off upwards, from the root down to where nothing is
+// left.
 static void due_bucket_leave(
 	struct store *s, struct store_due *d, uint32_t bucket, struct due_path *path)
 {

@@ -22,8 +22,8 @@ struct store_due {
 	uint64_t items;
 };
 
-// Counts n items of a bucket in, the nearest of whose deadlines is `min`. False: no memory, or too many
-// for one bucket, and nothing was counted.
+// Counts n items of a bucket in, the nearest of whose deadlines is `min`. False: no memory, or too
+// many for one bucket, and nothing was counted.
 bool store_due_add(struct store *s, struct store_due *d, uint32_t bucket, uint32_t min, uint32_t n);
 void store_due_remove(struct store *s, struct store_due *d, uint32_t bucket, uint32_t n);
 // Takes all of a bucket's items out. Returns what was held for their nearest deadline.

@@ -21,8 +21,8 @@ static uint64_t *bucket_due_find(
 	return NULL;
 }
 
-// Expires what is due of a bucket and puts its minimum right. Returns lines and items looked at. Each
-// removal may move others of the bucket, so that it is looked through again.
+// Expires what is due of a bucket and puts its minimum right. Returns lines and items looked at.
+// Each removal may move others of the bucket, so that it is looked through again.
 static unsigned bucket_expire(struct store *s, uint32_t bucket)
 {
 	struct store_bucket *b = store_index_bucket(&s->live, bucket);

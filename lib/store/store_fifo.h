@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the queue policies keep beside items: a queue of new keys, and fingerprints of what has gone.
-// Internal to lib/store.
+// What the queue policies keep beside items: a queue of new keys, and fingerprints of what has
+// gone. Internal to lib/store.
 #pragma once
 
 #include "store/store.h"

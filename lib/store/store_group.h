@@ -6,7 +6,7 @@
 
 enum store_retag {
 	STORE_RETAG_NOT,
-	STORE_RETAG_KEYS, // the first bucket since the groups were doubled: a new level, from the keys
+	STORE_RETAG_KEYS, // the first bucket since the groups were doubled: a level from the keys
 	STORE_RETAG_BACK, // before they are halved: the level is what told the halves apart
 };
 

@@ -315,8 +315,8 @@ void store_node_free(struct store *s, struct store_node *node);
 // A list of nodes that buckets have given up, for who fills buckets next.
 void store_nodes_give(struct store *s, struct store_node **list, struct store_node *node);
 void store_nodes_free(struct store *s, struct store_node **list);
-// Puts the value of a slot into a bucket of the live index. A node that it needs comes from the list
-// or, when that is empty, from the spares. Returns its slot.
+// Puts the value of a slot into a bucket of the live index. A node that it needs comes from the
+// list or, when that is empty, from the spares. Returns its slot.
 uint64_t *store_bucket_put(
 	struct store *s, struct store_bucket *b, uint64_t value, struct store_node **nodes);
 // Puts an item that is not there into its bucket of the live index.
@@ -325,8 +325,8 @@ void store_link(struct store *s, struct store_item *it, struct store_bucket *b, 
 void store_bucket_clear(struct store *s, struct store_bucket *b, uint32_t number, uint64_t *slot);
 
 // ---- growth (store_grow.c) ----
-// Brings at most `splits_max` buckets into use while the index is loaded above its mark. True: there
-// are more to come and nothing stands in the way.
+// Brings at most `splits_max` buckets into use while the index is loaded above its mark. True:
+// there are more to come and nothing stands in the way.
 bool store_grow(struct store *s, unsigned splits_max);
 // Takes at most `merges_max` buckets out of use while the index is loaded below its low mark, and
 // frees segments. True: it did all of them and there may be more.

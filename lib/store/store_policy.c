@@ -158,7 +158,7 @@ static inline void field_set(struct store_item *it, enum store_field field, uint
 	it->bits = (uint16_t)((it->bits & ~STORE_ITEM_FIELD) | field << STORE_FIELD_SHIFT);
 }
 
-// ---- S3-FIFO's -----------------------------------------------------------------------------------
+// ---- S3-FIFO's ----------------------------------------------------------------------------------
 
 static inline uint32_t fifo_age(const struct store *s, uint32_t access)
 {
@@ -310,8 +310,8 @@ static double geometric_mean(double a, double b)
 }
 
 // What would have gone next grows older while nothing goes. How long it takes to go through main
-// hardly depends on the shard's size, so that bytes would wander from shard to shard by chance; with
-// the time that evicting all of the shard would take it does.
+// hardly depends on the shard's size, so that bytes would wander from shard to shard by chance;
+// with the time that evicting all of the shard would take it does.
 uint64_t store_cold(const struct store *s)
 {
 	uint64_t since_us = s->now.mono_us - s->cold_us;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The pool of the best candidates for eviction, as Redis has it: 16, in the order of their scores.
 //
-//	order    | .. free | place of the highest | .. | of the second | of the lowest |    4 bits each
+//	order  | .. free | place of the highest | .. | of the second | of the lowest | 4 bits each
 //
 // Candidates do not move. Positions and places are found without a branch that depends on scores.
 #include "store/store_internal.h"

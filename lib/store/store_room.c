@@ -151,8 +151,8 @@ bool store_chain_room_make(struct store *s, uint64_t hash)
 	uint64_t *worst = NULL, *slot, score = 0;
 	unsigned crowded;
 
-	// None like it lies outside its line: the other is not looked at. A full bucket may so get one
-	// for each bit of the filters.
+	// None like it lies outside its line: the other is not looked at. A full bucket may so get
+	// one for each bit of the filters.
 	crowded = (unsigned)store_line_filtered(store_bucket_line(b, at.tag), at.tag) &
 		(unsigned)store_bucket_overflows(b); // both are read at once
 	if (base_likely(!crowded) || base_likely(!bucket_full(b)))

@@ -9,8 +9,8 @@
 //	new key among the ghosts --> main
 //
 // The small queue is a real one, of 8 bytes an item. Main's order is the stamp of insertion in each
-// item, and its oldest is found by sampling: a queue of its own would not fit the header's bytes. As
-// published main's oldest is not remembered; that it is brings more hits than sampling costs.
+// item, and its oldest is found by sampling: a queue of its own would not fit the header's bytes.
+// As published main's oldest is not remembered; that it is brings more hits than sampling costs.
 #include "store/store_internal.h"
 
 #define SMALL_PARTS  11  // the small queue is one of them

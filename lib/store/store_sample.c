@@ -7,9 +7,9 @@
 
 // ---- of all -------------------------------------------------------------------------------------
 
-// Buckets come one after the other, and memory is fetched ahead of them, all items of a bucket at once:
-// fetches side by side share the time that finding their pages takes. Several buckets at once would be
-// more than the nearest cache keeps until it is their turn.
+// Buckets come one after the other, and memory is fetched ahead of them, all items of a bucket at
+// once: fetches side by side share the time that finding their pages takes. Several buckets at once
+// would be more than the nearest cache keeps until it is their turn.
 //
 //	bucket in hand    its items are being taken
 //	next              items fetched

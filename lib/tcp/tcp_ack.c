@@ -112,9 +112,9 @@ static uint32_t rtt_take(struct tcp *tcp, struct tcp_conn *c, const struct tcp_a
 	return a->again || !a->sampled ? 0 : rtt_us;
 }
 
-// RFC 9293 3.10.7.4, and whatever acknowledges more is newer, too: a segment that fills a hole has an
-// old sequence number. Its window kept out, the edge would move with the acknowledgement, beyond what
-// the peer has offered.
+// RFC 9293 3.10.7.4, and whatever acknowledges more is newer, too: a segment that fills a hole has
+// an old sequence number. Its window kept out, the edge would move with the acknowledgement, beyond
+// what the peer has offered.
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	bool fresh = seq_lt(c->snd_wl1, s->seq) || seq_lt(c->snd_wl2, s->ack) ||
@@ -268,9 +268,9 @@ static bool ack_in_range(const struct tcp_conn *c, uint32_t ack)
 	return seq_le(ack, c->snd_nxt) && !seq_lt(ack, c->snd_una - c->snd_wnd_max);
 }
 
-// A reader that was short of mbufs dropped what came, and reads on now, as its window or an ACK tells
-// that nothing of ours has caused: the timeout has grown for nothing. Once the first segment has
-// waited for as long as one without backoff, all goes again.
+// A reader that was short of mbufs dropped what came, and reads on now, as its window or an ACK
+// tells that nothing of ours has caused: the timeout has grown for nothing. Once the first segment
+// has waited for as long as one without backoff, all goes again.
 static void reader_is_back(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->recovery != TCP_R_LOSS || c->backoff < 2 || c->sent_head == NULL ||
@@ -282,8 +282,8 @@ static void reader_is_back(struct tcp *tcp, struct tcp_conn *c)
 	tcp_conn_dirty(tcp, c);
 }
 
-// A window that is too small for a segment is used after a first timeout (RFC 9293 3.8.6.2.1), however
-// long the probes of the shut one took.
+// A window that is too small for a segment is used after a first timeout (RFC 9293 3.8.6.2.1),
+// however long the probes of the shut one took.
 static void probe_hasten(struct tcp *tcp, struct tcp_conn *c)
 {
 	int32_t left_ms = (int32_t)(c->timer_at[TCP_T_RTX] - tcp->now_ms);

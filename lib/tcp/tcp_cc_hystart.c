@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // HyStart++ (RFC 9406): the first slow start ends where the round trip grows, not where the queue
-// overflows. Windows grow by all that was acknowledged (as its section 4.3 has it for paced senders):
-// peers that acknowledge large bursts at once would be held back otherwise.
+// overflows. Windows grow by all that was acknowledged (as its section 4.3 has it for paced
+// senders): peers that acknowledge large bursts at once would be held back otherwise.
 #include "tcp/tcp_internal.h"
 
 #define THRESH_MIN_US 4000u
@@ -10,8 +10,8 @@
 #define CSS_DIVISOR   4
 #define CSS_ROUNDS    5
 
-// What was sent after the acknowledgement that ended the last round, until the next one came, is the
-// flight of this round.
+// What was sent after the acknowledgement that ended the last round, until the next one came, is
+// the flight of this round.
 static bool round_over(struct tcp_conn *c, struct tcp_hystart *h)
 {
 	if (!h->in_round) {

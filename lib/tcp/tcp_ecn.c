@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Explicit congestion notification (RFC 3168), both sides: what the SYNs agree on, the echo of marks
-// that came with data, and one cut a window for echoes that come back.
+// Explicit congestion notification (RFC 3168), both sides: what the SYNs agree on, the echo of
+// marks that came with data, and one cut a window for echoes that come back.
 #include "tcp/tcp_internal.h"
 
 #define IP_CE   3

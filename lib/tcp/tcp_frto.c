@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // F-RTO (RFC 5682): was the timeout needless? For peers without timestamps; with them the first
-// acknowledgement tells (tcp_recovery.c). The first segment alone goes again. When that is acknowledged,
-// up to two new segments go in place of what is taken for lost; then an acknowledgement of what was sent
-// before the timeout, and not again, tells that it had only been late.
+// acknowledgement tells (tcp_recovery.c). The first segment alone goes again. When that is
+// acknowledged, up to two new segments go in place of what is taken for lost; then an
+// acknowledgement of what was sent before the timeout, and not again, tells that it had only been
+// late.
 //
-//	timeout ── HEAD ── acknowledged ──▸ NEW ── two have left ──▸ JUDGE ── older data arrived ──▸ undo
-//	             └────── no new data, all acknowledged, new data first: slow start ──────┘
+//	timeout ─ HEAD ─ acknowledged ──▸ NEW ─ two have left ──▸ JUDGE ─ older data came ──▸ undo
+//	            └────── no new data, all acknowledged, new data first: slow start ──────┘
 #include "tcp/tcp_internal.h"
 
 #define LOST_SEGS 3 // the window once a timeout was found to be needed (section 3.1, step 3a)

@@ -145,9 +145,9 @@ static void text_trim(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s)
 	}
 }
 
-// RFC 9293 3.8.6.3: every second full segment, but one ACK is enough for a burst. At the start every
-// segment; and neither there nor where segments get lost does one ACK stand for many: the peer would
-// send as many at once for it, and when it is lost nothing before the loss probe.
+// RFC 9293 3.8.6.3: every second full segment, but one ACK is enough for a burst. At the start
+// every segment; and neither there nor where segments get lost does one ACK stand for many: the
+// peer would send as many at once for it, and when it is lost nothing before the loss probe.
 static void ack_decide(struct tcp *tcp, struct tcp_conn *c)
 {
 	bool two = c->node.rcv_nxt - c->last_ack_sent >= 2u * c->rcv_mss;

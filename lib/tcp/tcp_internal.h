@@ -53,7 +53,7 @@ struct tcp_meta {
 	uint32_t sent_us; // last transmission
 	uint16_t len;     // payload: the last `len` bytes of the chain
 	uint8_t flags;
-	uint8_t mbufs; // its own: those of the next segment may hang behind, when both left in one frame
+	uint8_t mbufs; // its own: the next segment's may hang behind, when both left in one frame
 };
 
 // ---- connection table --------------------------------------------------------------------------
@@ -429,8 +429,8 @@ void tcp_rack_delivered(
 	struct tcp *tcp, struct tcp_conn *c, const struct tcp_meta *s, struct tcp_acked *a);
 // A duplicate was reported.
 void tcp_rack_dsack(struct tcp_conn *c);
-// Marks what is lost, and arms the timer for what may be soon. True: so is a retransmission that went
-// after the window was cut.
+// Marks what is lost, and arms the timer for what may be soon. True: so is a retransmission that
+// went after the window was cut.
 bool tcp_rack_detect(struct tcp *tcp, struct tcp_conn *c);
 // Whether the time for its arrival, and for its being overtaken, is over.
 bool tcp_rack_overdue(const struct tcp *tcp, const struct tcp_conn *c, const struct tcp_meta *s);
@@ -504,8 +504,8 @@ void tcp_unsent_append(struct tcp_conn *c, struct rte_mbuf *chain);
 void tcp_unsent_free(struct tcp_conn *c);
 void tcp_sent_append(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sent_free(struct tcp *tcp, struct tcp_conn *c);
-// One segment of the sent queue: frees its own mbufs alone, counts what they hold, takes it out of the
-// frame that it left in (every reference but the queue's is back).
+// One segment of the sent queue: frees its own mbufs alone, counts what they hold, takes it out of
+// the frame that it left in (every reference but the queue's is back).
 void tcp_sent_one_free(const struct tcp *tcp, struct rte_mbuf *m);
 uint32_t tcp_sent_one_bytes(const struct tcp *tcp, const struct rte_mbuf *m);
 void tcp_sent_one_part(const struct tcp *tcp, struct rte_mbuf *m);
@@ -538,7 +538,8 @@ struct rte_mbuf *tcp_sent_split(
 	struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *before, struct rte_mbuf *m);
 
 // ---- tcp_output.c ------------------------------------------------------------------------------
-// One segment of new data whatever the congestion window. False: there is none, or no room at the peer.
+// One segment of new data whatever the congestion window. False: there is none, or no room at the
+// peer.
 bool tcp_output_one(struct tcp *tcp, struct tcp_conn *c);
 bool tcp_output(struct tcp *tcp, struct tcp_conn *c);          // false: short of mbufs, try again
 void tcp_output_override(struct tcp *tcp, struct tcp_conn *c); // persist: whatever the window takes

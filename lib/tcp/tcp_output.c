@@ -75,8 +75,8 @@ static uint32_t segment_size(const struct tcp *tcp, const struct tcp_conn *c, bo
 	return override || left >= RTE_MAX(c->snd_wnd_max / 2, 1u) ? left : 0;
 }
 
-// Full segments, and one that is not at the end, which leave in one frame for the device to cut. They
-// are the last of the sent queue, and do not wait beyond this output.
+// Full segments, and one that is not at the end, which leave in one frame for the device to cut.
+// They are the last of the sent queue, and do not wait beyond this output.
 struct train {
 	struct rte_mbuf *first; // NULL: none waits
 	uint32_t bytes;
@@ -111,8 +111,8 @@ static void segment_send(struct tcp *tcp, struct tcp_conn *c, struct train *t, s
 		train_leave(tcp, c, t);
 }
 
-// A window that nothing has tested for a while is not to be trusted: after a minute (RFC 7661), when
-// struct tcp_bulk goes; at once where there was no memory for that (RFC 5681 section 4.1).
+// A window that nothing has tested for a while is not to be trusted: after a minute (RFC 7661),
+// when struct tcp_bulk goes; at once where there was no memory for that (RFC 5681 section 4.1).
 static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->bulk == NULL && c->snd_nxt == c->snd_una &&
@@ -120,7 +120,8 @@ static void idle_restart(const struct tcp *tcp, struct tcp_conn *c)
 		c->cwnd = RTE_MIN(c->cwnd, tcp_cc_initial_window(c));
 }
 
-// What an acknowledgement walks is bounded; and the last mbufs are to receive acknowledgements with.
+// What an acknowledgement walks is bounded; and the last mbufs are to receive acknowledgements
+// with.
 static bool sent_full(struct tcp *tcp, const struct tcp_conn *c)
 {
 	return c->sent_segs >= tcp->sent_max || !tcp_sent_fits(tcp, c);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Path MTU discovery (RFC 1191, RFC 8201): routers are believed when they quote a segment that is in
-// flight (RFC 5927 section 4.1); a path that swallows large segments without a word is found by
+// Path MTU discovery (RFC 1191, RFC 8201): routers are believed when they quote a segment that is
+// in flight (RFC 5927 section 4.1); a path that swallows large segments without a word is found by
 // timeouts (RFC 4821 section 7.7). Ten minutes later the full size is tried again.
 #include "tcp/tcp_internal.h"
 

@@ -155,8 +155,8 @@ bool tcp_rcv_fits(const struct tcp *tcp, const struct tcp_conn *c, unsigned mbuf
 		(tcp->queue_bytes_max > 0 || c->rx_mbufs < tcp->queue_segs_min);
 }
 
-// A segment takes several mbufs where values are cut small: what a queue was given room for, in bytes,
-// does not say how many. So they are counted again before each segment beyond the first few.
+// A segment takes several mbufs where values are cut small: what a queue was given room for, in
+// bytes, does not say how many. So they are counted again before each segment beyond the first few.
 bool tcp_sent_fits(struct tcp *tcp, const struct tcp_conn *c)
 {
 	if (c->sent_segs < SEGS_LAST)
@@ -185,8 +185,8 @@ uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c)
 	return (uint16_t)field;
 }
 
-// Tells the peer when what it sent has room again that was dropped for want of it, and when the window
-// has room worth telling: half of what the queue may hold, or two
+// Tells the peer when what it sent has room again that was dropped for want of it, and when the
+// window has room worth telling: half of what the queue may hold, or two
 // segments when what it knows of is nearly used up. By the present limit, not the whole buffer: a
 // peer with a window of two segments waits after the first and a part of the second.
 static bool window_news(const struct tcp *tcp, const struct tcp_conn *c)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fast recovery: the cut of the window, the pace at which what was lost and new data leave (RFC 6937;
-// RFC 6582 without SACK), and the way back when nothing was lost.
+// Fast recovery: the cut of the window, the pace at which what was lost and new data leave (RFC
+// 6937; RFC 6582 without SACK), and the way back when nothing was lost.
 #include "tcp/tcp_internal.h"
 
 bool tcp_recovery_enter(struct tcp *tcp, struct tcp_conn *c)

@@ -132,8 +132,8 @@ void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c)
 }
 
 // Everything not reported as received is lost, but for what was sent too late to have been reported
-// (RFC 8985 section 6.3). A first segment that was reported, yet is not acknowledged, means that the
-// peer took its reports back (RFC 2018 section 8): they all go.
+// (RFC 8985 section 6.3). A first segment that was reported, yet is not acknowledged, means that
+// the peer took its reports back (RFC 2018 section 8): they all go.
 void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c)
 {
 	bool renege = c->sent_head != NULL && (tcp_meta(tcp, c->sent_head)->flags & TCP_M_SACKED);

@@ -17,8 +17,8 @@ static uint64_t pto_us_of(const struct tcp_conn *c)
 	return 2ull * c->srtt_us + PROBE_SLACK_US;
 }
 
-// A lone segment's acknowledgement may be delayed for as long as the retransmission timeout: no probe
-// then.
+// A lone segment's acknowledgement may be delayed for as long as the retransmission timeout: no
+// probe then.
 void tcp_rtx_arm(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint64_t rto_us = tcp_rto_us(c), pto_us = pto_us_of(c);
@@ -113,8 +113,8 @@ static bool retransmit(struct tcp *tcp, struct tcp_conn *c)
 	return true;
 }
 
-// In fast recovery the timer was set by what was new; what is probed for may have gone again since, and
-// its acknowledgement be on its way.
+// In fast recovery the timer was set by what was new; what is probed for may have gone again since,
+// and its acknowledgement be on its way.
 static bool probe_early(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t age_us = (uint32_t)tcp->now_us - tcp_meta(tcp, c->sent_head)->sent_us;

@@ -71,8 +71,8 @@ void tcp_timewait_enter(struct tcp *tcp, struct tcp_conn *c)
 	tw_start(tcp, tw);
 }
 
-// A SYN that cannot be of the old connection opens a new one (RFC 6191 section 2): by the timestamps
-// where both have them and they differ, else by the sequence number.
+// A SYN that cannot be of the old connection opens a new one (RFC 6191 section 2): by the
+// timestamps where both have them and they differ, else by the sequence number.
 static bool syn_is_new(const struct tcp_tw *tw, const struct tcp_seg *s)
 {
 	if ((s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG)) !=

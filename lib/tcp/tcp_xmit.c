@@ -13,7 +13,8 @@ static void checksum_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_t
 		net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, m->pkt_len);
 }
 
-// More than one segment: the device cuts them. The length is left out of the sum, as each has its own.
+// More than one segment: the device cuts them. The length is left out of the sum, as each has its
+// own.
 static void cut_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_tcp_hdr *th,
 	const struct tcp_key *key, uint16_t mss)
 {
@@ -80,8 +81,8 @@ static uint32_t options_write(struct tcp *tcp, struct tcp_conn *c, uint8_t *opts
 	return n + tcp_options_sack(opts + n, dsack ? &tcp->dsack : NULL, c->ooo, blocks);
 }
 
-// An ACK is still owed when this segment did not tell of new holes: it had no room for the blocks, or
-// carries data, which a peer without SACK does not take for a duplicate (RFC 5681 section 2).
+// An ACK is still owed when this segment did not tell of new holes: it had no room for the blocks,
+// or carries data, which a peer without SACK does not take for a duplicate (RFC 5681 section 2).
 static bool ack_settled(const struct tcp_conn *c, uint32_t len)
 {
 	if (c->ooo == NULL || !(c->flags & TCP_F_ACK_NOW))

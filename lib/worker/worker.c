@@ -223,8 +223,8 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 	}
 }
 
-// The lines of a short request. They are written, too: an answer over UDP goes where its request was, and
-// a sum over what has just been written waits until the line is ours.
+// The lines of a short request. They are written, too: an answer over UDP goes where its request
+// was, and a sum over what has just been written waits until the line is ours.
 static void frame_fetch(const struct rte_mbuf *m)
 {
 	const char *data = rte_pktmbuf_mtod(m, const char *);

@@ -127,8 +127,8 @@ int worker_group_open(struct worker_group **g, const struct worker_group_options
 // After every worker of it has been closed.
 void worker_group_close(struct worker_group *g);
 void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders);
-// The flight recorder of a worker, while the group is open: the worker records, anybody may write it to
-// a file.
+// The flight recorder of a worker, while the group is open: the worker records, anybody may write
+// it to a file.
 struct flight *worker_group_flight(struct worker_group *g, unsigned id);
 
 // How long a worker's turns and slices took. Writer: the worker; anybody may read, approximately.

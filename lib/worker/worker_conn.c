@@ -302,8 +302,9 @@ static void conn_run(struct worker *w, struct worker_conn *c, struct conn_ahead 
 	w->n.bytes_written += o.bytes;
 	if (o.first != NULL)
 		tcp_send(w->tcp, c->tcp, o.first);
-	// Room is left but a ready reply is not out, and nobody else will wake us: mbufs are short, or
-	// input that was used up has given some back, so that there is more room now than at first.
+	// Room is left but a ready reply is not out, and nobody else will wake us: mbufs are short,
+	// or input that was used up has given some back, so that there is more room now than at
+	// first.
 	blocked = !base_list_empty(&c->sink.slots) &&
 		base_container_of(c->sink.slots.next, struct worker_slot, node)->state ==
 			WORKER_SLOT_READY &&

@@ -350,8 +350,8 @@ void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answ
 }
 
 // ---- news: neighbours, ICMP errors -------------------------------------------------------------
-// Four words: address, what about it, sequence number. A reader whose entry was begun anew meanwhile
-// drops what it read.
+// Four words: address, what about it, sequence number. A reader whose entry was begun anew
+// meanwhile drops what it read.
 #define NEWS_TOO_BIG  (UINT64_C(1) << 63)
 #define NEWS_DATAGRAM (UINT64_C(1) << 62)
 

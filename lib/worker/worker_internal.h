@@ -359,8 +359,8 @@ void worker_out_init(
 	struct worker *w, struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix);
 // Copies at most n bytes, bounded by room and mbufs; returns how many were taken.
 uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n);
-// `n` bytes in one place to be written, at most *room of them: nothing has been taken yet. NULL: they
-// would be cut in two, or there is no room.
+// `n` bytes in one place to be written, at most *room of them: nothing has been taken yet. NULL:
+// they would be cut in two, or there is no room.
 char *worker_out_place(struct worker *w, struct worker_out *o, uint32_t n, uint32_t *room);
 static inline void worker_out_take(struct worker_out *o, uint32_t n)
 {
@@ -411,7 +411,8 @@ bool worker_plain_room(const struct worker *w);
 struct worker_range worker_plain_parse(
 	struct worker *w, const struct proto_parser *from, const char *data, size_t len);
 void worker_plain_fetch(const struct worker *w, struct worker_range range);
-// Executes them and moves the connection's parser; *used gets the bytes of the input that are done with.
+// Executes them and moves the connection's parser; *used gets the bytes of the input that are done
+// with.
 enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	struct worker_range range, uint32_t *used);
 
@@ -427,8 +428,8 @@ void worker_msg_publish(struct worker *w);
 void worker_sink_resume(struct worker *w, struct worker_sink *sink);
 
 // ---- worker_conn.c, worker_fill.c: TCP connections ---------------------------------------------
-// Parsing goes on while replies are only waiting for other shards, within bounds; a reply that waits
-// for the client stops it.
+// Parsing goes on while replies are only waiting for other shards, within bounds; a reply that
+// waits for the client stops it.
 bool worker_conn_may_parse(const struct worker *w, const struct worker_conn *c);
 // Serves all connections at which something has happened. Returns how many.
 unsigned worker_conn_events(struct worker *w);
@@ -512,8 +513,8 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m);
 // ---- worker_tx.c: output ------------------------------------------------------------------------
 // net's batch, whether this worker has a queue of the device or not.
 void worker_tx_flush(void *arg, struct rte_mbuf **m, uint16_t count);
-// Frames for this worker's queue. Takes all of them: what the device does not take waits, or is dropped
-// and counted when WORKER_TX_WAIT do.
+// Frames for this worker's queue. Takes all of them: what the device does not take waits, or is
+// dropped and counted when WORKER_TX_WAIT do.
 void worker_tx_device(struct worker *w, struct rte_mbuf **m, uint16_t count);
 // Offers what waits. Returns how many the device took.
 unsigned worker_tx_turn(struct worker *w);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What nearly all clients send over TCP, on a path of its own: plain gets and sets of this shard's keys.
-// A get whose reply fits the segment at hand is composed there, without a reference on the item, and
-// many requests of one segment are answered in one. Any other reply takes the common way, in its place.
+// What nearly all clients send over TCP, on a path of its own: plain gets and sets of this shard's
+// keys. A get whose reply fits the segment at hand is composed there, without a reference on the
+// item, and many requests of one segment are answered in one. Any other reply takes the common way,
+// in its place.
 
 #include "worker/worker_internal.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Output: to the device's queue, or over a ring to the worker that has one. What the device has no
-// room for waits here in order and is offered anew each turn: dropped, it would cost its connection a
-// loss probe or a timeout.
+// room for waits here in order and is offered anew each turn: dropped, it would cost its connection
+// a loss probe or a timeout.
 
 #include "worker/worker_internal.h"
 

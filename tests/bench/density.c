@@ -14,7 +14,7 @@
 #include "store/store.h"
 
 #define KEY_BYTES    20
-#define LOOK_BYTES   (UINT64_C(1) << 19) // of keys and values between two looks at the resident size
+#define LOOK_BYTES   (UINT64_C(1) << 19) // of keys and values between looks at the resident size
 #define TURN_SETS    16
 #define UPKEEP_ITEMS 32
 

@@ -4,14 +4,15 @@
 //	bench_hit_ratio MODE SOURCE REQUESTS_MAX VALUE_BYTES REQUESTS_PER_S PERCENT...
 //
 // PERCENT is of the trace's distinct keys. In mode "objects" the limit is what one shard holds when
-// that many keys are in, and several shards get as many bytes; in mode "bytes" it is that share of all values' bytes, in whole MiB
-// (VALUE_BYTES 0: each key has a size of its own); mode "plot" is "objects" for one shard of each
-// policy. The references get as many objects as the shards held in the mean. One JSON object a line.
+// that many keys are in, and several shards get as many bytes; in mode "bytes" it is that share of
+// all values' bytes, in whole MiB (VALUE_BYTES 0: each key has a size of its own); mode "plot" is
+// "objects" for one shard of each policy. The references get as many objects as the shards held in
+// the mean. One JSON object a line.
 //
-// Several shards share the limit by lib/control's ledger, a turn of it a millisecond, as the server's
-// do. Keys are split evenly, or half of them belong to shard 0 ("half"), or the first tenth of them
-// to appear does and no other ("first": Zipf's hottest, a trace's oldest). REQUESTS_PER_S is of the
-// time that they see; 0: as many as PERCENT of the keys are.
+// Several shards share the limit by lib/control's ledger, a turn of it a millisecond, as the
+// server's do. Keys are split evenly, or half of them belong to shard 0 ("half"), or the first
+// tenth of them to appear does and no other ("first": Zipf's hottest, a trace's oldest).
+// REQUESTS_PER_S is of the time that they see; 0: as many as PERCENT of the keys are.
 //
 //	bench_hit_ratio dump SOURCE REQUESTS_MAX
 //

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Instructions that a get of 32 B over UDP takes: a worker whose device is virtio-user, with vhost at
-// the other end of it in the same thread, answers bursts of 32 gets. Its turns are executed one
-// instruction at a time by a second process (ptrace), so that exactly what this processor executes is
-// counted: all of the worker's way, the driver's part of it included, and nothing of the client's.
+// Instructions that a get of 32 B over UDP takes: a worker whose device is virtio-user, with vhost
+// at the other end of it in the same thread, answers bursts of 32 gets. Its turns are executed one
+// instruction at a time by a second process (ptrace), so that exactly what this processor executes
+// is counted: all of the worker's way, the driver's part of it included, and nothing of the
+// client's.
 //
 //	bench_instructions BURSTS SOCKET        counts, as JSON
 //	bench_instructions BURSTS SOCKET run    counts nothing: to be looked at by

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How long freeing much holds a worker: lib/store in a bound domain, driven turn by turn as a worker
-// drives it.
+// How long freeing much holds a worker: lib/store in a bound domain, driven turn by turn as a
+// worker drives it.
 //
 //	bench_lazyfree VALUE_BYTES FLUSH_ITEMS
 //
 // Deletes and replaces a value of that size, then flushes that many items; in each turn that
 // follows a key is set and read. Times are CPU time of the thread (what another process takes from
-// it is not the store's doing). Turns with nothing to free, and such that only read items at random,
-// show what the machine itself takes.
+// it is not the store's doing). Turns with nothing to free, and such that only read items at
+// random, show what the machine itself takes.
 //
-// All is done several times over, in a process of its own each. The n-th turn does the same each time,
-// but for how much freed memory is moved at once (lib/mem goes by the clock), so that the fastest of its
-// times is nearest to what it takes by itself: own_max_us is the longest of these, max_us the longest
-// of all. One JSON object a case.
+// All is done several times over, in a process of its own each. The n-th turn does the same each
+// time, but for how much freed memory is moved at once (lib/mem goes by the clock), so that the
+// fastest of its times is nearest to what it takes by itself: own_max_us is the longest of these,
+// max_us the longest of all. One JSON object a case.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench_relay A B [--loss PERCENT] [--dup PERCENT] [--reorder PERCENT] [--delay US] [--seed N]
 //
-// Carries frames between two interfaces, and loses, repeats, reorders and delays them on the way, as
-// netem would in kernels that have it. A frame that is reordered comes up to a millisecond later.
+// Carries frames between two interfaces, and loses, repeats, reorders and delays them on the way,
+// as netem would in kernels that have it. A frame that is reordered comes up to a millisecond
+// later.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -60,7 +61,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-// ---- the frames under way: a binary heap -----------------------------------------------------------
+// ---- the frames under way: a binary heap --------------------------------------------------------
 static bool before(const struct relay *r, uint32_t a, uint32_t b)
 {
 	const struct frame *x = &r->frame[a], *y = &r->frame[b];
@@ -92,7 +93,7 @@ static uint32_t heap_pop(struct relay *r)
 	return first;
 }
 
-// ---- in and out ------------------------------------------------------------------------------------
+// ---- in and out ---------------------------------------------------------------------------------
 static bool chance(struct relay *r, double share)
 {
 	return share > 0 && (double)base_rng_below(&r->rng, 1u << 30) < share * (1u << 30);
@@ -176,7 +177,7 @@ static void carry(struct relay *r)
 	}
 }
 
-// ---- set-up ----------------------------------------------------------------------------------------
+// ---- set-up -------------------------------------------------------------------------------------
 static int iface_open(const char *name)
 {
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)), one = 1;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// lib/store alone, as fast as one core goes: operations on keys drawn evenly from all, in batches whose
-// index lines and items are fetched ahead, as a worker does it with the requests of a turn.
+// lib/store alone, as fast as one core goes: operations on keys drawn evenly from all, in batches
+// whose index lines and items are fetched ahead, as a worker does it with the requests of a turn.
 //
 //	bench_store ITEMS ROUNDS pages|thp|huge
 //
-// Keys and values of 32 B. One JSON object a line: what was done, and the nanoseconds of processor time
-// that an operation took, making the key and its hash included. The rounds of all kinds in turn.
+// Keys and values of 32 B. One JSON object a line: what was done, and the nanoseconds of processor
+// time that an operation took, making the key and its hash included. The rounds of all kinds in
+// turn.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the files of the packet-script runner share. A script's language: docs/testing.md.
 //
-// One stack (lib/net, lib/tcp) in virtual time, and the wire in the script's hands: frames go in whole
-// and are looked at whole. Up to PKT_PEERS peers of one host, by port.
+// One stack (lib/net, lib/tcp) in virtual time, and the wire in the script's hands: frames go in
+// whole and are looked at whole. Up to PKT_PEERS peers of one host, by port.
 #pragma once
 
 #include <stdarg.h>

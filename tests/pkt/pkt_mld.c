@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Multicast listener discovery: queries of a router at fe80::2, reports of ours. A parser of its own.
+// Multicast listener discovery: queries of a router at fe80::2, reports of ours. A parser of its
+// own.
 #include <netinet/in.h>
 
 #include <rte_ether.h>
@@ -31,7 +32,7 @@ static bool fail(char *why, size_t size, const char *fmt, ...)
 	return false;
 }
 
-// ---- what we send --------------------------------------------------------------------------------
+// ---- what we send -------------------------------------------------------------------------------
 static struct base_ip group_of(const struct base_ip *own)
 {
 	struct base_ip group = {.b = {[0] = 0xff, [1] = 0x02, [11] = 1, [12] = 0xff}};
@@ -122,7 +123,7 @@ bool pkt_mld_note(struct pkt_lab *lab, const uint8_t *f, uint32_t len)
 	return true;
 }
 
-// ---- what a router asks --------------------------------------------------------------------------
+// ---- what a router asks -------------------------------------------------------------------------
 // query all|own [v1] response MS [hops N] [noalert] [global] [sources N]
 static bool query_in(struct pkt_lab *lab, char **w, unsigned n, char *why, size_t size)
 {
@@ -179,7 +180,7 @@ static bool query_in(struct pkt_lab *lab, char **w, unsigned n, char *why, size_
 	return true;
 }
 
-// ---- steps ---------------------------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------------------------------
 static bool nothing_left(struct pkt_lab *lab, char *why, size_t size)
 {
 	pkt_lab_turn(lab);

@@ -92,7 +92,7 @@ static bool fail(char *why, size_t size, const char *fmt, ...)
 	return false;
 }
 
-// ---- before the first segment --------------------------------------------------------------------
+// ---- before the first segment -------------------------------------------------------------------
 static bool set_special(struct pkt_lab *lab, const char *name, const char *value)
 {
 	int64_t v = 0;
@@ -145,7 +145,7 @@ static bool step_set(
 	return set_special(lab, name, value) || fail(why, size, "set %s: unknown, or bad", name);
 }
 
-// ---- the application -----------------------------------------------------------------------------
+// ---- the application ----------------------------------------------------------------------------
 static bool step_read(struct pkt_lab *lab, const char *what, char *why, size_t size)
 {
 	int64_t want = UINT32_MAX, have;
@@ -199,7 +199,7 @@ static bool step_event(struct pkt_lab *lab, const char *name, bool wanted, char 
 	return fail(why, size, "\"%s\" is no event", name);
 }
 
-// ---- figures -------------------------------------------------------------------------------------
+// ---- figures ------------------------------------------------------------------------------------
 static bool step_count(
 	struct pkt_lab *lab, const char *name, const char *want, char *why, size_t size)
 {
@@ -223,7 +223,7 @@ static bool step_conns(struct pkt_lab *lab, const char *want, char *why, size_t 
 		fail(why, size, "%u connections, not %s", tcp_conns(lab->tcp), want);
 }
 
-// ---- segments ------------------------------------------------------------------------------------
+// ---- segments -----------------------------------------------------------------------------------
 static bool none_left(struct pkt_lab *lab, char *why, size_t size)
 {
 	char text[256];

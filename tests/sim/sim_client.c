@@ -4,8 +4,9 @@
 #include "sim.h"
 
 #define SILENCE_US 120000000 // without a word that is due, nothing works any more
-// With all answered, closing alone is left. A forged SYN may have taken the place of the server's end
-// in TIME-WAIT: it is given up after a minute, and FINs that are lost come a minute apart by then.
+// With all answered, closing alone is left. A forged SYN may have taken the place of the server's
+// end in TIME-WAIT: it is given up after a minute, and FINs that are lost come a minute apart by
+// then.
 #define CLOSING_US 300000000
 #define RETRY_US   50000
 #define OUT_MAX    (256u << 10) // bytes that it writes ahead

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The model of memcached: what a key of one owner is. Only one connection writes such a key, in
-// order, so its state follows from the replies alone; what others do to it is a flush, a deadline or
-// an eviction, and these make a miss possible, or certain, but never another value.
+// order, so its state follows from the replies alone; what others do to it is a flush, a deadline
+// or an eviction, and these make a miss possible, or certain, but never another value.
 
 #include "sim.h"
 

@@ -121,7 +121,8 @@ static uint32_t value_len_pick(struct sim_client *c)
 	}
 }
 
-// A value that an item of the largest size surely takes, or now and then one that it surely does not.
+// A value that an item of the largest size surely takes, or now and then one that it surely does
+// not.
 static void value_make(struct sim_client *c, struct sim_op *op)
 {
 	uint64_t most = c->sim->cfg.item_bytes_max - 400;

@@ -2,7 +2,7 @@
 // Keys that everybody writes. Each value tells which write of which key it is, so a reader can say
 // that it is whole, that it was written, and that it had not surely been replaced when it was read.
 //
-//	value: K (key) W (write, 8 hex digits) L (length) '.' and then bytes that follow from K and W
+//	value: K (key) W (write, 8 hex digits) L (length) '.' and bytes that follow from K and W
 
 #include "sim.h"
 

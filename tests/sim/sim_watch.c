@@ -11,9 +11,10 @@
 #define WATCH_RANGES 128
 #define WATCH_STREAM (64u << 10) // bytes of a stream that are kept for comparison
 #define REPAIR_US    150000      // a hole that three segments tell of is filled by then
-// Unanswered data goes again by then. Twice as long each time that it did: a timeout stays as long as
-// no round trip is measured beyond doubt (RFC 6298 section 5). Where an acknowledgement was lost, the
-// round trip that the next one measured was a long one, and the first timeout is three times that.
+// Unanswered data goes again by then. Twice as long each time that it did: a timeout stays as long
+// as no round trip is measured beyond doubt (RFC 6298 section 5). Where an acknowledgement was
+// lost, the round trip that the next one measured was a long one, and the first timeout is three
+// times that.
 #define SILENT_US 3500000
 
 struct watch_range {
@@ -358,7 +359,8 @@ static void sack_check(struct sim *s, const struct watch_seg *g)
 			wrong(s, g, "SACK block ends", r, l);
 		if (!range_has(d, l, r))
 			wrong(s, g, "SACK block of what it does not have, from", l, ack);
-		// The first may tell of a duplicate (RFC 2883); others lie above the acknowledgement.
+		// The first may tell of a duplicate (RFC 2883); others lie above the
+		// acknowledgement.
 		if (l <= ack && i > 0)
 			wrong(s, g, "SACK block below the acknowledgement", l, ack);
 	}

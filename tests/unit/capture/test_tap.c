@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker's ring: frames come out as they went in, whole or cut; a full ring counts and keeps what it
-// has.
+// A worker's ring: frames come out as they went in, whole or cut; a full ring counts and keeps what
+// it has.
 #include <pthread.h>
 
 #include "capture_test.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Calls of telemetry's threads: answered in a tick, taken back by who has waited long enough, refused
-// at the end; and an answer is never another call's.
+// Calls of telemetry's threads: answered in a tick, taken back by who has waited long enough,
+// refused at the end; and an answer is never another call's.
 
 #include <pthread.h>
 

@@ -267,7 +267,7 @@ static void what_follows_a_set_waits_for_its_loan(void **state)
 		client_sendf(c, "\r\nmg %s s\r\n", have);
 		len = snprintf(want, sizeof(want), "STORED\r\nHD s%u\r\n", bytes);
 		for (int i = 0; i < 20 && c->in_len < (size_t)len; i++)
-			lab_turn(); // without a tick, which would deal out more before the shard asks
+			lab_turn(); // a tick would deal out more before the shard asks
 		for (int i = 0; i < 100 && c->in_len < (size_t)len; i++)
 			site_run(&s, TICK_US / 2);
 		expect(c, want, (size_t)len);

@@ -160,7 +160,8 @@ static void meta_without_memory(void **state)
 
 #define LONG_MAX 20000u
 
-// One of set, append, prepend, incr with a value of `n` bytes; `value` becomes what it must be then.
+// One of set, append, prepend, incr with a value of `n` bytes; `value` becomes what it must be
+// then.
 static void long_value_change(struct rig *g, unsigned how, uint32_t n, char *value)
 {
 	static const char *const command[] = {"set", "append", "prepend"};

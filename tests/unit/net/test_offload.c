@@ -23,8 +23,8 @@ static void open_with(struct rig *r, uint64_t tx_offloads, uint64_t rx_offloads,
 	net_neigh_learn(r->net, PEER6, &peer_mac, r->now_us);
 }
 
-// As tcp makes it: one mbuf with header and payload, one for each segment more; the pseudo-header's sum
-// without the length, as each segment has its own.
+// As tcp makes it: one mbuf with header and payload, one for each segment more; the pseudo-header's
+// sum without the length, as each segment has its own.
 static struct rte_mbuf *big(struct rig *r, uint8_t local, const struct base_ip *dst)
 {
 	static uint8_t bytes[HEAD + BIG];

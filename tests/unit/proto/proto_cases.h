@@ -29,8 +29,8 @@ struct proto_case {
 	const char *in, *out;
 };
 
-// In one piece, byte by byte, and cut in two at every place, with and without the way of plain lines:
-// the same requests each time.
+// In one piece, byte by byte, and cut in two at every place, with and without the way of plain
+// lines: the same requests each time.
 static inline void case_check(const struct proto_case *c)
 {
 	size_t len = strlen(c->in);

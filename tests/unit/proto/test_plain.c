@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Lines of words that are plain, nearly plain and not plain at all, in any order and cut anywhere: the
-// same requests, whether proto_plain_parse is asked first or not. (So do all other cases.)
+// Lines of words that are plain, nearly plain and not plain at all, in any order and cut anywhere:
+// the same requests, whether proto_plain_parse is asked first or not. (So do all other cases.)
 #include "proto_cases.h"
 
 static const char *const words[] = {"get ", "get ", "get ", "set ", "set ", "gets ", "gat 1 ",

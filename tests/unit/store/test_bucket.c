@@ -17,7 +17,8 @@ static unsigned gaps(const uint64_t *line)
 	return n;
 }
 
-// Nodes are full but for the first, which is filled from the left and has what another needs it for.
+// Nodes are full but for the first, which is filled from the left and has what another needs it
+// for.
 static unsigned nodes_check(struct store_bucket *b)
 {
 	uint64_t link = b->slot[STORE_BUCKET_SLOTS - 1];
@@ -72,7 +73,8 @@ static unsigned filter_bits(const struct store_bucket *b)
 	return n;
 }
 
-// Bits that no item accounts for are left where a bucket has, or had, several nodes, and nowhere else.
+// Bits that no item accounts for are left where a bucket has, or had, several nodes, and nowhere
+// else.
 static void filters_check(struct store_bucket *b, struct found *f)
 {
 	struct store_bucket copy = *b;
@@ -172,8 +174,8 @@ static bool fail_after(void *arg)
 	return false;
 }
 
-// Commits a new key while the allocator grants the segment and none of the nodes that dealing the group
-// out would take. True: that is where growth has stopped.
+// Commits a new key while the allocator grants the segment and none of the nodes that dealing the
+// group out would take. True: that is where growth has stopped.
 static bool growth_starve(struct shard *t, uint64_t number)
 {
 	unsigned granted = 1;

@@ -222,7 +222,8 @@ static bool set_for(struct shard *t, uint64_t number, uint32_t seconds)
 		NULL;
 }
 
-// An eleventh of the items is in the small queue, at 8 bytes each; ghosts take 2 of each of the rest.
+// An eleventh of the items is in the small queue, at 8 bytes each; ghosts take 2 of each of the
+// rest.
 static void test_what_is_kept_beside_items_is_small(void **state)
 {
 	struct shard t;
@@ -315,7 +316,8 @@ static void test_what_main_gave_up_is_remembered(void **state)
 
 	shard_open(
 		&t, (struct store_options){.limit_bytes = LIMIT, .policy = STORE_ALLKEYS_S3FIFO});
-	// What is to be remembered is not lost for want of the first pages: those have come by then.
+	// What is to be remembered is not lost for want of the first pages: those have come by
+	// then.
 	for (uint64_t i = 1000000; shard_n(&t)->evicted < 5000; i++)
 		assert_true(set_for(&t, i, 0));
 	for (uint64_t i = 0; i < 2000; i++) { // into main: read twice while they are new
@@ -369,7 +371,8 @@ static void test_two_switches_away_give_the_memory_back_too(void **state)
 	shard_close(&t);
 }
 
-// Buckets that merge while items are turned over: none is left behind as one of a queue that is gone.
+// Buckets that merge while items are turned over: none is left behind as one of a queue that is
+// gone.
 static void test_a_switch_while_the_index_narrows_turns_over_all(void **state)
 {
 	struct shard t;

@@ -394,8 +394,8 @@ static unsigned mbufs_take(struct one *o, struct rte_mbuf **hog, unsigned free)
 	return n;
 }
 
-// RFC 9293 3.8.6.2.2: a reader that keeps up leaves no peer waiting for a delayed ACK, however small
-// its window is.
+// RFC 9293 3.8.6.2.2: a reader that keeps up leaves no peer waiting for a delayed ACK, however
+// small its window is.
 static void small_window_opens_as_soon_as_it_is_read(unsigned free, unsigned segs)
 {
 	struct one *o = one_open();

@@ -34,8 +34,8 @@ static void report(const struct sim *sim)
 			(unsigned long)(a->rto_fires + b->rto_fires));
 }
 
-// The loss of an acknowledgement is none of data. What was overtaken on the way may be taken for lost
-// until the stack knows how late that can be.
+// The loss of an acknowledgement is none of data. What was overtaken on the way may be taken for
+// lost until the stack knows how late that can be.
 static void needless_check(const struct sim *sim)
 {
 	const struct sim_options *o = &sim->opt;

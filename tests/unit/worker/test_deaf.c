@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Clients that ask and never read: what their replies wait in (slots, packet buffers) is shared, and
-// enough of it is left for those that do read.
+// Clients that ask and never read: what their replies wait in (slots, packet buffers) is shared,
+// and enough of it is left for those that do read.
 
 #include "lab.h"
 

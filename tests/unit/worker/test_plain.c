@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Plain gets and sets over TCP have the answers that they would have by the common way: whatever the
-// values' sizes, however the input is cut, and when the reader is slow.
+// Plain gets and sets over TCP have the answers that they would have by the common way: whatever
+// the values' sizes, however the input is cut, and when the reader is slow.
 
 #include "lab.h"
 

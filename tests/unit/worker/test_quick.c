@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Plain gets over UDP, which have a path of their own, are answered as all the others: each is asked
+// Plain gets over UDP, which have a path of their own, are answered as all the others: each is
+// asked
 // once as "get KEY", and once as "get  KEY", which takes the common way.
 
 #include "lab.h"

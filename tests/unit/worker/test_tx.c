@@ -89,8 +89,8 @@ static void what_the_device_has_no_room_for_waits(void **state)
 	}
 }
 
-// It takes nothing at all: what waits is bounded, what is more is dropped, and both are made good when
-// it works again.
+// It takes nothing at all: what waits is bounded, what is more is dropped, and both are made good
+// when it works again.
 static void a_device_that_stands_still_costs_a_bounded_number_of_mbufs(void **state)
 {
 	struct client *c[CLIENTS];
