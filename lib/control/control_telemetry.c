@@ -144,6 +144,7 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 		{"tcp_rto_fires", n->rto_fires},
 		{"tcp_loss_probes", n->loss_probes},
 		{"tcp_reorder_waits", n->reorder_waits},
+		{"tcp_reneged", n->reneged},
 		{"tcp_undone", n->undone},
 		{"tcp_dsacks_in", n->dsacks_in},
 		{"tcp_dsacks_out", n->dsacks_out},

@@ -57,6 +57,7 @@ struct tcp_counters { // writer: the worker
 	uint64_t active_opens, passive_opens, established, resets_in, resets_out, closed;
 	uint64_t retransmits, fast_retransmits, rto_fires, dup_acks_in, sack_blocks_in, probes;
 	uint64_t ecn_cuts, ecn_marks_in;
+	uint64_t reneged; // acknowledgements that stop before what had been reported
 	uint64_t loss_probes, reorder_waits, undone, dsacks_in, dsacks_out;
 	uint64_t out_of_order, duplicates, keepalive_drops, time_wait;
 	// drops, by reason

@@ -412,7 +412,7 @@ struct tcp_acked {
 uint32_t tcp_sack_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_acked *a);
 void tcp_loss_mark(struct tcp_conn *c, struct tcp_meta *s);
 void tcp_loss_mark_head(struct tcp *tcp, struct tcp_conn *c);  // the first segment
-void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);   // after a retransmission timeout
+void tcp_loss_mark_all(struct tcp *tcp, struct tcp_conn *c);   // a timeout, or the peer reneged
 void tcp_loss_unmark_all(struct tcp *tcp, struct tcp_conn *c); // it was for nothing
 void tcp_meta_unmark(struct tcp_conn *c, struct tcp_meta *s);
 

@@ -47,6 +47,7 @@ static const struct {
 	COUNTER(ecn_cuts),
 	COUNTER(ecn_marks_in),
 	COUNTER(reorder_waits),
+	COUNTER(reneged),
 	COUNTER(undone),
 	COUNTER(dsacks_in),
 	COUNTER(dsacks_out),
