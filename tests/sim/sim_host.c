@@ -30,6 +30,7 @@ static void host_open(struct sim *s, unsigned i)
 		.rto_min_us = 200000,
 		.delack_us = 40000,
 		.time_wait_us = 1000000,
+		.keepalive_us = 60000000, // what else tells a client that waits of a lost RST?
 		.syn_max = 128};
 	int rc;
 
