@@ -317,13 +317,14 @@ static void loss_look(struct tcp *tcp, struct tcp_conn *c, const struct tcp_acke
 
 // An acknowledgement that stops before what was reported: the peer has dropped it (RFC 2018 section
 // 8). To wait for the timeout would be in vain, since what the peer takes puts it off.
-static void reneging_look(struct tcp *tcp, struct tcp_conn *c)
+static bool reneging_look(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->sent_head == NULL || !(tcp_meta(tcp, c->sent_head)->flags & TCP_M_SACKED))
-		return;
+		return false;
 	tcp->n.reneged++;
 	tcp_loss_mark_all(tcp, c);
 	base_assert(c->sacked_segs == 0 && c->lost_bytes > 0);
+	return true;
 }
 
 // It acknowledges nothing new.
@@ -345,6 +346,7 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 {
 	struct tcp_acked a = {.seg = s, .sack_top = c->snd_una};
 	uint32_t window = c->snd_wnd;
+	bool reneged = false;
 
 	if (!ack_in_range(c, s->ack)) {
 		tcp->n.bad_ack++;
@@ -371,12 +373,12 @@ enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const str
 	if (seq_lt(c->snd_una, s->ack)) {
 		if (!new_ack(tcp, c, &a))
 			return TCP_ACK_GONE;
-		reneging_look(tcp, c);
+		reneged = reneging_look(tcp, c);
 	} else {
 		repeated_ack(tcp, c, &a, window);
 	}
 	if (c->bulk != NULL && (c->flags & TCP_F_SACK) &&
-		(c->sacked_segs > 0 || c->lost_bytes > 0 || c->recovery != TCP_R_OPEN))
+		(c->sacked_segs > 0 || reneged || c->recovery != TCP_R_OPEN))
 		loss_look(tcp, c, &a);
 	return TCP_ACK_OK;
 }
