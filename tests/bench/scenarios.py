@@ -5,6 +5,7 @@ unit, and what is asked for: the least ratio to the peer, or share of lcbench's 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import crossings
 import curves
 import density
 import evict
@@ -102,6 +103,10 @@ SCENARIOS = {
     "conns": Scenario(
         "gets over 100,000 TCP connections against 50",
         run=scale.conns_run,
+    ),
+    "crossings": Scenario(
+        "two workers, gets over UDP of keys that are all the other one's, against keys of its own",
+        run=crossings.run,
     ),
     "curves": Scenario(
         "throughput by value size, connections and pipelining, beside memcached's; for plots",
