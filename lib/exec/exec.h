@@ -41,8 +41,8 @@ void exec_apply(
 
 // `get` of one key whose value the caller copies at once, so that no reference is taken: the item,
 // or NULL for a miss. False: the value has more than most_bytes, and nothing has happened yet.
-bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len, uint64_t hash,
-	uint32_t most_bytes, struct store_item **item);
+bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len,
+	const struct store_look *look, uint32_t most_bytes, struct store_item **item);
 
 // A storage command, in two steps. exec_reserve gives an item whose value bytes the caller fills
 // (store_value_write), then exec_commit decides by the mode and the key's present item, or the

@@ -259,6 +259,22 @@ struct base_now store_now(const struct store *s);
 void store_bucket_prefetch(const struct store *s, uint64_t hash);
 void store_item_prefetch(const struct store *s, uint64_t hash);
 
+// A look-up of a batch: begun for all of it, then fetched, then found. Each step goes on where the
+// one before has been; whatever happens to the shard in between, the answer is store_find's.
+struct store_bucket;
+struct store_look {
+	uint64_t hash;
+	struct store_bucket *bucket;
+	uint64_t *slot, seen; // where its item most likely is, and what was there; 0: not known
+	uint32_t epoch;       // since when bucket and slot are good
+	uint16_t tag;
+};
+
+void store_look_begin(const struct store *s, uint64_t hash, struct store_look *look);
+void store_looks_fetch(const struct store *s, struct store_look *look, unsigned n);
+struct store_item *store_look_find(
+	struct store *s, const struct store_look *look, const char *key, uint8_t key_len);
+
 // The live item of that key, or NULL. Expired or flushed: unlinks it, and misses. Does not count as
 // an access and takes no reference: the pointer is good until the next call that may unlink.
 struct store_item *store_find(struct store *s, const char *key, uint8_t key_len, uint64_t hash);

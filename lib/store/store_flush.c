@@ -143,6 +143,7 @@ static void flush_now(struct store *s)
 		.ix = s->live, .due = s->due, .small = s->small, .next = s->dead};
 	s->dead = g;
 	s->live = empty;
+	s->epoch++;
 	s->due = (struct store_due){0};
 	s->small = (struct store_fifo){0};
 	s->n.items = 0;

@@ -90,6 +90,7 @@ static bool group_grow(struct store *s)
 		ix->group_mask = ix->group_mask * 2 + 1;
 		ix->group_bits++;
 	}
+	s->epoch++;
 	s->n.splits++;
 	s->n.buckets = ix->buckets;
 	group_prefetch(ix);
@@ -153,6 +154,7 @@ static bool group_narrow(struct store *s)
 		return false;
 	store_group_change(s, &r);
 	*ix = was;
+	s->epoch++;
 	s->n.merges++;
 	s->n.buckets = ix->buckets;
 	segment_unused_cut(s);

@@ -111,8 +111,7 @@ static inline bool item_has_key(struct store_item *it, const void *arg)
 {
 	const struct key *key = arg;
 
-	return store_item_key_len(it) == key->len &&
-		memcmp(store_item_key(it), key->key, key->len) == 0;
+	return store_item_has_key(it, key->key, key->len);
 }
 
 uint64_t *store_bucket_find(struct store_bucket *b, unsigned tag, const char *key, uint8_t key_len)

@@ -83,6 +83,7 @@ struct store_generation {
 
 struct store {
 	struct store_index live;
+	uint32_t epoch;       // counts the changes of where keys belong in it
 	struct store_due due; // of live
 	struct base_now now;
 	struct store_clock clock;
@@ -230,6 +231,47 @@ struct store_item *store_pieces_alloc(struct store *s, struct store_layout l, ch
 void store_pieces_free(struct store *s, void *head, char *tail, struct store_layout l);
 // An item that is in no queue.
 void store_item_free(struct store *s, struct store_item *it);
+
+// Whether two keys of as many bytes are the same. Nothing beyond them is read.
+static inline bool store_keys_same(const char *a, const char *b, unsigned len)
+{
+	uint64_t a8[2], b8[2];
+	uint32_t a4[2], b4[2];
+	unsigned at;
+
+	if (base_likely(len >= 16)) {
+		uint64_t differ = 0;
+
+		for (at = 0;; at = len - at < 32 ? len - 16 : at + 16) { // the last ones overlap
+			memcpy(a8, a + at, sizeof(a8));
+			memcpy(b8, b + at, sizeof(b8));
+			differ |= (a8[0] ^ b8[0]) | (a8[1] ^ b8[1]);
+			if (at == len - 16)
+				return differ == 0;
+		}
+	}
+	if (len >= 8) {
+		memcpy(&a8[0], a, 8);
+		memcpy(&b8[0], b, 8);
+		memcpy(&a8[1], a + len - 8, 8);
+		memcpy(&b8[1], b + len - 8, 8);
+		return ((a8[0] ^ b8[0]) | (a8[1] ^ b8[1])) == 0;
+	}
+	if (len >= 4) {
+		memcpy(&a4[0], a, 4);
+		memcpy(&b4[0], b, 4);
+		memcpy(&a4[1], a + len - 4, 4);
+		memcpy(&b4[1], b + len - 4, 4);
+		return ((a4[0] ^ b4[0]) | (a4[1] ^ b4[1])) == 0;
+	}
+	return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+}
+
+static inline bool store_item_has_key(struct store_item *it, const char *key, uint8_t key_len)
+{
+	return store_item_key_len(it) == key_len &&
+		store_keys_same(store_item_key(it), key, key_len);
+}
 
 static inline uint64_t store_item_hash(struct store_item *it)
 {

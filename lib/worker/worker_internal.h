@@ -172,13 +172,13 @@ enum worker_step { // a connection's input
 };
 
 struct worker_plain { // a plain get's key, or a plain set, of this shard
-	uint64_t hash;
 	struct proto_plain line;
 };
 
 struct worker_plains {
 	unsigned n;
 	struct worker_plain request[WORKER_AHEAD_MAX];
+	struct store_look look[WORKER_AHEAD_MAX]; // of each
 };
 
 struct worker_arrival { // a datagram that came in this turn
@@ -193,8 +193,7 @@ struct worker_arrival { // a datagram that came in this turn
 struct worker_quick { // a plain `get` of one key of ours
 	struct rte_mbuf *m;
 	const char *key; // in m
-	uint64_t hash;
-	uint16_t room; // bytes that the answer may have
+	uint16_t room;   // bytes that the answer may have
 	uint8_t key_len;
 };
 
@@ -280,6 +279,7 @@ struct worker {
 	struct worker_arrival arrival[WORKER_BURST];
 	unsigned arrivals;
 	struct worker_quick quick[WORKER_BURST];
+	struct store_look quick_look[WORKER_BURST]; // of each
 	unsigned quicks;
 
 	struct worker_orders orders; // the last copy
@@ -410,7 +410,7 @@ bool worker_plain_room(const struct worker *w);
 // As worker_ahead_parse, of what proto_plain_parse takes and this shard has the keys of.
 struct worker_range worker_plain_parse(
 	struct worker *w, const struct proto_parser *from, const char *data, size_t len);
-void worker_plain_fetch(const struct worker *w, struct worker_range range);
+void worker_plain_fetch(struct worker *w, struct worker_range range);
 // Executes them and moves the connection's parser; *used gets the bytes of the input that are done
 // with.
 enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,

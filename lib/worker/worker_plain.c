@@ -26,13 +26,14 @@ struct worker_range worker_plain_parse(
 	base_assert(end <= WORKER_AHEAD_MAX);
 	while (len > 0 && range.end < end) {
 		struct worker_plain *q = &w->plains.request[range.end];
+		uint64_t hash;
 
 		if (!proto_plain_parse(&parser, data, len, &q->line))
 			break;
-		q->hash = base_hash(q->line.key, q->line.key_len);
-		if (worker_of_hash(q->hash, w->count) != w->id)
+		hash = base_hash(q->line.key, q->line.key_len);
+		if (worker_of_hash(hash, w->count) != w->id)
 			break;
-		store_bucket_prefetch(w->store, q->hash);
+		store_look_begin(w->store, hash, &w->plains.look[range.end]);
 		data += q->line.consumed;
 		len -= q->line.consumed;
 		range.end++;
@@ -41,10 +42,14 @@ struct worker_range worker_plain_parse(
 	return range;
 }
 
-void worker_plain_fetch(const struct worker *w, struct worker_range range)
+void worker_plain_fetch(struct worker *w, struct worker_range range)
 {
-	for (unsigned i = range.at; i < range.end; i++)
-		store_item_prefetch(w->store, w->plains.request[i].hash);
+	store_looks_fetch(w->store, &w->plains.look[range.at], range.end - range.at);
+}
+
+static inline const struct store_look *look_of(const struct worker *w, const struct worker_plain *q)
+{
+	return &w->plains.look[q - w->plains.request];
 }
 
 static inline char *put(char *p, const void *bytes, size_t n)
@@ -90,7 +95,7 @@ static bool get_quick(
 		worker_out_mark(o);
 	at = p = worker_out_place(w, o, around, &room);
 	if (base_unlikely(at == NULL) ||
-		!exec_get_small(&w->exec, l->key, l->key_len, q->hash, room - around, &it))
+		!exec_get_small(&w->exec, l->key, l->key_len, look_of(w, q), room - around, &it))
 		return false;
 	w->n.requests++;
 	flight_request(w->flight, PROTO_OP_GET, it != NULL ? PROTO_OK : PROTO_MISS,
@@ -107,7 +112,7 @@ static bool get_quick(
 static void request_write(
 	const struct worker *w, const struct worker_plain *q, struct worker_request *r)
 {
-	r->hash = q->hash;
+	r->hash = look_of(w, q)->hash;
 	r->owner = w->id;
 	proto_plain_request(&q->line, &r->r);
 }

@@ -69,6 +69,7 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	struct worker_quick *q = &w->quick[w->quicks];
 	const char *data;
 	unsigned len, room;
+	uint64_t hash;
 
 	// the datagrams that came before must be answered before
 	if (w->arrivals > 0 || w->settings->udp_port == 0)
@@ -87,10 +88,10 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	q->key_len = (uint8_t)(len - PROTO_UDP_HEADER - QUICK_VERB - 2);
 	if (!quick_key_plain(q->key, q->key_len))
 		return false;
-	q->hash = base_hash(q->key, q->key_len);
-	if (worker_of_hash(q->hash, w->count) != w->id)
+	hash = base_hash(q->key, q->key_len);
+	if (worker_of_hash(hash, w->count) != w->id)
 		return false;
-	store_bucket_prefetch(w->store, q->hash);
+	store_look_begin(w->store, hash, &w->quick_look[w->quicks]);
 	base_prefetch_write(rte_pktmbuf_mtod_offset(m, const char *, QUICK_THIRD));
 	q->m = m;
 	q->room = (uint16_t)RTE_MIN(room, PROTO_UDP_HEADER + PROTO_UDP_PAYLOAD);
@@ -158,7 +159,8 @@ static uint32_t quick_compose(char *text, struct store_item *it, uint64_t *sum)
 	return n + 7;
 }
 
-static void quick_answer(struct worker *w, const struct worker_quick *q)
+static void quick_answer(
+	struct worker *w, const struct worker_quick *q, const struct store_look *look)
 {
 	static const char nothing[8] = "END\r\n";
 	char *data = rte_pktmbuf_mtod_offset(q->m, char *, NET_PLAIN_HEAD);
@@ -168,8 +170,7 @@ static void quick_answer(struct worker *w, const struct worker_quick *q)
 	struct store_item *it;
 
 	if (base_unlikely(q->room < around ||
-		    !exec_get_small(
-			    &w->exec, q->key, q->key_len, q->hash, q->room - around, &it))) {
+		    !exec_get_small(&w->exec, q->key, q->key_len, look, q->room - around, &it))) {
 		worker_frame_input(w, q->m);
 		return;
 	}
@@ -196,8 +197,7 @@ void worker_quick_run(struct worker *w)
 	unsigned n = w->quicks;
 
 	w->quicks = 0; // an answer that takes the common way comes back here
+	store_looks_fetch(w->store, w->quick_look, n);
 	for (unsigned i = 0; i < n; i++)
-		store_item_prefetch(w->store, w->quick[i].hash);
-	for (unsigned i = 0; i < n; i++)
-		quick_answer(w, &w->quick[i]);
+		quick_answer(w, &w->quick[i], &w->quick_look[i]);
 }

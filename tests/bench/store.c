@@ -27,7 +27,7 @@ struct bench {
 	struct base_now now;
 	uint64_t items, sum;
 	char key[BATCH][KEY_BYTES], value[VALUE_BYTES];
-	uint64_t hash[BATCH];
+	struct store_look look[BATCH];
 };
 
 enum kind { GET, GET_MISS, SET, DELETE_AND_SET, KINDS };
@@ -59,16 +59,14 @@ static void batch_make(struct bench *b, uint64_t first, uint64_t span)
 		uint64_t n = key_letters(first + (span > 0 ? base_rng_below(&b->rng, span) : i));
 
 		memcpy(b->key[i], &n, sizeof(n)); // the rest of it is the same in all
-		b->hash[i] = base_hash(b->key[i], KEY_BYTES);
-		store_bucket_prefetch(b->store, b->hash[i]);
+		store_look_begin(b->store, base_hash(b->key[i], KEY_BYTES), &b->look[i]);
 	}
-	for (unsigned i = 0; i < BATCH; i++)
-		store_item_prefetch(b->store, b->hash[i]);
+	store_looks_fetch(b->store, b->look, BATCH);
 }
 
 static struct store_item *item_find(struct bench *b, unsigned i)
 {
-	return store_find(b->store, b->key[i], KEY_BYTES, b->hash[i]);
+	return store_look_find(b->store, &b->look[i], b->key[i], KEY_BYTES);
 }
 
 static void item_get(struct bench *b, unsigned i)
@@ -86,12 +84,12 @@ static void item_get(struct bench *b, unsigned i)
 
 static void item_set(struct bench *b, unsigned i)
 {
-	const struct store_key key = {b->key[i], KEY_BYTES, b->hash[i]};
+	const struct store_key key = {b->key[i], KEY_BYTES, b->look[i].hash};
 	struct store_item *it;
 
 	base_assert(store_reserve(b->store, &key, 0, 0, VALUE_BYTES, &it) == STORE_OK);
 	store_value_write(it, 0, b->value, VALUE_BYTES);
-	store_commit(b->store, it, b->hash[i], 0);
+	store_commit(b->store, it, b->look[i].hash, 0);
 }
 
 static void item_delete(struct bench *b, unsigned i)
@@ -99,7 +97,7 @@ static void item_delete(struct bench *b, unsigned i)
 	struct store_item *it = item_find(b, i);
 
 	if (it != NULL) // drawn twice in a batch
-		store_delete(b->store, it, b->hash[i]);
+		store_delete(b->store, it, b->look[i].hash);
 }
 
 static void turn(struct bench *b)
