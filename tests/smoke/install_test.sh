@@ -8,7 +8,7 @@ build=$(cd "$(dirname "${LCACHED:-build/app/lcached/lcached}")/../.." && pwd)
 DESTDIR=$folder/dest meson install -C "$build" --no-rebuild >"$folder/stdout" 2>&1 ||
 	fail "meson install: $(tail -n 3 "$folder/stdout")"
 prefix=$(dirname "$(dirname "$(find "$folder/dest" -path '*/bin/lcached')")")
-for file in bin/lcached bin/lcbench bin/lcached-bind-nic share/lcached/drivers-config/{tap,pci}.conf \
+for file in bin/lcached bin/lcbench bin/lcctl bin/lcached-bind-nic share/lcached/drivers-config/{tap,pci}.conf \
 	share/lcached/drivers-config/README.md share/doc/lcached/{README.md,LICENSE}; do
 	[ -s "$prefix/$file" ] || fail "not installed: $file"
 done

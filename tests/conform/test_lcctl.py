@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""scripts/lcctl: what it prints, what it refuses, and that its view fits the terminal."""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.lcached_only("has no telemetry socket")
+
+LCCTL = pathlib.Path(__file__).resolve().parents[2] / "scripts/lcctl"
+SIZES = [(80, 24), (200, 50), (40, 10), (20, 3)]
+
+
+def lcctl_load():
+    loader = importlib.machinery.SourceFileLoader("lcctl", str(LCCTL))
+    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("lcctl", loader))
+    loader.exec_module(made)
+    return made
+
+
+@pytest.fixture
+def lcctl(server):
+    def run(*words, status=0):
+        done = subprocess.run(
+            [LCCTL, "--pid", str(server.process.pid), *words],
+            capture_output=True, timeout=30, text=True, encoding="utf-8",
+            env={**os.environ, "LC_ALL": "C.UTF-8"})  # fmt: skip
+        assert done.returncode == status, done
+        return done.stderr if status else done.stdout
+
+    return run
+
+
+def test_info_has_every_section(lcctl):
+    said = lcctl("info")
+    for name in ("lcached_version", "used_memory", "keyspace_hits", "rx_packets", "tcp_rx_segments"):
+        assert name in said
+    assert "used_memory" not in lcctl("info", "net")
+
+
+def test_what_a_key_takes(lcctl, tcp):
+    tcp.set(b"lcctl", b"x" * 100)
+    assert json.loads(lcctl("--json", "usage", "lcctl"))["value"] == 100
+    assert lcctl("usage", "nobody", status=1) == "lcctl: no such key\n"
+
+
+@pytest.mark.parametrize("command", ["memory", "doctor", "workers", "upkeep"])
+def test_reports_for_people_and_for_programs(lcctl, command):
+    assert lcctl(command).strip()
+    assert json.loads(lcctl("--json", command))
+
+
+def test_every_worker_has_a_line(lcctl, server):
+    assert len(lcctl("workers").splitlines()) == 1 + server.workers
+
+
+def test_an_option_is_changed(lcctl):
+    before = json.loads(lcctl("--json", "config", "get", "maxmemory-samples"))
+    try:
+        assert lcctl("config", "set", "maxmemory-samples", "7") == "ok\n"
+        assert lcctl("config", "get", "maxmemory_samples").split() == ["maxmemory-samples", "7"]
+    finally:
+        lcctl("config", "set", "maxmemory-samples", before["maxmemory-samples"])
+    assert len(lcctl("config", "get").splitlines()) > 20
+
+
+def test_what_is_refused_has_a_reason(lcctl):
+    assert "out of range" in lcctl("config", "set", "maxmemory-samples", "0", status=1)
+    assert "no option" in lcctl("config", "get", "nothing", status=1)
+    assert "does not know" in lcctl("ask", "/lcached/nothing", status=1)
+    assert "invalid choice" in lcctl("nothing", status=2)
+
+
+def test_without_a_server():
+    for words in (["--pid", "1"], ["--socket", "/nowhere"]):
+        done = subprocess.run([LCCTL, *words, "info"], capture_output=True, timeout=30, text=True)
+        assert done.returncode == 1 and done.stderr.startswith("lcctl: "), done
+
+
+@pytest.mark.parametrize("width, height", SIZES)
+def test_top_fits_the_terminal(lcctl, width, height):
+    size = ["--width", str(width), "--height", str(height)]
+    lines = lcctl("top", "--interval", "0.2", "--count", "2", *size).splitlines()
+    assert len(lines) <= 2 * height
+    assert max(map(len, lines)) <= width
+    assert lines[-1].startswith("q: end")
+
+
+def sample_make(module, at, workers, **info):
+    made = object.__new__(module.Sample)
+    made.at = at
+    figures = "total_commands_processed cmd_get cmd_set total_net_input_bytes total_net_output_bytes"
+    figures += " keyspace_hits keyspace_misses connected_clients used_memory used_memory_items"
+    figures += " used_memory_index used_memory_connections used_memory_input_buffers keyspace_keys"
+    figures += " used_memory_output_buffers used_memory_peak used_memory_rss uptime_in_seconds"
+    figures += " evicted_keys expired_keys lazyfreed_objects total_connections_received tx_dropped"
+    figures += " steer_dropped udp_dropped net_no_mbuf tcp_no_memory tcp_retransmits"
+    made.info = dict.fromkeys(figures.split(), 0)
+    made.info |= {"lcached_version": "1", "process_id": 1, "driver": "tap", "workers": workers,
+                  "maxmemory": 1 << 30, "maxmemory_policy": "allkeys-lru",
+                  "allocator_frag_ratio": "1.00"}  # fmt: skip
+    made.info |= info
+    worker = "stalled requests requests_remote evicted_keys expired_keys tx_dropped busy_us"
+    worker += " connections keys used_memory limit_bytes turns turns_idle"
+    made.workers = {i: dict.fromkeys(worker.split(), 0) for i in range(workers)}
+    return made
+
+
+def test_rates_are_by_the_time_between_samples():
+    module = lcctl_load()
+    before = sample_make(module, 10, 1, cmd_get=100, keyspace_hits=50, keyspace_misses=50)
+    now = sample_make(module, 12, 1, cmd_get=1100, keyspace_hits=350, keyspace_misses=150)
+    r = module.rates(now, before)
+    assert r["get"] == 500 and r["hit"] == 75
+    assert module.rates(now, now)["hit"] is None  # nothing was asked for
+    assert module.rates(before, now)["get"] == 0  # restarted: no rate below nothing
+
+
+def test_the_busiest_of_many_workers_are_shown_and_stalls_are_alarms():
+    module = lcctl_load()
+    before, now = sample_make(module, 0, 64), sample_make(module, 1, 64, tx_dropped=5)
+    now.workers[63]["busy_us"] = 900_000
+    now.workers[7]["stalled"] = 1
+    lines = module.frame(now, before, [module.rates(now, before)], 80, 24)
+    assert len(lines) <= 24
+    assert any(line.startswith("63 ") and "90%" in line for line in lines)
+    shown = sum(line[:2].strip().isdigit() for line in lines)
+    assert f"and {64 - shown} that are less busy" in "\n".join(lines)
+    alarms = next(line for line in lines if line.startswith("alarms"))
+    assert "worker 7 stalled" in alarms and "5 dropped/s" in alarms
+
+
+def test_numbers_keep_three_digits():
+    module = lcctl_load()
+    assert [module.count(n) for n in (0, 999, 1000, 12345, 5.08e6)] == [
+        "0", "999", "1.00 k", "12.3 k", "5.08 M"]  # fmt: skip
+    assert module.size(1536) == "1.50 KiB" and module.span(90061) == "1d 01:01:01"
+    assert module.spark([0, 1, 8], 4) == "  ▂█"
+
+
+def test_text_of_clients_moves_no_cursor():
+    assert lcctl_load().printable("a\x1b[2Jb\n") == "a?[2Jb?"
