@@ -103,7 +103,7 @@ static void link_wait(uint16_t id)
 // vhost listens from its configuration on; only then may virtio-user connect.
 static void devices_open(struct bench *b, const char *socket)
 {
-	static const char link[] = "packed_vq=1,mrg_rxbuf=1,in_order=1,vectorized=1";
+	static const char link[] = "packed_vq=1,mrg_rxbuf=0,in_order=1,vectorized=1";
 	struct port_queue *q = &b->port.queue[0];
 	char args[512];
 
@@ -287,8 +287,8 @@ static void bursts_ask(struct bench *b, unsigned bursts, bool counted)
 static void served(long bursts, const char *socket, bool traced)
 {
 	char *eal[] = {"bench_instructions", "--no-huge", "--no-pci", "--no-shconf",
-		"--no-telemetry", "-m", "192", "--iova-mode=va", "--log-level=*:error",
-		"--file-prefix=bench_instructions"};
+		"--no-telemetry", "--force-max-simd-bitwidth=512", "-m", "192", "--iova-mode=va",
+		"--log-level=*:error", "--file-prefix=bench_instructions"};
 	static struct bench b;
 
 	b.traced = traced;
