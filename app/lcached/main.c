@@ -12,7 +12,6 @@
 
 #include "lcached.h"
 
-#define TICK_US       1000
 #define DRAIN_US      3000000
 #define DAD_WAIT_US   1100000 // net checks for a second from its first turn on
 #define EXIT_BAD_ARGS 2
@@ -108,17 +107,8 @@ static void ready_print(const struct lcached *s)
 
 static void tick(struct lcached *s)
 {
-	struct timespec until;
-
 	control_tick(s->control, base_now_read());
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += TICK_US * 1000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-		;
+	control_wait(s->control);
 }
 
 // Brings the workers home: no input, connections reset, no slot under way, then out of the loop.

@@ -5,7 +5,11 @@
 
 #include "control/control_internal.h"
 
-#define STALL_US (1000 * 1000) // a worker without a heartbeat for so long is reported
+#define STALL_US     (1000 * 1000) // a worker without a heartbeat for so long is reported
+#define TICK_US      1000
+#define TICK_IDLE_US 5000
+#define ACTIVE_US    (100 * 1000) // after something wanted ticks soon
+#define ACTIVE_BYTES (64 << 10)   // that memory grows or shrinks by in a tick
 
 // What may be dealt to the shards for items and index: what is in use for other things
 // (connections, tables, this core itself; client buffers aside, which have limits of their own) is
@@ -78,6 +82,7 @@ static void ledger_turn(struct control *c)
 	}
 	c->ledger.evicts = c->cfg->policy != STORE_NOEVICTION;
 	if (control_ledger_turn(&c->ledger, dealable(c), shard)) {
+		c->active_us = c->now.mono_us;
 		control_orders_push(c);
 		peak_take(c, used_now(c));
 	}
@@ -146,10 +151,45 @@ static void totals_add(struct control *c)
 	peak_take(c, t->used_bytes);
 }
 
+static uint64_t pressed(const struct control *c)
+{
+	return c->total.sum.store.evicted + c->total.sum.store.no_memory;
+}
+
+// Whether a shard may want what another has.
+static bool shards_compete(const struct control *c)
+{
+	for (unsigned i = 0; i < c->workers; i++) {
+		if (c->report[i].loan_seq != c->ledger.row[i].loan_answered)
+			return true;
+	}
+	return c->workers > 1 && pressed(c) != c->pressed_before;
+}
+
+// What cannot wait for a slow tick: workers that grow want pages made ready, and parts of
+// maxmemory.
+static void activity_note(struct control *c)
+{
+	uint64_t used = c->total.used_bytes, before = c->used_before;
+	uint64_t moved = used > before ? used - before : before - used;
+
+	if (moved > ACTIVE_BYTES || c->capture.now != NULL || shards_compete(c) ||
+		c->orders.phase != WORKER_PHASE_RUN)
+		c->active_us = c->now.mono_us;
+	c->used_before = used;
+	c->pressed_before = pressed(c);
+}
+
+long control_tick_us(const struct control *c)
+{
+	return c->now.mono_us - c->active_us < ACTIVE_US ? TICK_US : TICK_IDLE_US;
+}
+
 void control_tick(struct control *c, struct base_now now)
 {
 	c->now = now;
 	totals_add(c);
+	activity_note(c);
 	ledger_turn(c);
 	control_memory_tick(c);
 	control_capture_tick(c);

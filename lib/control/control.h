@@ -6,7 +6,7 @@
 //	control_config_init(&cfg);
 //	if (control_config_args(&cfg, argc, argv, &rest, err, sizeof(err)) < 0) { ...exit 2 }
 //	control_open(&c, &cfg, group, mem);
-//	for (;;) { control_tick(c, base_now_read()); sleep 1 ms; }
+//	for (;;) { control_tick(c, base_now_read()); control_wait(c); }
 #pragma once
 
 #include <stdio.h>
@@ -85,6 +85,10 @@ enum mem_verdict control_memory_check(const struct control *c, const struct cont
 	uint64_t packet_bytes, bool packets_huge, char *msg, size_t len);
 // Reads reports, writes orders, answers posted calls.
 void control_tick(struct control *c, struct base_now now);
+// Sleeps until the next tick is due, or a call is posted: 1 ms while memory grows or shrinks, is
+// moved between shards, frames are captured or somebody asks; else 5 ms, since each tick takes a
+// core that may be a worker's for some 20 us.
+void control_wait(struct control *c);
 // The server is ready: used_memory now is used_memory_startup.
 void control_ready(struct control *c, struct base_now now);
 // Orders every worker into a phase; true once all report it (WORKER_PHASE_DRAIN).

@@ -22,6 +22,8 @@ struct call { // on the stack of the thread that waits
 struct control_calls {
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
+	pthread_cond_t asked;    // the control core waits for it between two ticks
+	bool news;               // posted since the last tick
 	struct base_list posted; // of struct call
 	uint64_t last_id;
 	bool refused; // nobody serves any more
@@ -38,6 +40,7 @@ int control_calls_open(struct control *c)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&q->answered, &attr);
+	pthread_cond_init(&q->asked, &attr);
 	pthread_condattr_destroy(&attr);
 	c->calls = q;
 	c->call_wait_s = CALL_WAIT_S;
@@ -53,6 +56,7 @@ void control_calls_close(struct control *c)
 	base_assert(base_list_empty(&q->posted));
 	pthread_mutex_unlock(&q->lock);
 	pthread_cond_destroy(&q->answered);
+	pthread_cond_destroy(&q->asked);
 	pthread_mutex_destroy(&q->lock);
 	mem_free(c->mem, MEM_OTHER, q, sizeof(*q));
 }
@@ -62,6 +66,9 @@ void control_calls_serve(struct control *c)
 	struct control_calls *q = c->calls;
 
 	pthread_mutex_lock(&q->lock);
+	q->news = false;
+	if (!base_list_empty(&q->posted))
+		c->active_us = c->now.mono_us;
 	base_list_for_each_safe (node, next, &q->posted) {
 		struct call *call = base_container_of(node, struct call, node);
 		int rc;
@@ -75,6 +82,23 @@ void control_calls_serve(struct control *c)
 		call->done = true;
 	}
 	pthread_cond_broadcast(&q->answered);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void control_wait(struct control *c)
+{
+	struct control_calls *q = c->calls;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += control_tick_us(c) * 1000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&q->lock);
+	while (!q->news && pthread_cond_timedwait(&q->asked, &q->lock, &until) == 0)
+		;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -108,6 +132,8 @@ int control_call(
 	pthread_mutex_lock(&q->lock);
 	call.id = ++q->last_id;
 	base_list_append(&q->posted, &call.node);
+	q->news = true;
+	pthread_cond_signal(&q->asked);
 	while (!call.done && !q->refused &&
 		pthread_cond_timedwait(&q->answered, &q->lock, &until) == 0)
 		;

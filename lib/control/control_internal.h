@@ -98,7 +98,12 @@ struct control {
 	uint64_t asker;            // ... whose the question is; 0: nobody's
 	unsigned probe_worker;
 	struct control_capture capture;
+	uint64_t active_us;                   // when something last wanted ticks soon
+	uint64_t used_before, pressed_before; // of the tick before
 };
+
+// Between this tick and the next.
+long control_tick_us(const struct control *c);
 
 // Makes bytes of a percentage. 0 or -EINVAL with the reason in err.
 int control_maxmemory_resolve(struct control_config *cfg, char *err, size_t err_len);

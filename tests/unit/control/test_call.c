@@ -141,12 +141,40 @@ static void nobody_waits_at_the_end(void **state)
 	site_close(&s);
 }
 
+// Each takes a core that may be a worker's.
+static void ticks_are_rare_while_nothing_wants_them(void **state)
+{
+	struct site s;
+	struct caller c;
+	long soon, late;
+
+	site_open(&s);
+	lab->now.mono_us += 1000000;
+	control_tick(s.control, lab->now);
+	late = control_tick_us(s.control);
+	call_start(&c, &s, "/lcached/worker", "0");
+	control_wait(s.control); // ends with the call, if not before
+	while (!call_done(&c))
+		control_tick(s.control, lab->now);
+	assert_int_equal(call_end(&c), 0);
+	soon = control_tick_us(s.control);
+	assert_true(soon < late);
+	lab->now.mono_us += 1000000;
+	control_tick(s.control, lab->now);
+	assert_int_equal(control_tick_us(s.control), late);
+	s.control->used_before += 1 << 20; // as if as much had been freed since
+	control_tick(s.control, lab->now);
+	assert_int_equal(control_tick_us(s.control), soon);
+	site_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_is_answered_in_a_tick),
 		cmocka_unit_test(an_answer_is_not_the_next_callers),
 		cmocka_unit_test(nobody_waits_at_the_end),
+		cmocka_unit_test(ticks_are_rare_while_nothing_wants_them),
 	};
 
 	return lab_eal_init("control_call") < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
