@@ -11,6 +11,9 @@
 #define REPORT_NS         UINT64_C(1000000000)
 #define STALL_NS          UINT64_C(5000000000) // without one answer: nobody is there
 #define SECOND_NS         1e9
+#define FILL_FLIGHTS      32
+#define FILL_VALUE_MAX    256
+#define FILL_CONNS_MAX    1024
 #define ONCE_INFLIGHT_MAX 4096 // of --once: a million requests at once are no test of the server
 
 volatile bool bench_stop;
@@ -57,6 +60,16 @@ static int clients_open(struct bench *b)
 	return 0;
 }
 
+// Of a connection. Keys are set and read sooner than they are asked for when they are small.
+static unsigned flights_most(const struct bench_options *o)
+{
+	bool small = o->value_sizes.max <= FILL_VALUE_MAX && o->multi == 1 &&
+		o->connections <= FILL_CONNS_MAX;
+
+	return small && o->preload ? (unsigned)base_max_u64(o->pipeline, FILL_FLIGHTS)
+				   : o->pipeline;
+}
+
 int bench_open(struct bench *b, const struct bench_options *o)
 {
 	int rc;
@@ -66,7 +79,7 @@ int bench_open(struct bench *b, const struct bench_options *o)
 	words_open(&b->words, o);
 	// over UDP every request in flight is a client of its own: answers come in any order
 	b->clients = o->udp ? o->connections * o->pipeline : o->connections;
-	b->per_client = o->udp ? 1 : o->pipeline;
+	b->per_client = o->udp ? 1 : flights_most(o);
 	b->now_ns = bench_now_ns();
 	rc = bench_workload_open(&b->workload, o);
 	if (rc < 0)

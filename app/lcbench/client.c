@@ -11,6 +11,12 @@ static bool in_order(const struct bench *b)
 	return b->phase == BENCH_FILL || b->phase == BENCH_CHECK;
 }
 
+// What a client may have in flight.
+static unsigned flights_now(const struct bench *b)
+{
+	return b->o->udp || in_order(b) ? b->per_client : b->o->pipeline;
+}
+
 size_t bench_request_max(const struct bench *b)
 {
 	size_t set = words_set_max(&b->words) + b->workload.sizes.max + 2;
@@ -74,7 +80,7 @@ bool bench_client_next(struct bench *b, struct bench_client *c, struct bench_req
 	struct bench_flight *f;
 	uint32_t slot;
 
-	if (c->dead || c->inflight == b->per_client || b->phase == BENCH_DONE ||
+	if (c->dead || c->inflight >= flights_now(b) || b->phase == BENCH_DONE ||
 		b->phase == BENCH_CONNECT)
 		return false;
 	if (in_order(b) ? b->next_key == b->o->keys : !may_send(b, c, &due_ns))

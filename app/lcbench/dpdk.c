@@ -292,7 +292,7 @@ static unsigned pool_size(const struct bench *b)
 	// of a request, or of an answer to a get of large values
 	uint64_t request = base_max_u64(
 		bench_request_max(b), (uint64_t)o->multi * (o->value_sizes.max + WORDS_LINE_MAX));
-	uint64_t each = base_min_u64(o->pipeline * request, BUF_BYTES + request) / SEGMENT_BYTES;
+	uint64_t each = base_min_u64(b->per_client * request, BUF_BYTES + request) / SEGMENT_BYTES;
 
 	return (unsigned)base_min_u64(
 		POOL_MBUFS_MIN + o->connections * (2 * each + 4), POOL_MBUFS_MAX);

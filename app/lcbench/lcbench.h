@@ -9,7 +9,7 @@
 //	client.c        one client: its requests in flight; answer.c: its answers, byte by byte
 //	schedule.c      the open loop
 //	bench.c         phases: fill, check, warm up, measure
-//	measure.c       what is counted; hist.c: latencies
+//	measure.c       what is counted; hist.c: latencies; waited.c: cores that others had
 //	udp.c           memcached's UDP frame, losses
 //	report.c        progress, the result; report_json.c
 //	dpdk.c          our own stack over any driver file; dpdk_tcp.c, dpdk_udp.c, dpdk_flood.c,
@@ -28,10 +28,9 @@
 #include "hist.h"
 #include "options.h"
 #include "schedule.h"
+#include "waited.h"
 #include "words.h"
 #include "workload.h"
-
-#define BENCH_SEGMENTS 64
 
 // ---- client.c, answer.c
 struct bench;
@@ -52,7 +51,7 @@ struct bench_flight {    // a request in flight
 };
 
 struct bench_client {
-	struct bench_flight *flight; // ring of options.pipeline (UDP: one)
+	struct bench_flight *flight; // ring of bench.per_client
 	uint32_t head, inflight;
 	uint8_t expect; // enum bench_expect
 	bool dead;
@@ -118,11 +117,13 @@ struct bench_counters {
 	uint64_t busy_ns;                     // turns that found something to do
 };
 
-// A stretch of what is measured: SIGUSR1 ends one and begins the next.
+// A stretch of what is measured: SIGUSR1 ends one and begins the next, and --segments does.
 struct bench_segment {
 	double start_s, seconds;
 	uint64_t requests, gets;
 	double get_p50_us, get_p99_us, get_p999_us, get_max_us;
+	double waited_us; // while others had our core, or that of --watch
+	bool calm;
 };
 
 struct bench {
@@ -135,7 +136,7 @@ struct bench {
 	struct bench_flight *flight; // of all clients
 	uint32_t *key;               // of all flights
 	unsigned clients;            // connections, or with UDP connections x pipeline
-	unsigned per_client;         // requests a client has in flight
+	unsigned per_client;         // requests a client has in flight at most
 	unsigned dead;
 	enum bench_phase phase;
 	bool kick;           // the phase changed: every client may send; the transport clears it
@@ -159,6 +160,10 @@ struct bench {
 	uint64_t segment_max_ns;    // of gets
 	struct hist segment_before; // get_ns when the segment began
 	struct hist scratch;
+	struct waited own, watched; // --watch
+	bool segment_spoiled;       // the one before was not calm
+	struct hist calm_ns;        // gets of calm segments
+	unsigned calm;              // how many
 };
 
 // A client that may have something to send though no answer came: a phase has begun, or the rate

@@ -79,6 +79,10 @@ static const struct option_row rows[] = {
 	ROW("seconds", REAL, seconds, 0.01, 86400, "to measure (5)"),
 	ROW("warmup", REAL, warmup_s, 0, 86400, "seconds before that (1)"),
 	ROW("core", NUMBER, core, 0, 1023, "CPU to run on"),
+	ROW("segments", NUMBER, segments, 1, BENCH_SEGMENTS,
+		"parts of the measurement with latencies of their own (1)"),
+	ROW("watch", NUMBER, watch, 1, INT32_MAX,
+		"the server's process: segments are calm when nobody else had its core, or ours"),
 	ROW("progress", FLAG, progress, 0, 0, "a line a second on stderr, as on a terminal"),
 	ROW("json", TEXT, json, 0, 0, "file for the result; - for stdout, without the table"),
 };
@@ -204,6 +208,7 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 		.seconds = 5,
 		.warmup_s = 1,
 		.core = -1,
+		.segments = 1,
 		.seed = 1};
 	for (int i = 1; i < argc; i++) {
 		const struct option_row *row;

@@ -16,7 +16,8 @@
 #define BENCH_MULTI_MAX      1000
 #define BENCH_KEYS_MAX       100000000 // 8 digits of the key
 #define BENCH_VALUE_MAX      (1 << 30)
-#define BENCH_UDP_MAX        1400  // bytes of a request over UDP, frame header aside
+#define BENCH_UDP_MAX        1400 // bytes of a request over UDP, frame header aside
+#define BENCH_SEGMENTS       256
 #define BENCH_PREPARED_MAX   16384 // bytes in flight of a connection of --prepared
 #define BENCH_UDP_FLIGHT_MAX 65536 // request ids
 
@@ -61,6 +62,8 @@ struct bench_options {
 	double seconds, warmup_s;
 	int core; // to pin to, or -1
 	bool progress;
+	unsigned segments; // that the measurement is cut into, beside SIGUSR1's
+	uint32_t watch;    // the server's process, when it is on this machine: see measure.c
 	const char *json;
 	int eal_argc;
 	char **eal_argv;

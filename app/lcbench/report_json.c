@@ -67,9 +67,11 @@ static void segments_write(const struct bench *b, FILE *f)
 		fprintf(f,
 			"%s\n  {\"start_s\": %.6f, \"seconds\": %.6f, \"requests\": %" PRIu64
 			", \"gets\": %" PRIu64 ", \"get_p50_us\": %.2f, \"get_p99_us\": %.2f, "
-			"\"get_p999_us\": %.2f, \"get_max_us\": %.2f}",
+			"\"get_p999_us\": %.2f, \"get_max_us\": %.2f, \"waited_us\": %.1f, "
+			"\"calm\": %s}",
 			i ? "," : "", s->start_s, s->seconds, s->requests, s->gets, s->get_p50_us,
-			s->get_p99_us, s->get_p999_us, s->get_max_us);
+			s->get_p99_us, s->get_p999_us, s->get_max_us, s->waited_us,
+			s->calm ? "true" : "false");
 	}
 	fprintf(f, "],\n");
 }
@@ -89,6 +91,8 @@ int report_json_write(const struct bench *b, const struct hist *all)
 	latency_write(f, "", all);
 	latency_write(f, "get_", &b->get_ns);
 	latency_write(f, "set_", &b->set_ns);
+	if (b->o->watch)
+		latency_write(f, "calm_", &b->calm_ns);
 	segments_write(b, f);
 	fprintf(f,
 		" \"generator_busy\": %.4f, \"generator_core_share\": %.4f, "

@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PORTS_OF_ADDRESS 20000 // that are surely free
+#define FILES_SPARE      64
+
 static int server_connect(int fd, const struct bench_options *o)
 {
 	rte_be16_t port = rte_cpu_to_be_16(o->port);
@@ -54,7 +57,7 @@ int sockets_connect(struct sockets *s, int type, uint32_t tag)
 		return -errno;
 	if (type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (s->b->o->churn)
+	if (s->b->o->churn || s->b->o->connections > PORTS_OF_ADDRESS)
 		source_choose(s, fd);
 	if (server_connect(fd, s->b->o) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
 		epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event)) {
@@ -66,11 +69,14 @@ int sockets_connect(struct sockets *s, int type, uint32_t tag)
 }
 
 // One descriptor a connection: as many as the system lets us.
-static void files_raise(void)
+static void files_raise(unsigned connections)
 {
-	struct rlimit limit;
+	struct rlimit limit, more;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	more.rlim_cur = more.rlim_max = base_max_u64(limit.rlim_max, connections + FILES_SPARE);
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -100,7 +106,7 @@ int bench_sockets_run(struct bench *b)
 	struct sockets s = {.b = b, .epoll = epoll_create1(EPOLL_CLOEXEC)};
 	int rc = -ENOMEM;
 
-	files_raise();
+	files_raise(b->o->connections);
 	s.in = malloc(SOCKETS_BUF);
 	if (s.epoll >= 0 && s.in != NULL)
 		rc = run(&s);

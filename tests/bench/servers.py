@@ -81,6 +81,8 @@ def generator(load, seconds, warmup, where, process, meanwhile=None):
     log = os.path.join(LOGS, tag + ".log")
     options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE}
     options |= {"json": result, "progress": True}
+    if load.get("watch"):
+        options["watch"] = process.pid
     command = [LCBENCH, *where]
     for name, value in options.items():
         command += [f"--{name}"] if value is True else [f"--{name}", str(value)]

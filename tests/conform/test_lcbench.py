@@ -130,6 +130,21 @@ def test_an_overload_shows_as_latency_and_backlog(memcached):
     assert result["max_us"] > 100000
 
 
+def test_segments_are_not_calm_while_a_neighbour_has_our_core(memcached):
+    """--watch tells what the machine does from what the server does."""
+    core = min(os.sched_getaffinity(0))
+    load = f"--connections 2 --segments 10 --watch {os.getpid()} --core {core}"
+    with subprocess.Popen(["taskset", "-c", str(core), "sh", "-c", "while :; do :; done"]) as neighbour:
+        try:
+            status, result, said = lcbench(memcached, load, seconds="1")
+        finally:
+            neighbour.kill()
+    assert status == 0, said
+    assert len(result["segments"]) >= 10
+    assert sum(segment["calm"] for segment in result["segments"]) <= 2, result["segments"]
+    assert sum(segment["waited_us"] for segment in result["segments"]) > 100000
+
+
 @contextlib.contextmanager
 def liar(answer):
     """A server that stores what it is told, and answers gets with answer(key, flags, value)."""

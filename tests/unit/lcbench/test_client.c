@@ -75,9 +75,55 @@ static void no_more_than_the_pipeline_is_in_flight(void **state)
 	struct bench b;
 
 	check_open(&b, &options);
+	b.phase = BENCH_MEASURE;
 	for (int i = 0; i < 4; i++)
 		assert_true(bench_client_next(&b, b.client, &r));
 	assert_false(bench_client_next(&b, b.client, &r));
+	bench_close(&b);
+}
+
+static void keys_are_set_and_checked_with_more_in_flight_than_is_measured(void **state)
+{
+	struct bench_options o = options;
+	char answers[4000];
+	struct bench_request r;
+	struct bench b;
+	size_t len = 0;
+
+	o.pipeline = 1;
+	check_open(&b, &o);
+	for (uint32_t key = 0; key < 32; key++) {
+		assert_true(bench_client_next(&b, b.client, &r));
+		len += hit_write(&b, key, answers + len);
+	}
+	assert_false(bench_client_next(&b, b.client, &r));
+	assert_true(bench_client_feed(&b, b.client, answers, len));
+	assert_int_equal(b.n.verified, 32);
+	b.phase = BENCH_MEASURE;
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_false(bench_client_next(&b, b.client, &r));
+	bench_close(&b);
+}
+
+static void the_measurement_is_cut_into_segments(void **state)
+{
+	struct bench_options o = options;
+	struct bench b;
+
+	o.segments = 3;
+	o.seconds = 3;
+	check_open(&b, &o);
+	bench_measure_begin(&b);
+	for (unsigned i = 0; i < 2; i++) {
+		b.now_ns += UINT64_C(500000000);
+		bench_measure_mark(&b);
+		assert_int_equal(b.segments, i);
+		b.now_ns += UINT64_C(600000000);
+		bench_measure_mark(&b);
+		assert_int_equal(b.segments, i + 1);
+	}
+	bench_measure_end(&b);
+	assert_int_equal(b.segments, 3);
 	bench_close(&b);
 }
 
@@ -479,6 +525,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_what_memcached_reads),
 		cmocka_unit_test(no_more_than_the_pipeline_is_in_flight),
+		cmocka_unit_test(keys_are_set_and_checked_with_more_in_flight_than_is_measured),
+		cmocka_unit_test(the_measurement_is_cut_into_segments),
 		cmocka_unit_test(answers_in_any_pieces_are_understood),
 		cmocka_unit_test(a_changed_byte_of_a_value_ends_the_run),
 		cmocka_unit_test(error_lines_and_other_keys_are_errors),
