@@ -274,8 +274,10 @@ int main(int argc, char **argv)
 	control_config_init(&s->cfg);
 	if (control_config_args(&s->cfg, argc, argv, &eal_args, err, sizeof(err)) < 0)
 		return bad_args(err);
-	if (s->cfg.help) {
-		control_config_help(stdout);
+	if (s->cfg.help || s->cfg.help_man || s->cfg.help_markdown) {
+		s->cfg.help               ? control_config_help(stdout)
+			: s->cfg.help_man ? control_config_man(stdout)
+					  : control_config_markdown(stdout);
 		return 0;
 	}
 	if (s->cfg.version) {

@@ -45,7 +45,7 @@ struct control_config { // fields are set by the option table alone
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
 	char flight_dir[CONTROL_TEXT_MAX], capture_dir[CONTROL_TEXT_MAX];
-	bool help, version;
+	bool help, help_man, help_markdown, version;
 };
 
 void control_config_init(struct control_config *cfg);
@@ -62,7 +62,17 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 int control_config_live(const char *name);
 // Names in the table's order; NULL at the end.
 const char *control_config_name(unsigned i);
+// --help, the manual page (man 8), and docs/configuration.md.
 void control_config_help(FILE *to);
+void control_config_man(FILE *to);
+void control_config_markdown(FILE *to);
+// The configuration file as it must be for a restart to bring the present values: lines of options
+// get their values, comments and order stay, options that differ from their defaults and are not
+// named yet follow at the end (Redis' CONFIG REWRITE). 0, or -EINVAL with one line in err.
+int control_config_text(
+	const struct control_config *cfg, FILE *from, FILE *to, char *err, size_t err_len);
+// The same for the file that was read at start, replaced as a whole. 0 or -errno with one line in err.
+int control_config_rewrite(const struct control_config *cfg, char *err, size_t err_len);
 // What of it the shards obey.
 struct store_settings control_store_settings(const struct control_config *cfg);
 

@@ -41,6 +41,10 @@ struct control_option {
 const struct control_option *control_option_find(const char *name);
 const struct control_option *control_option_letter(char letter);
 bool control_option_takes_value(const struct control_option *o);
+// The table in its order; NULL at the end.
+const struct control_option *control_option_at(unsigned i);
+// "1 to 64", or nothing where a value is no number.
+void control_option_range(const struct control_option *o, char *buf, size_t len);
 // 0 or -EINVAL with what is wrong about the value in err.
 int control_option_value_set(struct control_config *cfg, const struct control_option *o,
 	const char *value, char *err, size_t err_len);

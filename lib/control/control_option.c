@@ -110,7 +110,16 @@ static const struct control_option options[] = {
 	{"version", 'V', CONTROL_OPTION_FLAG, false, AT(version), 0, 0, NULL, NULL,
 		"print the version"},
 	{"help", 'h', CONTROL_OPTION_FLAG, false, AT(help), 0, 0, NULL, NULL, "print this"},
+	{"help-man", 0, CONTROL_OPTION_FLAG, false, AT(help_man), 0, 0, NULL, NULL,
+		"print the manual page"},
+	{"help-markdown", 0, CONTROL_OPTION_FLAG, false, AT(help_markdown), 0, 0, NULL, NULL,
+		"print the options as a table in Markdown"},
 };
+
+const struct control_option *control_option_at(unsigned i)
+{
+	return i < BASE_ARRAY_LEN(options) ? &options[i] : NULL;
+}
 
 const struct control_option *control_option_find(const char *name)
 {
@@ -173,31 +182,39 @@ static void size_text(uint64_t bytes, char *buf, size_t len)
 	snprintf(buf, len, "%llu%s", (unsigned long long)bytes, unit[u]);
 }
 
-static void range_error(
-	const struct control_option *o, const char *value, bool size, char *err, size_t err_len)
+static bool option_is_size(const struct control_option *o)
+{
+	return o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE ||
+		o->type == CONTROL_OPTION_MAXMEMORY || o->type == CONTROL_OPTION_ITEM_BYTES;
+}
+
+void control_option_range(const struct control_option *o, char *buf, size_t len)
 {
 	char min[32], max[32];
 
-	if (size) {
+	if (o->max == 0 || o->type == CONTROL_OPTION_TEXT || o->type == CONTROL_OPTION_CONGESTION) {
+		snprintf(buf, len, "%s", "");
+		return;
+	}
+	if (option_is_size(o)) {
 		size_text(o->min, min, sizeof(min));
 		size_text(o->max, max, sizeof(max));
 	} else {
 		snprintf(min, sizeof(min), "%llu", (unsigned long long)o->min);
 		snprintf(max, sizeof(max), "%llu", (unsigned long long)o->max);
 	}
-	snprintf(err, err_len, "%.64s is out of range: %s to %s", value, min, max);
+	snprintf(buf, len, "%s to %s", min, max);
 }
 
 static int number_set(struct control_config *cfg, const struct control_option *o, const char *value,
 	char *err, size_t err_len)
 {
-	bool bytes = o->type == CONTROL_OPTION_BYTES || o->type == CONTROL_OPTION_SHARE ||
-		o->type == CONTROL_OPTION_MAXMEMORY;
-	bool size = bytes || o->type == CONTROL_OPTION_ITEM_BYTES;
+	bool size = option_is_size(o);
+	char range[80];
 	uint64_t v;
-	int rc = bytes                                 ? base_bytes_parse(value, &v)
-		: o->type == CONTROL_OPTION_ITEM_BYTES ? item_bytes_parse(value, &v)
-						       : base_u64_parse(value, strlen(value), &v);
+	int rc = o->type == CONTROL_OPTION_ITEM_BYTES ? item_bytes_parse(value, &v)
+		: size                                ? base_bytes_parse(value, &v)
+						      : base_u64_parse(value, strlen(value), &v);
 
 	if (rc < 0 && rc != -ERANGE) {
 		snprintf(err, err_len, "'%.64s' is not %s", value,
@@ -205,7 +222,8 @@ static int number_set(struct control_config *cfg, const struct control_option *o
 		return -EINVAL;
 	}
 	if (rc < 0 || v < o->min || v > o->max) {
-		range_error(o, value, size, err, err_len);
+		control_option_range(o, range, sizeof(range));
+		snprintf(err, err_len, "%.64s is out of range: %s", value, range);
 		return -EINVAL;
 	}
 	*option_u64(cfg, o) = o->type == CONTROL_OPTION_MEGABYTES ? v << 20 : v;
@@ -525,22 +543,4 @@ const char *control_config_name(unsigned i)
 			return options[k].name;
 	}
 	return NULL;
-}
-
-void control_config_help(FILE *to)
-{
-	fprintf(to, "usage: lcached [options] [-- EAL arguments]\n\n");
-	for (size_t i = 0; i < BASE_ARRAY_LEN(options); i++) {
-		const struct control_option *o = &options[i];
-		char left[64];
-
-		snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", o->letter ? "-" : "  ",
-			o->letter ? o->letter : ' ', o->letter && o->name ? ", " : " ",
-			o->name ? "--" : "", o->name ? o->name : "", o->value ? " " : "",
-			o->value ? o->value : "");
-		fprintf(to, "  %-32s %s", left, o->help);
-		if (o->start != NULL && o->start[0] != '\0')
-			fprintf(to, " (%s)", o->start);
-		fprintf(to, "\n");
-	}
 }

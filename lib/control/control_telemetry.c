@@ -331,6 +331,18 @@ static int cmd_config_set(struct control *c, const char *params, struct rte_tel_
 	return config_change(c, d, name, eq + 1);
 }
 
+static int cmd_config_rewrite(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	char err[512];
+
+	rte_tel_data_start_dict(d);
+	if (control_config_rewrite(c->cfg, err, sizeof(err)) < 0)
+		control_text_reply(d, "error", err);
+	else
+		rte_tel_data_add_dict_string(d, "status", "ok");
+	return 0;
+}
+
 static int cmd_flush(struct control *c, const char *params, struct rte_tel_data *d)
 {
 	c->orders.flush_seq++;
@@ -366,6 +378,7 @@ const struct control_command control_commands[] = {
 	{"/lcached/worker", "one worker; its number"},
 	{"/lcached/config", "configuration; an option's name, or nothing for all"},
 	{"/lcached/config/set", "change an option while serving: NAME=VALUE"},
+	{"/lcached/config/rewrite", "write the configuration file as options are now"},
 	{"/lcached/flush", "forget every item"},
 	{"/lcached/flight/dump", "write the flight recorder to a file in flight-dir"},
 	{"/lcached/capture", "the packet capture that runs, or the last one"},
@@ -390,6 +403,7 @@ static int (*const control_command_fn[])(
 	cmd_worker,
 	cmd_config,
 	cmd_config_set,
+	cmd_config_rewrite,
 	cmd_flush,
 	control_flight_command,
 	control_capture_command,

@@ -76,6 +76,10 @@ def test_what_is_refused_has_a_reason(lcctl):
     assert "invalid choice" in lcctl("nothing", status=2)
 
 
+def test_without_a_file_there_is_nothing_to_rewrite(lcctl):
+    assert "-f FILE" in lcctl("config", "rewrite", status=1)
+
+
 def test_without_a_server():
     for words in (["--pid", "1"], ["--socket", "/nowhere"]):
         done = subprocess.run([LCCTL, *words, "info"], capture_output=True, timeout=30, text=True)

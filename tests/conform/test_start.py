@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Start and end: the ready line, bad options, a device that is taken, signals."""
 
+import pathlib
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from netlab import PORT, SERVER_IP, Lab
 from server import KIND, LCACHED, SLOW, Server, driver_config
+from telemetry import Telemetry
 from wire import Tcp, Udp
 
 pytestmark = pytest.mark.lcached_only("other options")
@@ -251,3 +253,27 @@ def test_restart_on_the_same_device(space):
             server.stop()
         finally:
             server.kill()
+
+
+def test_the_page_of_options_is_what_the_program_prints():
+    page = pathlib.Path(__file__).parents[2] / "docs/configuration.md"
+    said = subprocess.run([LCACHED, "--help-markdown"], capture_output=True, timeout=QUICK_S, check=True)
+    assert page.read_bytes() == said.stdout
+
+
+def test_the_configuration_file_is_written_anew(space, tmp_path):
+    path = tmp_path / "lcached.conf"
+    path.write_text("# mine\nmaxmemory-samples 5 # few\nlfu-log-factor 9\n")
+    server = Server(space, options=["-f", str(path)])
+    server.start()
+    try:
+        with Telemetry(server.process.pid) as telemetry:
+            for option in ("maxmemory-samples=8", "maxmemory-policy=allkeys-lfu"):
+                assert telemetry.ask(f"/lcached/config/set,{option}") == {"status": "ok"}
+            assert telemetry.ask("/lcached/config/rewrite") == {"status": "ok"}
+    finally:
+        server.stop()
+    lines = path.read_text().splitlines()
+    assert lines[:3] == ["# mine", "maxmemory-samples 8", "lfu-log-factor 9"]
+    assert "maxmemory-policy allkeys-lfu" in lines
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lcached.conf"]
