@@ -37,6 +37,18 @@ struct store_item *exec_find(struct exec *ex, const char *key, uint8_t key_len, 
 	return it;
 }
 
+struct store_item *exec_look_find(
+	struct exec *ex, const struct store_look *look, const char *key, uint8_t key_len)
+{
+	const struct store_counters *c = store_counters_get(ex->store);
+	uint64_t expired = c->expired;
+	struct store_item *it = store_look_find(ex->store, look, key, key_len);
+
+	if (base_unlikely(it == NULL))
+		ex->n.get_expired += c->expired - expired;
+	return it;
+}
+
 int64_t exec_ttl(const struct exec *ex, const struct store_item *it)
 {
 	uint64_t now_s = store_now(ex->store).wall_s;

@@ -44,6 +44,11 @@ void exec_apply(
 bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len,
 	const struct store_look *look, uint32_t most_bytes, struct store_item **item);
 
+// A plain `set` whose value is at hand, written over the key's present one: where nobody reads that
+// and its memory has the room, so that nothing is allocated and the index stays as it is. False: an
+// item must be reserved, and nothing has been written.
+bool exec_set_over(struct exec *ex, const struct proto_plain *l, const struct store_look *look);
+
 // A storage command, in two steps. exec_reserve gives an item whose value bytes the caller fills
 // (store_value_write), then exec_commit decides by the mode and the key's present item, or the
 // caller gives it up with store_abort. When the reserve is refused, out->proto.status says why, the

@@ -57,12 +57,8 @@ void exec_get(
 bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len,
 	const struct store_look *look, uint32_t most_bytes, struct store_item **item)
 {
-	const struct store_counters *c = store_counters_get(ex->store);
-	uint64_t expired = c->expired;
-	struct store_item *it = store_look_find(ex->store, look, key, key_len);
+	struct store_item *it = exec_look_find(ex, look, key, key_len);
 
-	if (base_unlikely(it == NULL))
-		ex->n.get_expired += c->expired - expired;
 	*item = it;
 	if (base_unlikely(it != NULL && it->value_bytes > most_bytes))
 		return false;

@@ -11,6 +11,9 @@ static inline bool exec_has(const struct proto_request *r, char letter)
 
 // store_find, and counts lookups that ended at an item which had expired.
 struct store_item *exec_find(struct exec *ex, const char *key, uint8_t key_len, uint64_t hash);
+// The same with store_look_find.
+struct store_item *exec_look_find(
+	struct exec *ex, const struct store_look *look, const char *key, uint8_t key_len);
 // Seconds left: -1 never expires, 0 at or past the deadline.
 int64_t exec_ttl(const struct exec *ex, const struct store_item *it);
 // The deadline that a time of the request means, now.

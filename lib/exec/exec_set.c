@@ -169,3 +169,22 @@ void exec_commit(struct exec *ex, const struct proto_request *r, uint64_t hash,
 	}
 	out->proto.key_base64 = r->key_base64;
 }
+
+bool exec_set_over(struct exec *ex, const struct proto_plain *l, const struct store_look *look)
+{
+	struct store_item *it = exec_look_find(ex, look, l->key, l->key_len);
+	bool flags = l->client_flags != 0;
+
+	base_assert(l->op == PROTO_OP_SET);
+	if (it == NULL || !store_writable(it) || flags != !!(it->bits & STORE_ITEM_CFLAGS))
+		return false;
+	if (it->value_bytes != l->value_bytes && !store_value_resize(ex->store, it, l->value_bytes))
+		return false;
+	if (flags)
+		memcpy(it->data, &l->client_flags, sizeof(l->client_flags));
+	store_value_write(it, 0, l->value, l->value_bytes);
+	store_deadline_set(ex->store, it, exec_deadline_of(ex, l->exptime));
+	store_value_changed(ex->store, it, 0);
+	ex->n.cmd_set++;
+	return true;
+}

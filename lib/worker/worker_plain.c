@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What nearly all clients send over TCP, on a path of its own: plain gets and sets of this shard's
 // keys. A get whose reply fits the segment at hand is composed there, without a reference on the
-// item, and many requests of one segment are answered in one. Any other reply takes the common way,
-// in its place.
+// item; a set whose value fits where the old one lies is written over that; many requests of one
+// segment are answered in one. Anything else takes the common way, in its place.
 
 #include "worker/worker_internal.h"
 
@@ -80,32 +80,78 @@ static char *value_compose(char *p, struct store_item *it)
 	return put(p, "\r\n", 2);
 }
 
+// The rest of the segment at hand. What is written there is taken when somebody else goes on.
+struct place {
+	char *from, *at;
+	uint32_t room; // behind `at`
+};
+
+static void place_leave(struct worker_out *o, struct place *p)
+{
+	if (p->at != p->from)
+		worker_out_take(o, (uint32_t)(p->at - p->from));
+	*p = (struct place){.room = 0};
+}
+
+static inline bool place_has(
+	struct worker *w, struct worker_out *o, struct place *p, uint32_t bytes)
+{
+	if (base_likely(bytes <= p->room))
+		return true;
+	place_leave(o, p);
+	p->from = p->at = worker_out_place(w, o, bytes, &p->room);
+	if (base_unlikely(p->at == NULL))
+		p->room = 0;
+	return p->at != NULL;
+}
+
+static void request_note(struct worker *w, const struct worker_conn *c, const struct proto_plain *l,
+	enum proto_status status)
+{
+	w->n.requests++;
+	flight_request(
+		w->flight, l->op, status, worker_conn_mark(c), worker_key_end(l->key, l->key_len));
+}
+
 // False: its reply does not fit the segment at hand, and nothing was done.
-static bool get_quick(
-	struct worker *w, struct worker_conn *c, struct worker_out *o, const struct worker_plain *q)
+static bool get_quick(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct place *p, const struct worker_plain *q)
 {
 	const struct proto_plain *l = &q->line;
-	uint32_t around = PLAIN_AROUND + l->key_len, room;
+	uint32_t around = PLAIN_AROUND + l->key_len;
 	struct store_item *it;
-	char *at, *p;
+	char *at;
 
-	if (base_unlikely(!base_list_empty(&c->sink.slots)))
-		return false;
-	if (l->first && !l->end)
+	if (l->first && !l->end) {
+		place_leave(o, p);
 		worker_out_mark(o);
-	at = p = worker_out_place(w, o, around, &room);
-	if (base_unlikely(at == NULL) ||
-		!exec_get_small(&w->exec, l->key, l->key_len, look_of(w, q), room - around, &it))
+	}
+	if (!place_has(w, o, p, around) ||
+		!exec_get_small(&w->exec, l->key, l->key_len, look_of(w, q), p->room - around, &it))
 		return false;
-	w->n.requests++;
-	flight_request(w->flight, PROTO_OP_GET, it != NULL ? PROTO_OK : PROTO_MISS,
-		worker_conn_mark(c), worker_key_end(l->key, l->key_len));
+	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS);
+	at = p->at;
 	if (base_likely(it != NULL))
-		p = value_compose(p, it);
+		at = value_compose(at, it);
 	if (l->end)
-		p = put(p, "END\r\n", 5);
-	worker_out_take(o, (uint32_t)(p - at));
-	proto_plain_after(&c->parser, l->end);
+		at = put(at, "END\r\n", 5);
+	p->room -= (uint32_t)(at - p->at);
+	p->at = at;
+	return true;
+}
+
+// False: it needs memory, or there is no place for its reply; nothing was done.
+static bool set_quick(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct place *p, const struct worker_plain *q)
+{
+	static const char stored[8] = "STORED\r\n";
+
+	if (!place_has(w, o, p, sizeof(stored)) ||
+		!exec_set_over(&w->exec, &q->line, look_of(w, q)))
+		return false;
+	request_note(w, c, &q->line, PROTO_OK);
+	p->at = put(p->at, stored, sizeof(stored));
+	p->room -= sizeof(stored);
 	return true;
 }
 
@@ -164,19 +210,25 @@ enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struc
 	struct worker_range range, uint32_t *used)
 {
 	enum worker_step step = WORKER_STEP_ON;
+	struct place p = {.room = 0};
 
 	*used = 0;
 	for (unsigned i = range.at; i < range.end && step == WORKER_STEP_ON; i++) {
 		const struct worker_plain *q = &w->plains.request[i];
+		bool is_set = q->line.op == PROTO_OP_SET;
 
+		if (base_likely(base_list_empty(&c->sink.slots)) &&
+			(is_set ? set_quick(w, c, o, &p, q) : get_quick(w, c, o, &p, q))) {
+			*used += q->line.consumed;
+			proto_plain_after(&c->parser, q->line.end);
+			continue;
+		}
+		place_leave(o, &p);
 		if (!worker_conn_may_parse(w, c))
 			step = WORKER_STEP_WAIT;
-		else if (q->line.op == PROTO_OP_SET)
-			step = set_run(w, c, o, q, used);
-		else if (get_quick(w, c, o, q))
-			*used += q->line.consumed;
 		else
-			step = get_commonly(w, c, o, q, used);
+			step = is_set ? set_run(w, c, o, q, used) : get_commonly(w, c, o, q, used);
 	}
+	place_leave(o, &p);
 	return step;
 }
