@@ -71,7 +71,8 @@ void control_config_markdown(FILE *to);
 // named yet follow at the end (Redis' CONFIG REWRITE). 0, or -EINVAL with one line in err.
 int control_config_text(
 	const struct control_config *cfg, FILE *from, FILE *to, char *err, size_t err_len);
-// The same for the file that was read at start, replaced as a whole. 0 or -errno with one line in err.
+// The same for the file that was read at start, replaced as a whole. 0 or -errno, with one line in
+// err.
 int control_config_rewrite(const struct control_config *cfg, char *err, size_t err_len);
 // What of it the shards obey.
 struct store_settings control_store_settings(const struct control_config *cfg);
