@@ -12,7 +12,7 @@
 
 #define NAMES_MAX 128 // options that a file may name
 
-// A value as a line of the file has it: the percentage that bytes were computed from, not the bytes.
+// A value as a line of the file has it: a percentage, not the bytes that were computed from it.
 static void value_text(const struct control_config *cfg, const char *name, char *buf, size_t len)
 {
 	if (strcmp(name, "maxmemory") == 0 && cfg->maxmemory_percent > 0)
