@@ -94,6 +94,7 @@ int net_open(struct net **out, const struct net_options *opt)
 	net->tx_offloads = opt->tx_offloads;
 	net->rx_offloads = opt->rx_offloads;
 	own_init(net);
+	net_plain_init(net);
 	net_routes_init(net);
 	net->ip_id = (uint16_t)opt->seed;
 	base_rng_seed(&net->rng, opt->seed ^ UINT64_C(0x495076));

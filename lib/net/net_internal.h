@@ -99,8 +99,14 @@ struct net_route {
 	struct base_ip via; // none: on-link
 };
 
+struct net_plain {                 // what a datagram that is answered in place looks like
+	uint64_t want[4], mask[4]; // its frame's first bytes
+	bool alone[NET_OWN_MAX];   // net_ipv4_alone of each own address
+};
+
 struct net {
 	struct net_options opt;
+	struct net_plain plain;
 	rte_be32_t own4[NET_OWN_MAX];      // own addresses once more; IPv6 ones: 0
 	rte_be32_t broadcast[NET_OWN_MAX]; // of their prefixes; 0: it has none
 	struct base_ip mask[NET_OWN_MAX];
@@ -187,6 +193,8 @@ static inline bool net_ipv4_sum_told(const struct net *net, const struct rte_mbu
 }
 // RFC 1122 3.2.1.3: a source must be one host's address, and none of ours.
 bool net_ipv4_source_valid(const struct net *net, rte_be32_t ip);
+// Whether on the prefix of our address `local` all but that and the broadcast address are valid.
+bool net_ipv4_alone(const struct net *net, unsigned local);
 
 // Whether the device has found the checksum to be good.
 static inline bool net_l4_checked(const struct net *net, const struct rte_mbuf *m, uint8_t proto)
@@ -282,6 +290,9 @@ struct rte_mbuf *net_icmp_body(struct net *net, struct rte_mbuf *m, uint16_t l4_
 // Ports and sequence number of a quoted segment or datagram of ours, at `at`, into pkt, as of the
 // flow that comes in. False: cut off.
 bool net_quote_ports(const struct rte_mbuf *m, uint32_t at, struct net_packet *pkt);
+
+// ---- net_plain.c
+void net_plain_init(struct net *net);
 
 // ---- net_udp.c
 enum net_verdict net_udp_input(struct net *net, struct rte_mbuf *m, struct net_packet *pkt);

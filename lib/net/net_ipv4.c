@@ -19,12 +19,32 @@ static unsigned broadcast_find(const struct net *net, rte_be32_t ip)
 	return NET_OWN_MAX;
 }
 
-// RFC 1122 3.2.1.3: a source must be one host's address.
-bool net_ipv4_source_valid(const struct net *net, rte_be32_t ip)
+static bool host_class(rte_be32_t ip)
 {
 	uint32_t host = rte_be_to_cpu_32(ip);
 
-	if ((host >> 24) == 0 || (host >> 24) == 127 || host >= NET_MULTICAST_FIRST)
+	return (host >> 24) != 0 && (host >> 24) != 127 && host < NET_MULTICAST_FIRST;
+}
+
+bool net_ipv4_alone(const struct net *net, unsigned local)
+{
+	const rte_be32_t mask = base_ip_as4(&net->mask[local]), own = net->own4[local];
+
+	if ((mask & RTE_BE32(0xff000000)) != RTE_BE32(0xff000000) || !host_class(own))
+		return false;
+	for (unsigned i = 0; i < net->opt.owns; i++) {
+		if (i != local && net->own4[i] != 0 &&
+			(((net->own4[i] ^ own) & mask) == 0 ||
+				((net->broadcast[i] ^ own) & mask) == 0))
+			return false;
+	}
+	return true;
+}
+
+// RFC 1122 3.2.1.3: a source must be one host's address.
+bool net_ipv4_source_valid(const struct net *net, rte_be32_t ip)
+{
+	if (!host_class(ip))
 		return false;
 	for (unsigned i = 0; i < net->opt.owns; i++) {
 		if (ip == net->own4[i] || ip == net->broadcast[i])

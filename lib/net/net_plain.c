@@ -12,6 +12,50 @@ struct plain_head {
 };
 static_assert(sizeof(struct plain_head) == NET_PLAIN_HEAD, "callers find the payload behind it");
 
+// The first 26 bytes of such a frame, in two pieces that overlap.
+#define PLAIN_SECOND 10
+struct plain_bytes {
+	uint64_t first[2], second[2];
+};
+static_assert(PLAIN_SECOND + sizeof(uint64_t[2]) == offsetof(struct plain_head, ip.src_addr),
+	"up to the addresses");
+
+static inline struct plain_bytes plain_bytes_read(const void *frame)
+{
+	struct plain_bytes b;
+
+	memcpy(b.first, frame, sizeof(b.first));
+	memcpy(b.second, (const char *)frame + PLAIN_SECOND, sizeof(b.second));
+	return b;
+}
+
+static void plain_pattern_write(
+	struct net_plain *plain, const struct plain_head *want, const struct plain_head *mask)
+{
+	struct plain_bytes w = plain_bytes_read(want), m = plain_bytes_read(mask);
+
+	memcpy(plain->want, &w, sizeof(w));
+	memcpy(plain->mask, &m, sizeof(m));
+}
+static_assert(sizeof(struct plain_bytes) == sizeof(((struct net_plain *)0)->want), "all of it");
+
+void net_plain_init(struct net *net)
+{
+	struct plain_head want = {
+		.eth = {.dst_addr = net->opt.mac, .ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4)},
+		.ip = {.version_ihl = RTE_IPV4_VHL_DEF, .next_proto_id = IPPROTO_UDP}};
+	struct plain_head mask = {.eth = {.ether_type = UINT16_MAX},
+		.ip = {.version_ihl = UINT8_MAX,
+			.fragment_offset = RTE_BE16((uint16_t)~RTE_IPV4_HDR_DF_FLAG),
+			.next_proto_id = UINT8_MAX}};
+
+	memset(&mask.eth.dst_addr, UINT8_MAX, sizeof(mask.eth.dst_addr));
+	mask.eth.src_addr.addr_bytes[0] = RTE_ETHER_GROUP_ADDR;
+	plain_pattern_write(&net->plain, &want, &mask);
+	for (unsigned i = 0; i < net->opt.owns; i++)
+		net->plain.alone[i] = net->own4[i] != 0 && net_ipv4_alone(net, i);
+}
+
 // The buffer can be sent again as it is: nobody else holds it, and it is one of `pool`.
 static inline bool mbuf_own(const struct rte_mbuf *m, const struct rte_mempool *pool)
 {
@@ -25,27 +69,30 @@ static inline bool mbuf_own(const struct rte_mbuf *m, const struct rte_mempool *
 // What a plain datagram has in these fields; `port` is ours.
 static inline bool head_plain(const struct net *net, const struct plain_head *h, rte_be16_t port)
 {
-	unsigned other = h->eth.ether_type ^ RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	const struct plain_bytes b = plain_bytes_read(h);
+	const uint64_t *want = net->plain.want, *mask = net->plain.mask;
+	uint64_t other;
 
-	other |= h->ip.version_ihl ^ RTE_IPV4_VHL_DEF;
-	other |= h->ip.next_proto_id ^ IPPROTO_UDP;
-	other |= h->ip.fragment_offset & RTE_BE16((uint16_t)~RTE_IPV4_HDR_DF_FLAG);
-	other |= h->udp.dst_port ^ port;
-	other |= net->opt.vlan;
+	other = (b.first[0] ^ want[0]) & mask[0];
+	other |= (b.first[1] ^ want[1]) & mask[1];
+	other |= (b.second[0] ^ want[2]) & mask[2];
+	other |= (b.second[1] ^ want[3]) & mask[3];
+	other |= (unsigned)(h->udp.dst_port ^ port) | net->opt.vlan;
 	return other == 0 && h->udp.src_port != 0;
 }
 
 // Addressed to one of our addresses, by a host of the same prefix.
 static inline bool hosts_valid(const struct net *net, const struct rte_ipv4_hdr *ip)
 {
-	unsigned local = net_own4_find(net, ip->dst_addr);
-	rte_be32_t mask;
+	const rte_be32_t from = ip->src_addr, to = ip->dst_addr;
+	unsigned local = net_own4_find(net, to);
 
-	if (local == NET_OWN_MAX || net->own_state[local] != NET_OWN_VALID)
+	if (base_unlikely(local == NET_OWN_MAX) ||
+		((from ^ to) & base_ip_as4(&net->mask[local])) != 0)
 		return false;
-	mask = base_ip_as4(&net->mask[local]);
-	return ((ip->src_addr ^ ip->dst_addr) & mask) == 0 &&
-		net_ipv4_source_valid(net, ip->src_addr);
+	if (base_likely(net->plain.alone[local]))
+		return from != to && from != net->broadcast[local];
+	return net_ipv4_source_valid(net, from);
 }
 
 static inline bool ip_good(
@@ -86,9 +133,8 @@ uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be
 	if (RTE_ETHER_HDR_LEN + total > m->data_len || udp_bytes <= sizeof(h->udp) ||
 		total != sizeof(h->ip) + udp_bytes)
 		return 0;
-	if (!rte_is_same_ether_addr(&h->eth.dst_addr, &net->opt.mac) ||
-		!rte_is_unicast_ether_addr(&h->eth.src_addr) || !hosts_valid(net, &h->ip) ||
-		!ip_good(net, m, &h->ip) || !udp_good(net, m, h, udp_bytes))
+	if (!hosts_valid(net, &h->ip) || !ip_good(net, m, &h->ip) ||
+		!udp_good(net, m, h, udp_bytes))
 		return 0;
 	room = (uint16_t)(m->buf_len - m->data_off - sizeof(*h));
 	return RTE_MIN(room, (uint16_t)(net->opt.mtu - sizeof(h->ip) - sizeof(h->udp)));
@@ -101,44 +147,47 @@ uint16_t net_plain_bytes(const struct rte_mbuf *m)
 	return (uint16_t)(rte_be_to_cpu_16(h->udp.dgram_len) - sizeof(h->udp));
 }
 
-// Checksums from what the fields are made of: reading them back would wait for the stores.
+// What of the headers is written anew, as words: they are composed in registers, and their
+// checksums of that. Reading fields back would wait for the stores.
+struct plain_words {
+	uint64_t version_id; // version, length and number; no fragment
+	uint32_t ttl_sum;    // time to live, protocol, checksum
+	uint64_t addresses;
+	uint32_t ports, length_sum;
+} __attribute__((packed));
+static_assert(
+	sizeof(struct plain_words) == sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr),
+	"both headers");
+
 static inline void plain_head_turn(struct net *net, struct plain_head *h, uint16_t udp_bytes,
 	uint64_t payload_sum, uint64_t offload)
 {
 	const rte_be16_t total = rte_cpu_to_be_16((uint16_t)(sizeof(h->ip) + udp_bytes));
 	const rte_be16_t udp_len = rte_cpu_to_be_16(udp_bytes), id = rte_cpu_to_be_16(net->ip_id++);
-	const rte_be32_t client = h->ip.src_addr, own = h->ip.dst_addr;
-	const rte_be16_t client_port = h->udp.src_port, own_port = h->udp.dst_port;
-	const uint64_t pseudo = (uint64_t)client + own + RTE_BE16(IPPROTO_UDP) + udp_len;
-	uint64_t ip_sum = (uint64_t)client + own + total + id;
-	uint16_t udp_sum;
+	struct plain_words w;
+	uint64_t sum;
 
-	ip_sum += RTE_BE16(RTE_IPV4_VHL_DEF << 8) + RTE_BE16(NET_TTL << 8 | IPPROTO_UDP);
-	h->ip = (struct rte_ipv4_hdr){
-		.version_ihl = RTE_IPV4_VHL_DEF,
-		.total_length = total,
-		.packet_id = id,
-		.time_to_live = NET_TTL,
-		.next_proto_id = IPPROTO_UDP,
-		.hdr_checksum =
-			offload & RTE_MBUF_F_TX_IP_CKSUM ? 0 : (rte_be16_t)~net_sum_fold(ip_sum),
-		.src_addr = own,
-		.dst_addr = client,
-	};
-	if (offload & RTE_MBUF_F_TX_UDP_CKSUM) {
-		udp_sum = net_sum_fold(pseudo);
-	} else {
-		payload_sum = net_sum_add(payload_sum, pseudo + client_port + own_port + udp_len);
-		udp_sum = (uint16_t)~net_sum_fold(payload_sum);
-		udp_sum = udp_sum == 0 ? UINT16_MAX : udp_sum; // 0 means "none" (RFC 768)
+	memcpy(&w, &h->ip, sizeof(w));
+	w.addresses = w.addresses << 32 | w.addresses >> 32;
+	w.ports = w.ports << 16 | w.ports >> 16;
+	w.version_id = RTE_IPV4_VHL_DEF | (uint64_t)total << 16 | (uint64_t)id << 32;
+	w.ttl_sum = NET_TTL | IPPROTO_UDP << 8;
+	w.length_sum = udp_len;
+	if (!(offload & RTE_MBUF_F_TX_IP_CKSUM)) {
+		sum = net_sum_add(w.addresses, w.version_id + w.ttl_sum);
+		w.ttl_sum |= (uint32_t)(uint16_t)~net_sum_fold(sum) << 16;
 	}
-	h->udp = (struct rte_udp_hdr){
-		.src_port = own_port,
-		.dst_port = client_port,
-		.dgram_len = udp_len,
-		.dgram_cksum = udp_sum,
-	};
+	sum = net_sum_add(w.addresses, RTE_BE16(IPPROTO_UDP) + udp_len);
+	if (offload & RTE_MBUF_F_TX_UDP_CKSUM) {
+		w.length_sum |= (uint32_t)net_sum_fold(sum) << 16;
+	} else {
+		sum = net_sum_add(net_sum_add(sum, payload_sum), (uint64_t)w.ports + udp_len);
+		sum = (uint16_t)~net_sum_fold(sum);
+		w.length_sum |= (uint32_t)(sum == 0 ? UINT16_MAX : sum) << 16; // 0: none (RFC 768)
+	}
+	memcpy(&h->ip, &w, sizeof(w));
 }
+static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the first byte of a word is its lowest");
 
 void net_plain_reply_summed(
 	struct net *net, struct rte_mbuf *m, uint16_t bytes, uint64_t payload_sum)

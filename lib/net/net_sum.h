@@ -12,8 +12,13 @@
 
 static inline uint64_t net_sum_add(uint64_t a, uint64_t b)
 {
+#ifdef __x86_64__
+	__asm__("addq %1, %0; adcq $0, %0" : "+r"(a) : "r"(b) : "cc");
+	return a;
+#else
 	a += b;
 	return a + (a < b);
+#endif
 }
 
 // `sum` of a piece, which starts at an odd byte of the whole or does not.
@@ -29,10 +34,9 @@ static inline uint16_t net_sum_fold(uint64_t sum)
 {
 	uint32_t half;
 
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	half = (uint32_t)(sum & UINT32_MAX) + (uint32_t)(sum >> 32);
-	half = (half & UINT16_MAX) + (half >> 16);
-	return (uint16_t)((half & UINT16_MAX) + (half >> 16));
+	// the halves added the other way round: the lower one's carry comes into the upper one
+	half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 static inline uint64_t net_sum_word(const void *p)
@@ -90,47 +94,74 @@ static inline uint64_t net_sum_copy_few(char *to, const char *from, unsigned n)
 	return (uint8_t)*from;
 }
 
+// Those of the last eight bytes at p that are the n last ones of a piece, in their place.
+static inline uint64_t net_sum_last(uint64_t word, unsigned n)
+{
+	return word >> (sizeof(word) - n) * 8;
+}
+
 // Copies n bytes and returns their sum. What has just been written is not read again: a load that
 // takes from several stores waits until they have left the core.
 static inline uint64_t net_sum_copy(char *to, const char *from, unsigned n)
 {
-	uint64_t sum = 0, word;
-	unsigned at = 0;
+	const char *end = from + n;
+	uint64_t sum = 0, word[2];
 
-	if (n < sizeof(word))
+	if (n < sizeof(*word))
 		return net_sum_copy_few(to, from, n);
-	for (; at + NET_SUM_BLOCK <= n; at += NET_SUM_BLOCK) {
-		memcpy(to + at, from + at, NET_SUM_BLOCK);
-		sum = net_sum_block(sum, from + at);
+	for (; n >= NET_SUM_BLOCK; n -= NET_SUM_BLOCK) {
+		memcpy(to, from, NET_SUM_BLOCK);
+		sum = net_sum_block(sum, from);
+		to += NET_SUM_BLOCK;
+		from += NET_SUM_BLOCK;
 	}
-	for (; at + sizeof(word) <= n; at += sizeof(word)) {
-		word = net_sum_word(from + at);
-		memcpy(to + at, &word, sizeof(word));
-		sum = net_sum_add(sum, word);
+	if (n >= sizeof(word)) {
+		memcpy(word, from, sizeof(word));
+		memcpy(to, word, sizeof(word));
+		sum = net_sum_add(net_sum_add(sum, word[0]), word[1]);
+		to += sizeof(word);
+		from += sizeof(word);
+		n -= sizeof(word);
 	}
-	if (at == n)
+	if (n >= sizeof(*word)) {
+		memcpy(word, from, sizeof(*word));
+		memcpy(to, word, sizeof(*word));
+		sum = net_sum_add(sum, word[0]);
+		to += sizeof(*word);
+		n -= sizeof(*word);
+	}
+	if (n == 0)
 		return sum;
-	word = net_sum_word(from + n - sizeof(word)); // the last eight once more
-	memcpy(to + n - sizeof(word), &word, sizeof(word));
-	return net_sum_add(sum, word >> (sizeof(word) - (n - at)) * 8);
+	word[0] = net_sum_word(end - sizeof(*word)); // the last eight once more
+	memcpy(to + n - sizeof(*word), word, sizeof(*word));
+	return net_sum_add(sum, net_sum_last(word[0], n));
 }
 
 // The sum of n bytes.
 static inline uint64_t net_sum_bytes(const char *p, unsigned n)
 {
 	uint64_t sum = 0, word = 0;
-	unsigned at = 0;
 
 	if (n < sizeof(word)) {
 		memcpy(&word, p, n);
 		return word;
 	}
-	for (; at + NET_SUM_BLOCK <= n; at += NET_SUM_BLOCK)
-		sum = net_sum_block(sum, p + at);
-	for (; at + sizeof(word) <= n; at += sizeof(word))
-		sum = net_sum_add(sum, net_sum_word(p + at));
-	if (at == n)
+	for (; n >= NET_SUM_BLOCK; n -= NET_SUM_BLOCK) {
+		sum = net_sum_block(sum, p);
+		p += NET_SUM_BLOCK;
+	}
+	if (n >= 2 * sizeof(word)) {
+		sum = net_sum_add(sum, net_sum_word(p));
+		sum = net_sum_add(sum, net_sum_word(p + sizeof(word)));
+		p += 2 * sizeof(word);
+		n -= 2 * sizeof(word);
+	}
+	if (n >= sizeof(word)) {
+		sum = net_sum_add(sum, net_sum_word(p));
+		p += sizeof(word);
+		n -= sizeof(word);
+	}
+	if (n == 0)
 		return sum;
-	word = net_sum_word(p + n - sizeof(word));
-	return net_sum_add(sum, word >> (sizeof(word) - (n - at)) * 8);
+	return net_sum_add(sum, net_sum_last(net_sum_word(p + n - sizeof(word)), n));
 }
