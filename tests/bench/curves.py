@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Throughput by value size, by connections and by pipelining: one round a point, for the shape. Plotted
+"""Throughput by value size, by connections, by items and by pipelining: one round a point, for the shape. Plotted
 with --plots."""
 
 import machine
@@ -11,6 +11,7 @@ BASE = {"mode": "get", "proto": "tcp", "connections": 50, "keys": 10000, "key-si
 KINDS = {  # name: (option, its values, loads that go with them, what is on the axis)
     "value-size": ("value-size", (32, 128, 512, 1024, 4096, 16384, 65536), {"keys": 4000}, "bytes of a value"),
     "connections": ("connections", (1, 4, 16, 64, 256, 1024), {}, "connections, one in flight on each"),
+    "items": ("keys", (1000, 10000, 100000, 1000000, 4000000), {"preload": "fill"}, "items"),
     "pipeline": ("pipeline", (1, 2, 4, 8, 16, 32, 64), {"commands": "meta"}, "mg in flight on each of 50"),
 }
 SIDES = {"lcached": servers.lcached_run, "memcached": servers.loopback_run}

@@ -11,6 +11,7 @@ import tempfile
 import machine
 import rounds
 import servers
+import table
 from machine import Trouble
 from scenarios import SCENARIOS
 
@@ -31,13 +32,14 @@ def parse(argv):
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s instead of 5 of 3 s")
     parser.add_argument("--plots", metavar="DIR", help="plot there what has plots")
+    parser.add_argument("--table", nargs="+", metavar="FILE", help="measure nothing: a table of such results")
     parser.add_argument("--keep-noisy", action="store_true", help="count disturbed rounds too")
     args = parser.parse_args(argv)
     args.rounds, args.seconds, args.warmup = (2, 1, 0.5) if args.quick else (5, 3, 1)
     unknown = [name for name in args.names if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)} (--list shows them)")
-    if not args.names and not args.list:
+    if not args.names and not args.list and not args.table:
         parser.error("name a scenario (--list shows them)")
     return args
 
@@ -58,6 +60,9 @@ def measure(args):
 
 def main(argv):
     args = parse(argv)
+    if args.table:
+        table.print_files(args.table)
+        return 0
     if args.list:
         for name, scenario in SCENARIOS.items():
             print(f"{name:<13} {scenario.help}")

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 
-COLOURS = ("#4c566a", "#a0a0a0", "#1b6ca8", "#c4622d", "#2e7d32", "#7b3fa0", "#b8860b", "#00838f")
+COLOURS = ("#4c566a", "#a0a0a0", "#1b6ca8", "#c4622d", "#2e7d32", "#7b3fa0", "#b8860b", "#00838f", "#ad1457",
+           "#6d4c41")  # fmt: skip
+PEERS = COLOURS[:2] + COLOURS[4:]
 
 
 def gnuplot(where, name, script):
@@ -24,18 +26,30 @@ def block(name, rows):
     return f"${name} << EOD\n{lines}\nEOD\n"
 
 
+def tick(x):
+    for size, letter in ((1000000, "M"), (1000, "k")):
+        if x >= size and x % size == 0:
+            return f"{x // size:g} {letter}"
+    return f"{x:g}"
+
+
 def curves(where, name, title, x_label, lines, y_label="hit ratio", log_x=True, log_y=False):
     """lines: name -> [(x, y)], what begins with "lcached" drawn last, and bold."""
     names = sorted(lines, key=lambda n: n.startswith("lcached"))
+    peers = sum(not n.startswith("lcached") for n in names)
+    colours = [PEERS[i % len(PEERS)] if i < peers else COLOURS[2 + (i - peers) % 6] for i in range(len(names))]
     script = "".join(block(f"d{i}", sorted(lines[n])) for i, n in enumerate(names))
     script += f'set title "{title}"\nset xlabel "{x_label}"\nset ylabel "{y_label}"\n'
     ticks = sorted({x for line in lines.values() for x, _ in line})
     for axis in ("x" if log_x else "", "y" if log_y else ""):
         script += f"set logscale {axis}\n" if axis else ""
-    script += "set xtics (" + ", ".join(f'"{x:g}" {x}' for x in ticks) + ")\n"
+    script += "set xtics (" + ", ".join(f'"{tick(x)}" {x}' for x in ticks) + ")\n"
+    if log_y:
+        script += 'set format y "%.0s %c"\n'
+    script += f"set xrange [{ticks[0]}:{ticks[-1]}]\n"
     script += "set grid\nset key below\nplot " + ", ".join(
         f'$d{i} with linespoints {"lw 2" if n.startswith("lcached") else "lw 1"} pt {5 + 2 * (i % 3)} '
-        f'ps 0.5 lc "{COLOURS[i % len(COLOURS)]}" title "{n}"'
+        f'ps 0.5 lc "{colours[i]}" title "{n}"'
         for i, n in enumerate(names)
     )
     gnuplot(where, name, script + "\n")

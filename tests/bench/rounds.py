@@ -4,6 +4,7 @@ machine does meanwhile falls on all; ratios are taken by round."""
 
 import statistics
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import servers
@@ -24,7 +25,9 @@ class Case:
     unit: str = "requests/s"
     peer: str = "memcached"
     target: float | None = 1.0  # least ratio to the peer; None: just measured
-    of_ceiling: float | None = None  # least share of what lcbench gets from the answerer
+    of_ceiling: float | None = None  # least share of the ceiling
+    ceiling: Callable = servers.ceiling_run
+    ceiling_name: str = "lcbench --answer"
 
     def figure(self, result):
         if self.unit == "keys/s":
@@ -65,7 +68,7 @@ def peer_choose(case, scratch):
 def rounds_run(case, args, scratch, peer_run):
     """The rounds that count: (ours, peer's, ceiling) each."""
     good = []
-    sides = (servers.lcached_run, peer_run, servers.ceiling_run)
+    sides = (servers.lcached_run, peer_run, case.ceiling)
     for _ in range(args.rounds * ATTEMPTS_A_ROUND):
         results = [checked(side(case.load, args.seconds, args.warmup, scratch)) for side in sides]
         bad = next((why for why in map(noise, results) if why), None)
@@ -109,7 +112,7 @@ def least_row(row, what, value, least):
         "min": value["min"],
         "max": value["max"],
         "unit": "ratio",
-        "peer": "lcbench --answer",
+        "peer": row["ceiling_name"],
         "peer_value": row["ceiling"],
         **ratio,
         "target": least,
@@ -141,6 +144,7 @@ def summary(name, case, way, good):
         "ratio_min": ratio["min"],
         "ratio_max": ratio["max"],
         "ceiling": ceiling["median"],
+        "ceiling_name": case.ceiling_name,
         "bounded": ceiling["median"] < CEILING_LEAST * value["median"],
         "busy_cycles": cycles(ours, tsc_hz),
         "busy": middle(ours, "server_busy"),
@@ -188,7 +192,7 @@ def table(rows, case, good):
         f"  {'':<18} {'median':>14} {'min':>14} {'max':>14}"
         f"{'p50 us':>9} {'p99 us':>9} {'p99.9 us':>9}{'generator':>10}{'server':>9}"
     )
-    sides = (("lcached", ours), (f"{row['peer']} {row['peer_way']}", peers), ("ceiling", ceilings))
+    sides = (("lcached", ours), (f"{row['peer']} {row['peer_way']}", peers), (case.ceiling_name, ceilings))
     for who, results in sides:
         side_line(who, spread([case.figure(r) for r in results]), results)
     least = f", at least {row['target']:g}" if row["target"] is not None else ""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same get with many more items (items), and over many more connections (conns)."""
+"""The same get with many more items (items), and over many more connections (conns); memcached's own
+figures beside lcached's."""
 
+import resource
 import signal
 import statistics
 import time
@@ -12,6 +14,10 @@ from machine import Trouble
 from said import measuring_wait
 
 GET = {"mode": "get", "proto": "tcp", "connections": 50, "key-size": 32, "value-size": 32}
+
+
+lcached, memcached = servers.lcached_server, servers.memcached_server
+NAMES = {lcached: "lcached", memcached: "memcached"}
 
 
 def ratio_row(name, case, few, many, least, **more):
@@ -36,10 +42,18 @@ def ratio_row(name, case, few, many, least, **more):
     }
 
 
-def told(row, few_name, note=""):
+def told(row, few_name, peers, note=""):
+    """peers: memcached's rates with few and with many."""
     print(f"{row['name']} ({row['case']} against {few_name}), gets/s, {row['runs']} rounds")
-    print(f"  {row['value']:,.0f} ({row['min']:,.0f} to {row['max']:,.0f}) against {row['peer_value']:,.0f}")
+    print(f"  lcached    {row['value']:,.0f} ({row['min']:,.0f} to {row['max']:,.0f}) against {row['peer_value']:,.0f}")
+    few, many = map(statistics.median, peers)
+    print(f"  memcached  {many:,.0f} against {few:,.0f}: ratio {many / few:.2f}")
     print(f"  ratio of the medians {row['ratio']:.2f}, at least {row['target']:g}: {rounds.verdict(row)}{note}")
+
+
+def peers_fields(peers):
+    few, many = map(statistics.median, peers)
+    return {"memcached_few": few, "memcached_many": many, "memcached_ratio": many / few}
 
 
 def servers_ready():
@@ -50,14 +64,16 @@ def servers_ready():
 # ---- items --------------------------------------------------------------------------------------
 
 FEW_KEYS, MANY_KEYS, MANY_KEYS_QUICK = 100000, 100000000, 10000000
-ITEM_BYTES = 160  # of the server, with its part of the index while that grows
+ITEM_BYTES = {lcached: 120, memcached: 170}  # of the server, with its part of the index
 SPARE_BYTES = 3 << 30
 FILL_PER_S = 200000  # at least
 ITEMS_LEAST = 0.6
+HUGE = ("--disable-thp", "no")  # items and index in pages of 2 MiB, where the system gives them
+INDEX = ("-o", "hashpower=26")  # memcached's table as large as it would grow
 
 
-def keys_that_fit(available_bytes, wanted):
-    return max(FEW_KEYS, min(wanted, (available_bytes - SPARE_BYTES) // ITEM_BYTES))
+def keys_that_fit(side, available_bytes, wanted):
+    return max(FEW_KEYS, min(wanted, (available_bytes - SPARE_BYTES) // ITEM_BYTES[side]))
 
 
 def available_bytes():
@@ -69,11 +85,12 @@ def available_bytes():
     raise Trouble("no MemAvailable in /proc/meminfo")
 
 
-def segments(keys, args, scratch):
+def segments(side, keys, args, scratch):
     """Rates of as many stretches of one load as there are rounds."""
     load = {**GET, "keys": keys, "preload": "fill"}
-    megabytes = max(servers.MEMORY_MB, keys * ITEM_BYTES >> 20)
+    megabytes = max(servers.MEMORY_MB, keys * ITEM_BYTES[side] >> 20)
     patience = servers.MEASURING_S + keys / FILL_PER_S
+    options = {lcached: HUGE, memcached: INDEX if keys > FEW_KEYS else ()}
 
     def meanwhile(generator):
         measuring_wait(generator, patience)
@@ -81,9 +98,10 @@ def segments(keys, args, scratch):
             time.sleep(args.seconds)
             generator.send_signal(signal.SIGUSR1)
 
-    with servers.lcached_server(scratch, memory_mb=megabytes) as (process, where):
+    with side(scratch, memory_mb=megabytes, options=options[side]) as (process, where):
         seconds = args.seconds * (args.rounds + 0.5)
-        result = servers.generator(load, seconds, args.warmup, where, process, meanwhile)
+        own = load if side is memcached else servers.own_load(load)
+        result = servers.generator(own, seconds, args.warmup, where, process, meanwhile)
     found = rounds.checked(result)["segments"][: args.rounds]
     return [segment["requests"] / segment["seconds"] for segment in found]
 
@@ -91,13 +109,18 @@ def segments(keys, args, scratch):
 def items_run(args, scratch):
     servers_ready()
     wanted = MANY_KEYS_QUICK if args.quick else MANY_KEYS
-    keys = keys_that_fit(available_bytes(), wanted)
-    few = segments(FEW_KEYS, args, scratch)
-    many = segments(keys, args, scratch)
-    few += segments(FEW_KEYS, args, scratch)
-    row = ratio_row("items", f"{keys:,} items", few, many, ITEMS_LEAST)
-    note = "" if keys == wanted else f"\n  {wanted:,} items do not fit: {available_bytes() >> 30} GiB are free"
-    told(row, f"{FEW_KEYS:,}", note)
+    keys = {side: keys_that_fit(side, available_bytes(), wanted) for side in (lcached, memcached)}
+    few = segments(lcached, FEW_KEYS, args, scratch)
+    many = segments(lcached, keys[lcached], args, scratch)
+    few += segments(lcached, FEW_KEYS, args, scratch)
+    peers = [segments(memcached, n, args, scratch) for n in (FEW_KEYS, keys[memcached])]
+    row = ratio_row("items", f"{keys[lcached]:,} items", few, many, ITEMS_LEAST, **peers_fields(peers))
+    note = "".join(
+        f"\n  {wanted:,} items do not fit with {NAMES[side]}: {keys[side]:,}"
+        for side in keys
+        if keys[side] != wanted
+    )
+    told(row, f"{FEW_KEYS:,}", peers, note)
     return [row]
 
 
@@ -105,30 +128,46 @@ def items_run(args, scratch):
 
 FEW_CONNS, MANY_CONNS = 50, 100000
 SOURCES = 40
+FILES_SPARE = 64
 CONNS_LEAST = 0.7
 LINES, BACK = ("mbufs 131072",), ("gateway 198.18.211.1",)
 
 
-def conns_once(connections, args, scratch):
+def conns_once(side, connections, args, scratch):
     load = {**GET, "keys": FEW_KEYS, "connections": connections}
-    if connections > FEW_CONNS:
+    if connections > FEW_CONNS and side is lcached:
         load["sources"] = SOURCES
-    room = MANY_CONNS + 64
-    with servers.lcached_server(scratch, connections=room, lines=LINES, server_lines=BACK) as (process, where):
-        result = servers.generator(load, args.seconds, args.warmup, where, process)
+    more = {
+        lcached: {"lines": LINES, "server_lines": BACK, "connections": MANY_CONNS + 64},
+        memcached: {"connections": connections + FILES_SPARE},
+    }
+    with side(scratch, **more[side]) as (process, where):
+        own = load if side is memcached else servers.own_load(load)
+        result = servers.generator(own, args.seconds, args.warmup, where, process)
     if result["lost_connections"]:
         raise Trouble(f"{result['lost_connections']} connections lost")
     return rounds.checked(result)
 
 
+def kernel_conns(wanted):
+    """As many as files may be open: memcached and lcbench raise the soft limit themselves."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, wanted + 2 * FILES_SPARE),) * 2)
+        return wanted
+    except (ValueError, OSError):
+        return min(wanted, hard - 2 * FILES_SPARE)
+
+
 def conns_run(args, scratch):
     servers_ready()
     many_conns = MANY_CONNS // 10 if args.quick else MANY_CONNS
-    results = [
-        [conns_once(connections, args, scratch) for connections in (FEW_CONNS, many_conns)]
-        for _ in range(args.rounds)
-    ]
-    few, many = ([result["requests_per_s"] for result in side] for side in zip(*results))
-    row = ratio_row("conns", f"{many_conns:,} connections", few, many, CONNS_LEAST, detail=results)
-    told(row, f"{FEW_CONNS}")
+    peer_conns = kernel_conns(many_conns)
+    counts = [(side, n) for side, most in ((lcached, many_conns), (memcached, peer_conns)) for n in (FEW_CONNS, most)]
+    results = [[conns_once(side, n, args, scratch) for side, n in counts] for _ in range(args.rounds)]
+    few, many, *peers = ([result["requests_per_s"] for result in side] for side in zip(*results))
+    more = {**peers_fields(peers), "detail": results}
+    row = ratio_row("conns", f"{many_conns:,} connections", few, many, CONNS_LEAST, **more)
+    note = "" if peer_conns == many_conns else f"\n  memcached has {peer_conns:,}: RLIMIT_NOFILE allows no more here"
+    told(row, f"{FEW_CONNS}", peers, note)
     return [row]

@@ -16,7 +16,9 @@ import latency
 import lazyfree
 import loss
 import scale
+import servers
 import stack
+import stages
 import store_speed
 from rounds import Case
 
@@ -89,6 +91,8 @@ SCENARIOS = {
                 unit="bytes/s",
                 target=None,
                 of_ceiling=0.8,
+                ceiling=servers.link_run,
+                ceiling_name="raw 1,514 B frames",
             )
         ],
     ),
@@ -109,8 +113,12 @@ SCENARIOS = {
         run=crossings.run,
     ),
     "curves": Scenario(
-        "throughput by value size, connections and pipelining, beside memcached's; for plots",
+        "throughput by value size, connections, items and pipelining, beside memcached's; for plots",
         run=curves.run,
+    ),
+    "stages": Scenario(
+        "busy cycles a request by stage, from perf's samples; for a plot",
+        run=stages.run,
     ),
     "hit-ratio": Scenario(
         "hit ratios of lib/store on traces, beside exact LRU, S3-FIFO, memcached and redis",

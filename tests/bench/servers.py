@@ -132,12 +132,12 @@ def link_ends(scratch, lines=(), server_lines=()):
 
 
 @contextlib.contextmanager
-def lcached_server(scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=()):
+def lcached_server(scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=(), options=()):
     """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
     the server is ready: only its socket is waited for."""
     with link_ends(scratch, lines, server_lines) as (link, ours, theirs):
         command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
-        with server("lcached", [*command, "-c", str(connections)]) as process:
+        with server("lcached", [*command, "-c", str(connections), *options]) as process:
             wait_for(process, lambda: os.path.exists(link), "lcached")
             yield process, ["--driver", theirs]
 
@@ -169,11 +169,11 @@ def answers(host, port):
 
 
 @contextlib.contextmanager
-def memcached_server(scratch, memory_mb=MEMORY_MB, host="127.0.0.1", within=()):
+def memcached_server(scratch, memory_mb=MEMORY_MB, host="127.0.0.1", within=(), connections=4096, options=()):
     """`within`: words before the command, which put it into a network namespace."""
     port = free_port()
-    command = [*within, "memcached", "-t", "1", "-u", "root", "-l", host, "-c", "4096"]
-    command += ["-p", str(port), "-U", str(port), "-m", str(memory_mb)]
+    command = [*within, "memcached", "-t", "1", "-u", "root", "-l", host, "-c", str(connections)]
+    command += ["-p", str(port), "-U", str(port), "-m", str(memory_mb), *options]
     with server("memcached", command) as process:
         wait_for(process, lambda: answers(host, port), "memcached")
         yield process, ["--sockets", "--server", host, "--port", str(port)]
@@ -242,6 +242,30 @@ def ceiling_run(load, seconds, warmup, scratch):
     asked = {**own_load(load), "preload": "none", "verify": "off"}
     with answerer(scratch, load) as (process, where):
         return generator(asked, seconds, warmup, where, process)
+
+
+FRAME_BYTES, FRAME_HEAD_BYTES = 1514, 66  # full-sized: headers of Ethernet, IPv4, TCP with a timestamp
+
+
+def link_run(load, seconds, warmup, scratch):
+    """The link alone, where large values are the load: as many gets a second as their bytes would fit
+    into full-sized frames, copied from as large a range and not looked at."""
+    programs_build("tests/bench/bench_link")
+    program = os.path.join(BUILD, "tests", "bench", "bench_link")
+    with link_ends(scratch) as (link, ours, theirs):
+        with server("link", [program, "send", ours, str(FRAME_BYTES)]) as process:
+            wait_for(process, lambda: os.path.exists(link), "bench_link")
+            watch = Watch(process.pid)
+            command = [program, "take", theirs, str(seconds), str(GENERATOR_CORE)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + START_S)
+            disturbed = watch.percent()
+    if done.returncode:
+        raise Trouble(f"bench_link failed: {done.stderr.strip()}")
+    payload = FRAME_BYTES - FRAME_HEAD_BYTES
+    gets = json.loads(done.stdout.splitlines()[-1])["frames_per_s"] * payload / load["value-size"]
+    nothing = dict.fromkeys(("misses", "errors", "p50_us", "p99_us", "p999_us"), 0)
+    always = {"generator_busy": 1, "generator_core_share": 1}
+    return {**nothing, **always, **disturbed, "requests_per_s": gets}
 
 
 PEERS = {"memcached": {"loopback": loopback_run, "veth": veth_run}}

@@ -12,6 +12,8 @@ import latency  # noqa: E402 (the path comes first)
 import rounds  # noqa: E402
 import scale  # noqa: E402
 import servers  # noqa: E402
+import stages  # noqa: E402
+import table  # noqa: E402
 from rounds import Case  # noqa: E402
 
 LOAD = {"value-size": 1000}
@@ -90,9 +92,16 @@ def test_small_requests_over_tcp_go_in_prepared_segments(more, prepared):
 
 
 def test_latency_has_a_limit_of_its_own_and_one_to_the_peer():
-    pairs = [[result(1, p99_us=10), result(1, p99_us=400)], [result(1, p99_us=30), result(1, p99_us=450)]]
-    first, second = latency.rows_of(pairs)
+    def found(p99_us, *segments):
+        """lcached's p99 is that of all its calm segments, the peer's the median of theirs."""
+        told = [{"calm": calm, "get_p99_us": us} for calm, us in segments]
+        return result(1, calm_p99_us=p99_us, get_p99_us=5000, segments=told)
+
+    peers = [found(9999, (True, 300), (True, 400), (True, 900), (False, 9)), found(9999, (True, 450))]
+    good = [[found(10), peers[0], found(8)], [found(30), peers[1], found(9)]]
+    first, second = latency.rows_of(["lcached", "memcached loopback", "ceiling"], good)
     assert (first["value"], first["unit"], first["holds"]) == (20, "us", True)
+    assert first["ceiling"] == 8.5
     assert (second["value"], second["min"], second["holds"]) == (27.5, 15, True)
 
 
@@ -103,7 +112,25 @@ def test_many_against_few_is_a_ratio_of_medians():
 
 
 def test_no_more_items_are_asked_for_than_fit():
-    assert scale.keys_that_fit(64 << 30, 100000000) == 100000000
-    fit = scale.keys_that_fit(8 << 30, 100000000)
-    assert fit * scale.ITEM_BYTES <= 5 << 30
-    assert scale.keys_that_fit(0, 100000000) == scale.FEW_KEYS
+    for side in (scale.lcached, scale.memcached):
+        assert scale.keys_that_fit(side, 64 << 30, 100000000) == 100000000
+        fit = scale.keys_that_fit(side, 8 << 30, 100000000)
+        assert fit * scale.ITEM_BYTES[side] <= 5 << 30
+        assert scale.keys_that_fit(side, 0, 100000000) == scale.FEW_KEYS
+
+
+def test_a_table_has_a_row_for_every_result():
+    row = scale.ratio_row("items", "10 items", [100, 90, 110], [50, 70, 65], 0.7)
+    cells = table.cells(row)
+    assert cells[:2] == ("`items`, 10 items", "65 requests/s (50 to 70)")
+    assert (cells[3], cells[4], cells[7]) == ("0.65", "0.7", "**missed**")
+
+
+def test_a_sample_belongs_to_the_module_of_its_innermost_line():
+    store, tcp = ("store_item_get", "/x/lib/store/store.c:1"), ("tcp_input", "/x/lib/tcp/tcp.c:1")
+    inline = ("rte_pktmbuf_free", "/usr/include/dpdk/rte_mbuf.h:2")
+    assert stages.stage_of_frames([store, tcp]) == "find, item"
+    assert stages.stage_of_frames([inline, tcp]) == "TCP"
+    assert stages.stage_of_frames([inline]) == stages.DRIVER
+    assert stages.stage_of_frames([("rte_raw_cksum", "rte_ip.h:1"), tcp]) == stages.CHECKSUMS
+    assert stages.stage_of_frames([("back_off", "/x/app/lcached/launch.c:3")]) == stages.IDLE
