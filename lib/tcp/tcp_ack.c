@@ -342,6 +342,24 @@ static void repeated_ack(
 	}
 }
 
+// What tcp_ack_input and new_ack come down to for a segment that was expected.
+void tcp_ack_expected(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	struct tcp_acked a = {.seg = s, .sack_top = c->snd_una};
+
+	base_assert(c->bulk == NULL && c->recovery == TCP_R_OPEN && c->sacked_bytes == 0);
+	tcp_window_update(c, s);
+	if (s->ack == c->snd_una)
+		return;
+	sent_release(tcp, c, &a);
+	rtt_take(tcp, c, &a);
+	c->dup_acks = 0;
+	timer_restart(tcp, c);
+	writable_tell(tcp, c);
+	if (c->unsent_bytes)
+		tcp_conn_dirty(tcp, c);
+}
+
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s)
 {
 	struct tcp_acked a = {.seg = s, .sack_top = c->snd_una};

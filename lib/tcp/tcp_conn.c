@@ -25,6 +25,8 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key)
 	c->rcv_mss = RCV_MSS_INIT;
 	c->node.ts_offset = tcp_ts_offset(tcp, key);
 	c->oow_ms = tcp->now_ms - UINT16_MAX;
+	c->pseudo_sum =
+		net_pseudo_sum(net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, 0);
 	c->last_rx_ms = tcp->now_ms;
 	tcp_rtt_init(tcp, c);
 	tcp_table_add(tcp, &c->node);

@@ -200,6 +200,7 @@ struct tcp_conn {
 	uint32_t last_tx_us; // of data or SYN
 	uint32_t fin_seq;
 	uint32_t oow_ms;       // last answer to an unacceptable segment
+	uint16_t pseudo_sum;   // of the pseudo header, its length aside
 	struct tcp_bulk *bulk; // NULL: neither filled its window nor lost anything of late
 	void *user;
 };
@@ -380,7 +381,10 @@ struct tcp_conn *tcp_cookie_input(struct tcp *tcp, const struct tcp_seg *s);
 
 // ---- tcp_rcv.c: what a queue may hold ----------------------------------------------------------
 void tcp_pool_look(struct tcp *tcp);
-uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c);
+static inline uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c)
+{
+	return RTE_MAX(tcp->queue_bytes_max, tcp->queue_segs_min * RTE_MAX(c->mss, c->rcv_mss));
+}
 bool tcp_sent_fits(struct tcp *tcp, const struct tcp_conn *c); // one more segment in flight
 
 // ---- tcp_input.c -------------------------------------------------------------------------------
@@ -392,6 +396,8 @@ bool tcp_text_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 // ---- tcp_ack.c ---------------------------------------------------------------------------------
 enum tcp_ack_result { TCP_ACK_OK, TCP_ACK_BAD, TCP_ACK_GONE };
 enum tcp_ack_result tcp_ack_input(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
+// The same for the next segment of a connection that lost nothing of late and whose window stays.
+void tcp_ack_expected(struct tcp *tcp, struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *s);
 
 // What one acknowledgement did.

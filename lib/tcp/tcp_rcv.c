@@ -21,6 +21,14 @@ struct rte_mbuf *tcp_mbuf_slice(struct rte_mbuf *m, uint32_t off, uint32_t len)
 	struct rte_mbuf *next, *last;
 
 	base_assert(len > 0);
+	if (base_likely(m->next == NULL)) {
+		base_assert(off + len <= m->data_len);
+		m->data_off += off;
+		m->data_len = (uint16_t)len;
+		m->pkt_len = len;
+		m->nb_segs = 1;
+		return m;
+	}
 	while (off >= m->data_len) {
 		off -= m->data_len;
 		next = m->next;
@@ -131,11 +139,6 @@ bool tcp_scarce(const struct tcp *tcp)
 	return tcp->mbufs_free < tcp->opt.pool->size / POOL_SHARE / 4;
 }
 
-uint32_t tcp_queue_max(const struct tcp *tcp, const struct tcp_conn *c)
-{
-	return RTE_MAX(tcp->queue_bytes_max, tcp->queue_segs_min * RTE_MAX(c->mss, c->rcv_mss));
-}
-
 static uint32_t rcv_limit(const struct tcp *tcp, const struct tcp_conn *c)
 {
 	return RTE_MIN(tcp->opt.rcv_buf_bytes, tcp_queue_max(tcp, c));
@@ -191,7 +194,8 @@ uint16_t tcp_rcv_window(struct tcp *tcp, struct tcp_conn *c)
 // peer with a window of two segments waits after the first and a part of the second.
 static bool window_news(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	uint32_t limit = rcv_limit(tcp, c), space = rcv_space(tcp, c), window = rcv_offered(c);
+	uint32_t limit = rcv_limit(tcp, c), space = limit - RTE_MIN(limit, c->rx_bytes);
+	uint32_t window = rcv_offered(c);
 	uint32_t gain = space > window ? space - window : 0;
 
 	if (gain >= limit / 2 || ((c->flags & TCP_F_PRUNED) && tcp_rcv_fits(tcp, c, 1)))

@@ -13,6 +13,19 @@ static void checksum_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_t
 		net_ip(tcp->opt.net, key->local), &key->peer, IPPROTO_TCP, m->pkt_len);
 }
 
+// The same, of a connection.
+static void conn_checksum_ask(const struct tcp_conn *c, struct rte_mbuf *m, struct rte_tcp_hdr *th)
+{
+	uint32_t sum = (uint32_t)c->pseudo_sum + rte_cpu_to_be_16((uint16_t)m->pkt_len);
+
+	m->ol_flags = (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) |
+		RTE_MBUF_F_TX_TCP_CKSUM;
+	m->l4_len = (th->data_off >> 4) * 4;
+	th->cksum = (rte_be16_t)(sum + (sum >> 16));
+}
+
+#define TS_BYTES 12 // of most segments' options
+
 // More than one segment: the device cuts them. The length is left out of the sum, as each has its
 // own.
 static void cut_ask(const struct tcp *tcp, struct rte_mbuf *m, struct rte_tcp_hdr *th,
@@ -105,8 +118,11 @@ static void conn_out(struct tcp *tcp, struct tcp_conn *c, struct rte_mbuf *m, ui
 		flags |= RTE_TCP_ECE_FLAG;
 	th = header_push(
 		m, &c->node.key, seq, c->node.rcv_nxt, flags | RTE_TCP_ACK_FLAG, window, opts_len);
-	memcpy(th + 1, opts, opts_len);
-	checksum_ask(tcp, m, th, &c->node.key);
+	if (base_likely(opts_len == TS_BYTES))
+		memcpy(th + 1, opts, TS_BYTES);
+	else
+		memcpy(th + 1, opts, opts_len);
+	conn_checksum_ask(c, m, th);
 	if (base_unlikely(tcp->tso_mbufs && len > c->mss)) {
 		cut_ask(tcp, m, th, &c->node.key, c->mss);
 		tcp->n.tx_big++;
