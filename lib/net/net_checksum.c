@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The Internet checksum (RFC 1071) over mbuf chains.
 #include "net/net_internal.h"
-
-static inline uint64_t word64(const uint8_t *p)
-{
-	uint64_t w;
-
-	memcpy(&w, p, sizeof(w));
-	return w;
-}
+#include "net/net_sum.h"
 
 static inline uint32_t fold32(uint64_t sum)
 {
@@ -25,31 +18,6 @@ static inline uint16_t fold16(uint64_t sum)
 	return (uint16_t)((s & 0xffff) + (s >> 16));
 }
 
-// Sums 32-bit halves into 64-bit lanes: no carries to look after, and four lanes keep the adders
-// busy. A segment has at most 65,535 bytes, so no lane can overflow.
-static uint16_t bytes_sum(const uint8_t *p, uint32_t len)
-{
-	uint64_t lane[4] = {0};
-	uint64_t w;
-
-	for (; len >= 32; p += 32, len -= 32) {
-		for (unsigned i = 0; i < 4; i++) {
-			w = word64(p + 8 * i);
-			lane[i] += (w & UINT32_MAX) + (w >> 32);
-		}
-	}
-	for (; len >= 8; p += 8, len -= 8) {
-		w = word64(p);
-		lane[0] += (w & UINT32_MAX) + (w >> 32);
-	}
-	if (len) { // the tail as if zeroes followed
-		w = 0;
-		memcpy(&w, p, len);
-		lane[1] += (w & UINT32_MAX) + (w >> 32);
-	}
-	return fold16(lane[0] + lane[1] + lane[2] + lane[3]);
-}
-
 uint16_t net_sum(const struct rte_mbuf *m, uint32_t off)
 {
 	uint64_t sum = 0;
@@ -61,7 +29,8 @@ uint16_t net_sum(const struct rte_mbuf *m, uint32_t off)
 			continue;
 		}
 		uint32_t len = m->data_len - off;
-		uint16_t s = bytes_sum(rte_pktmbuf_mtod_offset(m, const uint8_t *, off), len);
+		uint16_t s = net_sum_fold(
+			net_sum_bytes(rte_pktmbuf_mtod_offset(m, const char *, off), len));
 
 		// a segment that starts at an odd byte has its halves swapped (RFC 1071 2.B)
 		sum += odd ? __builtin_bswap16(s) : s;
