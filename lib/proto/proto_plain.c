@@ -2,24 +2,54 @@
 // The lines that nearly all traffic is made of, read in one pass: `get` with its keys, and `set`
 // with its value behind it, spelt as every client spells them. Anything else is left to
 // proto_parse, which reads the same bytes to the same requests.
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "proto/proto_internal.h"
 
 #define DIGITS_MAX 9 // a number that cannot overflow 32 bits
+
+#ifdef __SSE2__
+#define WORD_BYTES sizeof(__m128i)
+
+// A bit for each byte below '!' of the WORD_BYTES at p.
+static inline unsigned word_low(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const void *)p);
+
+	return (unsigned)_mm_movemask_epi8(
+		_mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8('!' - 1)), v));
+}
+#else
+#define WORD_BYTES sizeof(uint64_t)
+
+static inline unsigned word_low(const char *p)
+{
+	unsigned low = 0;
+
+	for (unsigned i = 0; i < WORD_BYTES; i++)
+		low |= (unsigned)((unsigned char)p[i] < '!') << i;
+	return low;
+}
+#endif
 
 // Where the first byte below '!' of data[0..len) is; len: nowhere. Bytes of 128 and more are not
 // below.
 static inline size_t word_end(const char *data, size_t len)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
 	size_t at = 0;
 
-	for (; at + 8 <= len; at += 8) {
-		uint64_t v, low;
+	for (; at + WORD_BYTES <= len; at += WORD_BYTES) {
+		unsigned low = word_low(data + at);
 
-		memcpy(&v, data + at, sizeof(v));
-		low = (v - ones * '!') & ~v & high; // exact up to the first one found
 		if (low != 0)
-			return at + (size_t)__builtin_ctzll(low) / 8;
+			return at + (unsigned)__builtin_ctz(low);
+	}
+	if (base_likely(at < len && len >= WORD_BYTES)) { // the last ones once more
+		unsigned low = word_low(data + len - WORD_BYTES);
+
+		return low != 0 ? len - WORD_BYTES + (unsigned)__builtin_ctz(low) : len;
 	}
 	while (at < len && (unsigned char)data[at] >= '!')
 		at++;
