@@ -206,6 +206,8 @@ void net_udp_reply(
 // the most bytes that its answer may have. 0: it is not, and net_input has to look at it. Changes
 // nothing.
 uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be16_t port);
+// The same of a frame that another worker's net_plain_input has found good.
+uint16_t net_plain_room(const struct net *net, const struct rte_mbuf *m);
 // Bytes of its payload.
 uint16_t net_plain_bytes(const struct rte_mbuf *m);
 // Sends it back with `bytes` of payload, which the caller has written. Takes m.

@@ -124,7 +124,7 @@ static inline bool udp_good(const struct net *net, const struct rte_mbuf *m,
 uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be16_t port)
 {
 	const struct plain_head *h = rte_pktmbuf_mtod(m, const struct plain_head *);
-	uint16_t total, udp_bytes, room;
+	uint16_t total, udp_bytes;
 
 	if (m->data_len <= sizeof(*h) || !mbuf_own(m, net->opt.pool) || !head_plain(net, h, port))
 		return 0;
@@ -136,8 +136,16 @@ uint16_t net_plain_input(const struct net *net, const struct rte_mbuf *m, rte_be
 	if (!hosts_valid(net, &h->ip) || !ip_good(net, m, &h->ip) ||
 		!udp_good(net, m, h, udp_bytes))
 		return 0;
-	room = (uint16_t)(m->buf_len - m->data_off - sizeof(*h));
-	return RTE_MIN(room, (uint16_t)(net->opt.mtu - sizeof(h->ip) - sizeof(h->udp)));
+	return net_plain_room(net, m);
+}
+
+uint16_t net_plain_room(const struct net *net, const struct rte_mbuf *m)
+{
+	uint16_t room = (uint16_t)(m->buf_len - m->data_off - NET_PLAIN_HEAD);
+
+	return RTE_MIN(room,
+		(uint16_t)(net->opt.mtu - sizeof(struct rte_ipv4_hdr) -
+			sizeof(struct rte_udp_hdr)));
 }
 
 uint16_t net_plain_bytes(const struct rte_mbuf *m)
@@ -207,7 +215,8 @@ void net_plain_reply_summed(
 	m->data_len = (uint16_t)(sizeof(*h) + bytes);
 	m->pkt_len = m->data_len;
 	m->ol_flags = offload;
-	m->tx_offload = rte_mbuf_tx_offload(sizeof(h->eth), sizeof(h->ip), 0, 0, 0, 0, 0);
+	if (offload != 0) // else nobody reads it, and its line may be another core's
+		m->tx_offload = rte_mbuf_tx_offload(sizeof(h->eth), sizeof(h->ip), 0, 0, 0, 0, 0);
 	net_frame_queue(net, m);
 }
 

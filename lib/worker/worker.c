@@ -248,8 +248,8 @@ static unsigned worker_rx(struct worker *w)
 	for (uint16_t i = 0; i < n; i++) {
 		if (w->stopping)
 			rte_pktmbuf_free(m[i]);
-		else if ((!w->steer || !worker_steer(w, m[i])) && !worker_quick_input(w, m[i]))
-			worker_frame_input(w, m[i]);
+		else if (!worker_quick_input(w, m[i]) && (!w->steer || !worker_steer(w, m[i])))
+			worker_frame_input(w, m[i]); // plain gets need no worker of their flow's
 	}
 	worker_quick_run(w);
 	w->n.rx_packets += n;
@@ -272,7 +272,7 @@ static void worker_output(struct worker *w, bool idle)
 		w->tx.count = 0;
 	}
 	worker_msg_publish(w);
-	if (w->steer)
+	if (w->count > 1)
 		worker_steer_publish(w);
 	if (w->now.mono_us - w->report_us >= WORKER_REPORT_US) {
 		w->report_us = w->now.mono_us;
@@ -356,6 +356,8 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 	store_turn(w->store, now);
 	worker_orders_apply(w);
 	worker_loan_turn(w);
+	if (w->count > 1)
+		worker_steer_fetch(w);
 	n = worker_rx(w);
 	if (w->count > 1) {
 		n += worker_steer_turn(w);

@@ -171,13 +171,13 @@ int worker_group_open(struct worker_group **out, const struct worker_group_optio
 // Frames that a worker sent while their receiver was closing already go with the ring.
 static void frames_free(struct worker_ring *r)
 {
-	struct rte_mbuf *m;
+	void *frame;
 
 	if (r == NULL)
 		return;
 	worker_ring_publish(r);
-	while ((m = worker_ring_pop(r)) != NULL)
-		rte_pktmbuf_free(m);
+	while ((frame = worker_ring_pop(r)) != NULL)
+		rte_pktmbuf_free(worker_frame_bare(frame));
 	free(r);
 }
 

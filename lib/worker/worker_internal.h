@@ -471,6 +471,22 @@ void worker_udp_run(struct worker *w);
 // ---- worker_quick.c: plain gets of this shard's keys over UDP ----------------------------------
 // Takes m when it is one; answered by worker_quick_run, in the same turn.
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m);
+// Takes what another worker's worker_quick_input has passed on.
+void worker_quick_passed(struct worker *w, struct rte_mbuf *m);
+// What it has looked at is marked on its way. Buffers are aligned.
+#define WORKER_FRAME_QUICK UINT64_C(1)
+static inline void *worker_frame_mark(struct rte_mbuf *m)
+{
+	return (char *)m + WORKER_FRAME_QUICK;
+}
+static inline bool worker_frame_marked(const void *p)
+{
+	return (uintptr_t)p & WORKER_FRAME_QUICK;
+}
+static inline struct rte_mbuf *worker_frame_bare(void *p)
+{
+	return (struct rte_mbuf *)((uintptr_t)p & ~(uintptr_t)WORKER_FRAME_QUICK);
+}
 void worker_quick_run(struct worker *w);
 void worker_dgram_resume(struct worker *w, struct worker_dgram *d);
 
@@ -500,6 +516,8 @@ size_t worker_conns_write(const struct worker *w, char *buf, size_t size);
 // True when m was passed on (or
 // dropped and counted).
 bool worker_steer(struct worker *w, struct rte_mbuf *m);
+// Fetches what the first batch of worker_steer_turn will look at.
+void worker_steer_fetch(struct worker *w);
 unsigned worker_steer_turn(struct worker *w);
 void worker_steer_publish(struct worker *w);
 void worker_steer_close(struct worker *w);

@@ -75,11 +75,22 @@ static inline bool quick_key_plain(const char *key, unsigned len)
 #endif
 }
 
+// The owner answers the client itself: the frame goes there whole, with what has been found out
+// about it. False: no room on the way.
+static inline bool quick_pass(struct worker *w, struct rte_mbuf *m, unsigned owner, uint64_t hash)
+{
+	if (!worker_ring_push(w->peer[owner].frames_send, worker_frame_mark(m)))
+		return false;
+	memcpy(&m->hash, &hash, sizeof(hash));
+	w->n.requests_remote++;
+	return true;
+}
+
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 {
 	struct worker_quick *q = &w->quick[w->quicks];
 	const char *data;
-	unsigned len, room;
+	unsigned len, room, owner;
 	uint64_t hash;
 
 	// the datagrams that came before must be answered before
@@ -99,14 +110,32 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	if (!quick_key_plain(q->key, q->key_len))
 		return false;
 	hash = base_hash(q->key, q->key_len);
-	if (worker_of_hash(hash, w->count) != w->id)
-		return false;
+	owner = worker_of_hash(hash, w->count);
+	if (owner != w->id)
+		return quick_pass(w, m, owner, hash);
 	store_look_begin(w->store, hash, &w->quick_look[w->quicks]);
 	base_prefetch_write(rte_pktmbuf_mtod_offset(m, const char *, QUICK_THIRD));
 	q->m = m;
 	q->room = (uint16_t)RTE_MIN(room, PROTO_UDP_HEADER + PROTO_UDP_PAYLOAD);
 	w->quicks++;
 	return true;
+}
+
+void worker_quick_passed(struct worker *w, struct rte_mbuf *m)
+{
+	struct worker_quick *q = &w->quick[w->quicks];
+	unsigned room = net_plain_room(w->net, m);
+	uint64_t hash;
+
+	memcpy(&hash, &m->hash, sizeof(hash));
+	store_look_begin(w->store, hash, &w->quick_look[w->quicks]);
+	q->m = m;
+	q->key = rte_pktmbuf_mtod_offset(
+		m, const char *, NET_PLAIN_HEAD + PROTO_UDP_HEADER + QUICK_VERB);
+	q->key_len = (uint8_t)(net_plain_bytes(m) - PROTO_UDP_HEADER - QUICK_VERB - 2);
+	q->room = (uint16_t)RTE_MIN(room, PROTO_UDP_HEADER + PROTO_UDP_PAYLOAD);
+	if (++w->quicks == WORKER_BURST)
+		worker_quick_run(w);
 }
 
 // " FLAGS BYTES\r\n" as decimal text; returns its bytes. Those of

@@ -61,6 +61,17 @@ static inline void *worker_ring_pop(struct worker_ring *r)
 	return r->slot[r->tail_next++ & r->mask];
 }
 
+// Consumer: what the pop after `n` others will return, NULL when that would be none.
+static inline void *worker_ring_peek(struct worker_ring *r, uint32_t n)
+{
+	if (r->head_seen - r->tail_next <= n) {
+		r->head_seen = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+		if (r->head_seen - r->tail_next <= n)
+			return NULL;
+	}
+	return r->slot[(r->tail_next + n) & r->mask];
+}
+
 static inline void worker_ring_retire(struct worker_ring *r)
 {
 	if (r->tail_next != r->tail)

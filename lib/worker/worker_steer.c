@@ -4,8 +4,10 @@
 
 #include "worker/worker_internal.h"
 
-#define STEER_BATCH 64
-#define NEWS_A_TURN 16
+#define STEER_BATCH   64
+#define FRAMES_A_TURN 64 // of a peer
+#define FRAME_LINES   3
+#define NEWS_A_TURN   16
 
 bool worker_steer(struct worker *w, struct rte_mbuf *m)
 {
@@ -23,16 +25,48 @@ bool worker_steer(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
+// The lines of a buffer that another core has written: its head, and a short request where it lies
+// when the device has put it there. Most will be written here.
+static inline void frame_fetch(const struct worker *w, struct rte_mbuf *m)
+{
+	const char *head = (const char *)m, *data = rte_mbuf_buf_addr(m, w->queue->pool);
+
+	base_prefetch_write(head);
+	base_prefetch(head + BASE_CACHE_LINE); // where it ends, for who frees it
+	for (unsigned i = 0; i < FRAME_LINES; i++)
+		base_prefetch_write(data + RTE_PKTMBUF_HEADROOM + i * BASE_CACHE_LINE);
+}
+
+// All of a batch are fetched before the first of them is looked at.
+static unsigned frames_batch(struct worker *w, struct worker_ring *from)
+{
+	void *frame[WORKER_BURST], *next;
+	unsigned n = 0;
+
+	while (n < WORKER_BURST && (frame[n] = worker_ring_pop(from)) != NULL)
+		n++;
+	for (unsigned i = 0; i < WORKER_BURST && (next = worker_ring_peek(from, i)) != NULL; i++)
+		frame_fetch(w, worker_frame_bare(next));
+	for (unsigned i = 0; i < n; i++) {
+		if (worker_frame_marked(frame[i]))
+			worker_quick_passed(w, worker_frame_bare(frame[i]));
+		else
+			worker_frame_input(w, frame[i]);
+	}
+	worker_quick_run(w);
+	return n;
+}
+
 static unsigned steer_peer_turn(struct worker *w, struct worker_peer *p)
 {
 	struct rte_mbuf *m[STEER_BATCH];
-	unsigned frames = 0;
+	unsigned frames = 0, more;
 	uint16_t n = 0;
 
-	while (frames < STEER_BATCH && (m[0] = worker_ring_pop(p->frames_recv)) != NULL) {
-		worker_frame_input(w, m[0]);
-		frames++;
-	}
+	do {
+		more = frames_batch(w, p->frames_recv);
+		frames += more;
+	} while (more == WORKER_BURST && frames < FRAMES_A_TURN);
 	worker_ring_retire(p->frames_recv);
 	while (n < STEER_BATCH && (m[n] = worker_ring_pop(p->tx_recv)) != NULL)
 		n++;
@@ -40,6 +74,20 @@ static unsigned steer_peer_turn(struct worker *w, struct worker_peer *p)
 	if (n > 0)
 		worker_tx_device(w, m, n);
 	return frames + n;
+}
+
+void worker_steer_fetch(struct worker *w)
+{
+	void *frame;
+
+	for (unsigned i = 0; i < w->count; i++) {
+		if (i == w->id)
+			continue;
+		for (unsigned k = 0; k < WORKER_BURST &&
+			(frame = worker_ring_peek(w->peer[i].frames_recv, k)) != NULL;
+			k++)
+			frame_fetch(w, worker_frame_bare(frame));
+	}
 }
 
 unsigned worker_steer_turn(struct worker *w)
@@ -65,12 +113,13 @@ void worker_steer_publish(struct worker *w)
 void worker_steer_close(struct worker *w)
 {
 	struct rte_mbuf *m;
+	void *frame;
 
 	for (unsigned i = 0; i < w->count; i++) {
 		if (i == w->id)
 			continue;
-		while ((m = worker_ring_pop(w->peer[i].frames_recv)) != NULL)
-			rte_pktmbuf_free(m);
+		while ((frame = worker_ring_pop(w->peer[i].frames_recv)) != NULL)
+			rte_pktmbuf_free(worker_frame_bare(frame));
 		while ((m = worker_ring_pop(w->peer[i].tx_recv)) != NULL)
 			rte_pktmbuf_free(m);
 		worker_ring_retire(w->peer[i].frames_recv);

@@ -152,18 +152,78 @@ static void expired_key_is_a_miss(void **state)
 	lab_close();
 }
 
-static void keys_of_other_shards_go_there(void **state)
+static uint64_t passed_count(void)
 {
-	unsigned quick = 0;
-	char key[16];
+	uint64_t n = 0;
 
-	lab_open(&(struct lab_options){.workers = 3});
+	for (unsigned i = 0; i < lab->workers; i++)
+		n += lab->w[i]->n.requests_remote;
+	return n;
+}
+
+static uint64_t slots_count(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < lab->workers; i++)
+		n += lab->w[i]->n.slots_used;
+	return n;
+}
+
+// Whichever worker a flow comes to, the owner of the key answers the client itself.
+static void keys_of_other_shards_answered_there(enum port_spread spread)
+{
+	char key[16], request[32];
+	uint64_t slots, passed;
+	int n;
+
+	lab_open(&(struct lab_options){.workers = 3, .spread = spread});
 	for (unsigned i = 0; i < 30; i++) {
 		sprintf(key, "shared%u", i);
 		value_set(key, i, 40);
-		quick += both_ways_same(key, strlen(key));
+		assert_true(both_ways_same(key, strlen(key)));
 	}
-	assert_true(quick > 0 && quick < 30);
+	slots = slots_count();
+	passed = passed_count();
+	for (unsigned i = 0; i < 30; i++) {
+		n = sprintf(request, "get shared%u\r\n", i);
+		udp_send_text(request, (size_t)n, (uint16_t)i);
+		assert_int_equal(lab->udp[1], i);
+	}
+	assert_int_equal(slots_count(), slots);
+	assert_in_range(passed_count() - passed, 1, 29);
+	for (unsigned i = 0; i < 10; i++) { // more than a datagram: by the common way, there
+		sprintf(key, "large%u", i);
+		value_set(key, i, 9000);
+		assert_false(both_ways_same(key, strlen(key)));
+	}
+	lab_close();
+}
+
+static void keys_of_other_shards_go_there(void **state)
+{
+	keys_of_other_shards_answered_there(PORT_SPREAD_DEVICE);
+	keys_of_other_shards_answered_there(PORT_SPREAD_TOEPLITZ);
+}
+
+// lab_close finds every buffer at home.
+static void buffers_on_their_way_at_the_end_come_home(void **state)
+{
+	char request[32];
+
+	lab_open(&(struct lab_options){.workers = 3});
+	for (unsigned i = 0; i < 3; i++)
+		lab->paused[i] = i == 0 ? 0 : 1000000;
+	for (unsigned i = 0; i < 60; i++)
+		udp_send(request, (size_t)sprintf(request, "get none%u\r\n", i), (uint16_t)i);
+	for (unsigned i = 0; i < 3; i++) { // whichever the flow comes to
+		lab->paused[i] = 0;
+		lab_turn();
+		lab->paused[i] = 1000000;
+		if (passed_count() > 0)
+			break;
+	}
+	assert_true(passed_count() > 0);
 	lab_close();
 }
 
@@ -206,6 +266,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_of_every_size),
 	cmocka_unit_test(expired_key_is_a_miss),
 	cmocka_unit_test(keys_of_other_shards_go_there),
+	cmocka_unit_test(buffers_on_their_way_at_the_end_come_home),
 	cmocka_unit_test(order_of_a_burst_is_kept),
 	cmocka_unit_test(large_value_and_a_set_in_one_burst),
 };

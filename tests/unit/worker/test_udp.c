@@ -198,7 +198,8 @@ static void message_with_too_many_requests_is_dropped_whole(void **state)
 	free(request);
 }
 
-// All of the waiting datagrams' places are taken while a peer does not answer.
+// All of the waiting datagrams' places are taken while a peer does not answer: two spaces, since a
+// plain get would not wait here.
 static void peer_that_sleeps_costs_datagrams_but_nothing_else(void **state)
 {
 	char key[32], request[64];
@@ -209,7 +210,7 @@ static void peer_that_sleeps_costs_datagrams_but_nothing_else(void **state)
 	home = udp_home();
 	peer = 1 - home;
 	udp_talk(1, "mn\r\n", "MN\r\n"); // neighbours know each other
-	n = (size_t)sprintf(request, "get %s\r\n", key_of(peer, 0, key));
+	n = (size_t)sprintf(request, "get  %s\r\n", key_of(peer, 0, key));
 	lab->paused[peer] = 1000000;
 	for (int i = 0; i < WORKER_DGRAMS + 100; i++) {
 		udp_send(request, n, (uint16_t)i);
