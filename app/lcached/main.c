@@ -65,6 +65,7 @@ static void settings_fill(struct lcached *s)
 	t->client_output_bytes = (uint32_t)s->cfg.client_output_bytes;
 	t->tcp_port = (uint16_t)s->cfg.tcp_port;
 	t->udp_port = (uint16_t)s->cfg.udp_port;
+	t->udp_shard_ports = s->cfg.udp_shard_ports;
 	t->tcp_congestion = s->cfg.tcp_congestion;
 	t->tcp_keepalive_s = s->cfg.tcp_keepalive_s;
 	t->tcp_user_timeout_s = s->cfg.tcp_user_timeout_s;

@@ -24,6 +24,7 @@ struct control_config { // fields are set by the option table alone
 	uint64_t maxmemory_percent; // that these bytes are; 0: they were given
 	uint64_t item_bytes_max;
 	uint64_t tcp_port, udp_port;
+	bool udp_shard_ports;
 	uint64_t workers;
 	uint64_t conns_max;
 	uint64_t clients_max; // bytes, or CONTROL_PERCENT and a percentage of maxmemory

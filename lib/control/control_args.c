@@ -142,6 +142,16 @@ int control_config_check(const struct control_config *cfg, char *err, size_t err
 		snprintf(err, err_len, "port and udp-port are both 0: nothing to serve");
 		return -EINVAL;
 	}
+	if (cfg->udp_shard_ports && cfg->udp_port == 0) {
+		snprintf(err, err_len, "udp-shard-ports: udp-port is 0: UDP is off");
+		return -EINVAL;
+	}
+	if (cfg->udp_shard_ports && cfg->udp_port + cfg->workers - 1 > UINT16_MAX) {
+		snprintf(err, err_len,
+			"udp-shard-ports: %llu ports from udp-port %llu on end beyond 65535",
+			(unsigned long long)cfg->workers, (unsigned long long)cfg->udp_port);
+		return -EINVAL;
+	}
 	if (cfg->region_bytes > 0 && cfg->region_bytes < cfg->workers * HUGEPAGE_BYTES) {
 		snprintf(err, err_len,
 			"memory-region: %llu bytes are less than a hugepage of 2mb for each of "

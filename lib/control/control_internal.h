@@ -192,4 +192,6 @@ int control_doctor_command(struct control *c, const char *params, struct rte_tel
 int control_flight_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_upkeep_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_usage_command(struct control *c, const char *params, struct rte_tel_data *d);
+// control_shards.c
+int control_shards_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_malloc_stats_command(struct control *c, const char *params, struct rte_tel_data *d);

@@ -205,7 +205,7 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 		tcp_input(w->tcp, m, &pkt, w->now.mono_us);
 		break;
 	case NET_UDP:
-		if (w->settings->udp_port != 0 && pkt.dst_port == w->settings->udp_port) {
+		if (worker_udp_port_own(w, pkt.dst_port)) {
 			worker_udp_input(w, m, &pkt);
 		} else {
 			net_icmp_unreachable(w->net, m, &pkt, w->now.mono_us);

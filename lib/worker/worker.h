@@ -37,6 +37,7 @@ struct worker_settings {
 	uint32_t client_query_bytes;  // most that a connection receives ahead of execution
 	uint32_t client_output_bytes; // replies waiting, from which on it is not read any more
 	uint16_t tcp_port, udp_port;  // 0: off
+	bool udp_shard_ports;         // one UDP port a worker, from udp_port on; any takes any key
 	char address[256];            // the addresses, with commas
 	unsigned addresses;           // their number: the first ones of net's
 	const char *tcp_congestion;   // NULL: tcp's default
@@ -178,10 +179,19 @@ enum worker_verdict { WORKER_RUNNING, WORKER_DONE };
 // One turn. *work gets the number of packets, messages and timers handled (0: idle).
 enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned *work);
 
-// Which worker owns a key.
+// Which worker owns a key: what clients are told of it (`stats shards`), so that they may ask the
+// owner's own port. All of it is fixed: the hash has no seed.
+#define WORKER_HASH_NAME  "XXH3-64"
+#define WORKER_OWNER_TEXT "((hash>>48)*shards)>>16"
 static inline unsigned worker_of_hash(uint64_t hash, unsigned workers)
 {
 	return (unsigned)(((hash >> 48) * workers) >> 16);
+}
+
+// The UDP port for the keys of a shard; 0: UDP is off.
+static inline uint16_t worker_shard_udp_port(const struct worker_settings *s, unsigned shard)
+{
+	return s->udp_shard_ports ? (uint16_t)(s->udp_port + shard) : s->udp_port;
 }
 
 void worker_counters_add(struct worker_counters *into, const struct worker_counters *from);

@@ -468,6 +468,16 @@ void worker_dgrams_close(struct worker *w);
 void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_packet *pkt);
 void worker_udp_run(struct worker *w);
 
+// Whether UDP is served on this port.
+static inline bool worker_udp_port_own(const struct worker *w, uint16_t port)
+{
+	const struct worker_settings *s = w->settings;
+
+	if (base_likely(!s->udp_shard_ports))
+		return s->udp_port != 0 && port == s->udp_port;
+	return port >= s->udp_port && port - s->udp_port < (int)w->count;
+}
+
 // ---- worker_quick.c: plain gets of this shard's keys over UDP ----------------------------------
 // Takes m when it is one; answered by worker_quick_run, in the same turn.
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m);

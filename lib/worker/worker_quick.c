@@ -10,6 +10,8 @@
 #include <emmintrin.h>
 #endif
 
+#include <rte_udp.h>
+
 #include "net/net_sum.h"
 #include "worker/worker_internal.h"
 
@@ -86,6 +88,20 @@ static inline bool quick_pass(struct worker *w, struct rte_mbuf *m, unsigned own
 	return true;
 }
 
+// The port that the datagram must be for: the one that it is for where every shard has its own.
+static inline rte_be16_t quick_port(const struct worker *w, const struct rte_mbuf *m)
+{
+	const unsigned off = NET_PLAIN_HEAD - sizeof(struct rte_udp_hdr);
+	const struct rte_udp_hdr *udp;
+
+	if (base_unlikely(w->settings->udp_shard_ports) && m->data_len > NET_PLAIN_HEAD) {
+		udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, off);
+		if (worker_udp_port_own(w, rte_be_to_cpu_16(udp->dst_port)))
+			return udp->dst_port;
+	}
+	return rte_cpu_to_be_16(w->settings->udp_port);
+}
+
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 {
 	struct worker_quick *q = &w->quick[w->quicks];
@@ -96,7 +112,7 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	// the datagrams that came before must be answered before
 	if (w->arrivals > 0 || w->settings->udp_port == 0)
 		return false;
-	room = net_plain_input(w->net, m, rte_cpu_to_be_16(w->settings->udp_port));
+	room = net_plain_input(w->net, m, quick_port(w, m));
 	if (room == 0)
 		return false;
 	data = rte_pktmbuf_mtod_offset(m, const char *, NET_PLAIN_HEAD);

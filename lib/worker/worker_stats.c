@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The replies to `stats`, `stats settings`, `stats items` and `stats slabs`: memcached 1.6.45's
 // keys in its order, since monitors read them all. What has no counterpart here is 0 or off; all
-// items are shown as one slab class. `stats memory` is our own.
+// items are shown as one slab class. `stats memory` and `stats shards` are our own.
 
 #include <stdio.h>
 
@@ -337,6 +337,23 @@ static void stat_memory(struct stat_out *o, const struct worker *w)
 	stat_raw(o, "END\r\n");
 }
 
+// How to compute the shard of a key, and the UDP port for it.
+static void stat_shards(struct stat_out *o, const struct worker *w)
+{
+	char name[32];
+
+	stat_text(o, "hash", WORKER_HASH_NAME);
+	stat_u64(o, "hash_seed", 0);
+	stat_u64(o, "shards", w->count);
+	stat_text(o, "owner", WORKER_OWNER_TEXT);
+	stat_text(o, "udp_shard_ports", w->settings->udp_shard_ports ? "yes" : "no");
+	for (unsigned i = 0; i < w->count; i++) {
+		snprintf(name, sizeof(name), "%u:udp_port", i);
+		stat_u64(o, name, worker_shard_udp_port(w->settings, i));
+	}
+	stat_raw(o, "END\r\n");
+}
+
 // Whether these are the first words; those after them do not count, nor how many spaces there are.
 static bool words_begin(const char *args, size_t len, const char *words)
 {
@@ -365,7 +382,7 @@ const char *worker_stats_constant(const char *args, size_t args_len)
 		{"extstore", "END\r\n"},
 	};
 	static const char *const known[] = {
-		"settings", "items", "slabs", "reset", "conns", "memory"};
+		"settings", "items", "slabs", "reset", "conns", "memory", "shards"};
 
 	if (args_len == 0)
 		return NULL;
@@ -393,6 +410,8 @@ size_t worker_stats_write(const struct worker *w, const struct worker_counters *
 		stat_slabs(&o, sum);
 	else if (strcmp(word, "memory") == 0)
 		stat_memory(&o, w);
+	else if (strcmp(word, "shards") == 0)
+		stat_shards(&o, w);
 	else
 		stat_general(&o, w, sum);
 	return o.len;

@@ -92,6 +92,20 @@ static void short_and_long_options_are_read(void **state)
 	assert_true(eal > 1);
 }
 
+static void the_last_port_may_be_a_shard_s(void **state)
+{
+	struct control_config cfg;
+	char err[256];
+	int eal;
+
+	assert_int_equal(args(&cfg, "-U 65533 -t 3", &eal, err, sizeof(err)), 0);
+	assert_false(cfg.udp_shard_ports);
+	assert_int_equal(
+		args(&cfg, "-U 65533 -t 3 --udp-shard-ports yes", &eal, err, sizeof(err)), 0);
+	assert_true(cfg.udp_shard_ports);
+	assert_int_equal(control_config_live("udp-shard-ports"), 0);
+}
+
 static void bad_values_say_what_is_wrong(void **state)
 {
 	static const char *const table[][2] = {
@@ -130,6 +144,10 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"-l 10.0.0.256/24", "'10.0.0.256/24' is not an address"},
 		{"--gateway 10.0.0.0/8", "'10.0.0.0/8' is not an address"},
 		{"-p 0 -U 0", "nothing to serve"},
+		{"--udp-shard-ports maybe", "--udp-shard-ports: 'maybe' is not yes or no"},
+		{"--udp-shard-ports yes", "udp-shard-ports: udp-port is 0: UDP is off"},
+		{"-U 65534 -t 3 --udp-shard-ports yes",
+			"udp-shard-ports: 3 ports from udp-port 65534 on end beyond 65535"},
 		{"-m 1 -I 1mb", "item-size-max"},
 		{"--memory-region 2mb --maxmemory 1% -I 1k", "maxmemory: 1% are 20971 bytes, less"},
 		{"--memory-region 5mb -t 3", "memory-region: 5242880 bytes are less than a huge"},
@@ -280,6 +298,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_memcached_s),
 		cmocka_unit_test(maxmemory_may_be_a_part),
 		cmocka_unit_test(short_and_long_options_are_read),
+		cmocka_unit_test(the_last_port_may_be_a_shard_s),
 		cmocka_unit_test(bad_values_say_what_is_wrong),
 		cmocka_unit_test(bad_sizes_say_what_is_wrong),
 		cmocka_unit_test(command_line_wins_over_the_file),
