@@ -247,6 +247,8 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 	rc = port_open(&s->port, &s->port_cfg, eal.workers, eal.conns);
 	if (rc < 0)
 		goto err_port;
+	if (s->cfg.udp_shard_ports)
+		port_udp_steer(&s->port, &s->port_cfg, (uint16_t)s->cfg.udp_port);
 	rc = worker_group_open(&s->group, &(struct worker_group_options){.workers = eal.workers});
 	if (rc < 0)
 		goto err_group;

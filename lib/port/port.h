@@ -186,6 +186,7 @@ struct port {
 			    // in DPDK's memory
 	unsigned driver_keeps; // mbufs a worker that the driver does not give back when closed
 	char driver[32];
+	struct rte_flow *udp_rule[PORT_FAMILIES][PORT_WORKERS_MAX]; // port_udp_steer
 	struct port_queue queue[PORT_WORKERS_MAX];
 };
 
@@ -195,6 +196,10 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 // Returns the number of mbufs missing. The workers must have stopped and freed what they hold.
 unsigned port_close(struct port *port);
 bool port_link_up(const struct port *port);
+// Asks the device to put datagrams to UDP port `first` + i into queue i, until port_close, and logs
+// once whether it does. False: it does not, and they come as all else does. Before the workers
+// start.
+bool port_udp_steer(struct port *port, const struct port_config *cfg, uint16_t first);
 // Which worker owns a frame under PORT_SPREAD_TOEPLITZ: RSS hash with the Microsoft key over the
 // addresses and ports of either family, modulo workers. Fragments: by the addresses alone (their
 // reassembled datagram is asked about again); ICMP errors: the flow that they quote; anything else:

@@ -53,6 +53,10 @@ void port_offloads_ask(const struct port_config *cfg, const struct rte_eth_dev_i
 void port_offloads_take(
 	struct port *port, const struct rte_eth_dev_info *info, const struct rte_eth_conf *conf);
 
+// ---- port_steer.c
+// Takes back what port_udp_steer has asked for.
+void port_udp_unsteer(struct port *port);
+
 // ---- port_groups.c
 // Has the device take the multicast frames of neighbour discovery, or else all, or says that it
 // does not. The device is started.

@@ -356,7 +356,10 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 
 unsigned port_close(struct port *port)
 {
-	int rc = rte_eth_dev_stop(port->port_id);
+	int rc;
+
+	port_udp_unsteer(port);
+	rc = rte_eth_dev_stop(port->port_id);
 
 	if (rc)
 		base_warn("port: %s does not stop: %s", port->driver, rte_strerror(-rc));

@@ -119,6 +119,29 @@ static void workers_without_a_queue_are_marked(void **state)
 	rte_eal_hotplug_remove("vdev", "net_ring0");
 }
 
+static void without_rules_the_workers_steer(void **state)
+{
+	struct rte_flow *const none[PORT_FAMILIES][PORT_WORKERS_MAX] = {{NULL}};
+	struct rte_mbuf *m[1];
+	struct port port;
+	char err[256];
+
+	device_add(); // a ring takes no rules
+	cfg.queues_max = 4;
+	assert_int_equal(port_config_set(&cfg, "address", "fd00::2/64", err, sizeof(err)), 0);
+	assert_int_equal(port_open(&port, &cfg, 1, 10), 0);
+	assert_false(port_udp_steer(&port, &cfg, 65535));
+	assert_memory_equal(port.udp_rule, none, sizeof(none));
+	m[0] = rte_pktmbuf_alloc(port.queue[0].pool);
+	assert_non_null(rte_pktmbuf_append(m[0], 64));
+	assert_int_equal(port_tx(&port.queue[0], m, 1), 1);
+	assert_int_equal(port_rx(&port.queue[0], m, 1), 1); // all else as ever
+	rte_pktmbuf_free(m[0]);
+	assert_int_equal(port_close(&port), 0);
+	port_config_addresses_clear(&cfg, false);
+	rte_eal_hotplug_remove("vdev", "net_ring0");
+}
+
 static void pools_that_do_not_fit_are_refused(void **state)
 {
 	struct port port;
@@ -141,6 +164,7 @@ int main(void)
 		cmocka_unit_test(frames_pass_and_all_buffers_return),
 		cmocka_unit_test(a_buffer_kept_is_counted_as_missing),
 		cmocka_unit_test(workers_without_a_queue_are_marked),
+		cmocka_unit_test(without_rules_the_workers_steer),
 		cmocka_unit_test(pools_that_do_not_fit_are_refused),
 	};
 
