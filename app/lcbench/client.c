@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One client: its requests in flight.
 #include "lcbench.h"
+#include "worker/worker.h"
 
 #define VERIFY_EVERY   64 // of the requests measured
 #define COMPLAINTS_MAX 5
@@ -24,9 +25,21 @@ size_t bench_request_max(const struct bench *b)
 	return base_max_u64(set, words_get_max(&b->words, b->o->multi));
 }
 
+// Where the server has a key: it is asked there.
+static uint16_t key_shard(const struct bench *b, uint32_t key)
+{
+	char text[WORDS_KEY_MAX + 1];
+
+	if (b->o->shard_ports == 1)
+		return 0;
+	words_key_write(&b->words, key, text);
+	return (uint16_t)worker_of_hash(base_hash(text, b->o->key_size), b->o->shard_ports);
+}
+
 static void request_write(struct bench *b, const struct bench_flight *f, struct bench_request *r)
 {
-	*r = (struct bench_request){.head = b->head, .set = f->set};
+	*r = (struct bench_request){
+		.head = b->head, .set = f->set, .shard = key_shard(b, f->key[0])};
 	if (!f->set) {
 		r->head_len = words_get_write(&b->words, f->key, f->keys, b->head);
 		return;

@@ -16,7 +16,7 @@ static void request_output(struct dpdk *d, struct bench_client *c, const struct 
 	m->data_len = (uint16_t)bench_udp_write(d->b, c, r, rte_pktmbuf_mtod(m, char *));
 	m->pkt_len = m->data_len;
 	net_udp_output(d->net, m, &d->path, (uint16_t)(DPDK_UDP_PORT + c->conn_index),
-		d->b->o->port, dpdk_now_us(d));
+		(uint16_t)(d->b->o->port + r->shard), dpdk_now_us(d));
 }
 
 static void client_send(struct dpdk *d, struct bench_client *c)
@@ -47,7 +47,8 @@ void dpdk_udp_input(struct dpdk *d, struct rte_mbuf *m, const struct net_packet 
 	const char *data;
 	struct bench_client *c;
 
-	if (!base_ip_same(&pkt->src, &d->b->o->server) || pkt->src_port != d->b->o->port)
+	if (!base_ip_same(&pkt->src, &d->b->o->server) || pkt->src_port < d->b->o->port ||
+		pkt->src_port - d->b->o->port >= (int)d->b->o->shard_ports)
 		return;
 	data = rte_pktmbuf_read(m, pkt->data_off, pkt->data_len, together);
 	c = bench_udp_feed(d->b, (unsigned)pkt->dst_port - DPDK_UDP_PORT, data, pkt->data_len);

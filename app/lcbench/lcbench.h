@@ -80,6 +80,7 @@ struct bench_request { // what is to be sent; its bytes are the bench's, until t
 	uint32_t value_len;
 	const char *value; // of a set: followed by "\r\n" on the wire
 	bool set;
+	uint16_t shard; // of the server, that has its first key; 0 without --shard-ports
 };
 
 // The next request of a client, entered as in flight. False: none now.

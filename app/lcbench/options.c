@@ -33,6 +33,8 @@ static const struct option_row rows[] = {
 	ROW("server", ADDRESS, server, 0, 0, "server's address (198.18.211.2)"),
 	ROW("port", NUMBER, port, 1, 65535, "and port (11211)"),
 	ROW("proto", CHOICE, udp, 0, 0, "tcp|udp"),
+	ROW("shard-ports", NUMBER, shard_ports, 1, BENCH_SHARDS_MAX,
+		"UDP: shards of the server, each with a port of its own from --port on (1)"),
 	ROW("sources", NUMBER, sources, 1, BENCH_SOURCES_MAX,
 		"addresses of ours with --driver, from --address on (1)"),
 	ROW("lost", CHOICE, lost_counted, 0, 0,
@@ -192,6 +194,7 @@ int bench_options_parse(struct bench_options *o, int argc, char **argv)
 		.address = "198.18.211.1/24",
 		.server = base_ip4(RTE_BE32(UINT32_C(0xc612d302))), // 198.18.211.2
 		.port = 11211,
+		.shard_ports = 1,
 		.sets = UINT_MAX,
 		.connections = 50,
 		.pipeline = 1,

@@ -19,6 +19,7 @@
 #define BENCH_UDP_MAX        1400 // bytes of a request over UDP, frame header aside
 #define BENCH_SEGMENTS       256
 #define BENCH_PREPARED_MAX   16384 // bytes in flight of a connection of --prepared
+#define BENCH_SHARDS_MAX     64
 #define BENCH_UDP_FLIGHT_MAX 65536 // request ids
 
 enum bench_preload { PRELOAD_NONE, PRELOAD_FILL, PRELOAD_CHECK };
@@ -32,9 +33,10 @@ struct bench_options {
 	struct base_ip server;
 	uint16_t port;
 	bool udp;
-	unsigned sources;    // addresses of ours that connections come from, in turn
-	uint32_t timeout_ms; // UDP: without an answer
-	bool lost_counted;   // ... which is counted and given up, not sent again
+	uint32_t shard_ports; // UDP: ports from `port` on, one a shard of the server
+	unsigned sources;     // addresses of ours that connections come from, in turn
+	uint32_t timeout_ms;  // UDP: without an answer
+	bool lost_counted;    // ... which is counted and given up, not sent again
 	// the workload
 	double get_ratio; // share of gets; below 0: as `sets` or `set` say
 	bool set;         // --mode

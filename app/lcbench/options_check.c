@@ -63,6 +63,10 @@ static int udp_check(const struct bench_options *o)
 		return refuse("--churn, --hold, --once and --syn-flood are TCP's");
 	if ((uint64_t)o->connections * o->pipeline > BENCH_UDP_FLIGHT_MAX)
 		return refuse("over UDP at most 65536 requests may be in flight");
+	if (o->port + o->shard_ports - 1 > UINT16_MAX)
+		return refuse("--shard-ports: they end beyond port 65535");
+	if (o->shard_ports > 1 && o->answer)
+		return refuse("--shard-ports is the client's");
 	return datagram_check(o);
 }
 
@@ -82,6 +86,8 @@ int bench_options_check(struct bench_options *o)
 		return refuse("--multi is at most --keys");
 	if (o->answer && (o->sockets || o->value_sizes.min != o->value_sizes.max))
 		return refuse("--answer needs --driver, and values of one size");
+	if (!o->udp && o->shard_ports > 1)
+		return refuse("--shard-ports is UDP's");
 	if (!o->udp && o->lost_counted)
 		return refuse("--lost is UDP's");
 	if (o->prepared && prepared_check(o))

@@ -16,9 +16,8 @@
 #define PORTS_OF_ADDRESS 20000 // that are surely free
 #define FILES_SPARE      64
 
-static int server_connect(int fd, const struct bench_options *o)
+static int server_connect(int fd, const struct bench_options *o, rte_be16_t port)
 {
-	rte_be16_t port = rte_cpu_to_be_16(o->port);
 	struct sockaddr_in to4 = {.sin_family = AF_INET,
 		.sin_port = port,
 		.sin_addr.s_addr = base_ip_as4(&o->server)};
@@ -46,7 +45,7 @@ static void source_choose(struct sockets *s, int fd)
 	bind(fd, (struct sockaddr *)&from, sizeof(from)); // if not, the kernel's choice will do
 }
 
-int sockets_connect(struct sockets *s, int type, uint32_t tag)
+int sockets_connect(struct sockets *s, int type, uint16_t port, uint32_t tag)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = tag};
 	int family = base_ip_is4(&s->b->o->server) ? AF_INET : AF_INET6;
@@ -59,7 +58,7 @@ int sockets_connect(struct sockets *s, int type, uint32_t tag)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (s->b->o->churn || s->b->o->connections > PORTS_OF_ADDRESS)
 		source_choose(s, fd);
-	if (server_connect(fd, s->b->o) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
+	if (server_connect(fd, s->b->o, rte_cpu_to_be_16(port)) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
 		epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event)) {
 		rc = -errno;
 		close(fd);
@@ -106,7 +105,7 @@ int bench_sockets_run(struct bench *b)
 	struct sockets s = {.b = b, .epoll = epoll_create1(EPOLL_CLOEXEC)};
 	int rc = -ENOMEM;
 
-	files_raise(b->o->connections);
+	files_raise(b->o->connections * b->o->shard_ports);
 	s.in = malloc(SOCKETS_BUF);
 	if (s.epoll >= 0 && s.in != NULL)
 		rc = run(&s);

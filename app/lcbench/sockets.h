@@ -16,8 +16,8 @@ struct sockets {
 	unsigned source; // next address on loopback
 };
 
-// A socket of `type`, connected to the server and in the epoll set with `tag`. fd or -errno.
-int sockets_connect(struct sockets *s, int type, uint32_t tag);
+// A socket of `type`, connected to the server's port and in the epoll set with `tag`. fd or -errno.
+int sockets_connect(struct sockets *s, int type, uint16_t port, uint32_t tag);
 
 // Handle one turn's events; true when there were any. Never sleep: a generator that sleeps makes
 // the server pay for waking it.

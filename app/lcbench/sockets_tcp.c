@@ -63,7 +63,7 @@ static void client_send(struct sockets *s, struct bench_client *c)
 static bool client_again(struct sockets *s, struct bench_client *c)
 {
 	close(c->fd);
-	c->fd = sockets_connect(s, SOCK_STREAM, c->conn_index);
+	c->fd = sockets_connect(s, SOCK_STREAM, s->b->o->port, c->conn_index);
 	if (c->fd >= 0) {
 		s->b->n.opens++;
 		return true;
@@ -125,7 +125,7 @@ int sockets_tcp_open(struct sockets *s)
 		struct bench_client *c = &b->client[i];
 
 		c->out = malloc(out_bytes(b));
-		c->fd = c->out ? sockets_connect(s, SOCK_STREAM, i) : -ENOMEM;
+		c->fd = c->out ? sockets_connect(s, SOCK_STREAM, b->o->port, i) : -ENOMEM;
 		if (c->fd < 0) {
 			int rc = c->fd;
 

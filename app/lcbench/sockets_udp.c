@@ -15,9 +15,10 @@
 
 struct sockets_udp {
 	struct sockets *s;
-	int *fd; // by connection
+	unsigned shards; // of the server, each with its port: a socket a connection and shard
+	int *fd;         // place: connection * shards + shard
 	uint64_t look_ns;
-	unsigned out_conn, out_count; // datagrams of one connection that wait for sendmmsg
+	unsigned out_place, out_count; // datagrams of one socket that wait for sendmmsg
 	struct mmsghdr in_msg[BATCH], out_msg[BATCH];
 	struct iovec in_iov[BATCH], out_iov[BATCH];
 	char in[BATCH][IN_BYTES], out[BATCH][OUT_BYTES];
@@ -27,16 +28,18 @@ struct sockets_udp {
 static void out_flush(struct sockets_udp *u)
 {
 	if (u->out_count)
-		sendmmsg(u->fd[u->out_conn], u->out_msg, u->out_count, 0);
+		sendmmsg(u->fd[u->out_place], u->out_msg, u->out_count, 0);
 	u->out_count = 0;
 }
 
 static void request_add(
 	struct sockets_udp *u, struct bench_client *c, const struct bench_request *r)
 {
-	if (u->out_count == BATCH || u->out_conn != c->conn_index)
+	unsigned place = c->conn_index * u->shards + r->shard;
+
+	if (u->out_count == BATCH || u->out_place != place)
 		out_flush(u);
-	u->out_conn = c->conn_index;
+	u->out_place = place;
 	u->out_iov[u->out_count].iov_len = bench_udp_write(u->s->b, c, r, u->out[u->out_count]);
 	u->out_count++;
 }
@@ -63,13 +66,13 @@ static void client_next(void *arg, struct bench_client *c)
 	client_send(arg, c);
 }
 
-static void conn_read(struct sockets_udp *u, unsigned conn)
+static void place_read(struct sockets_udp *u, unsigned place)
 {
-	int n = recvmmsg(u->fd[conn], u->in_msg, BATCH, 0, NULL);
+	int n = recvmmsg(u->fd[place], u->in_msg, BATCH, 0, NULL);
 
 	for (int i = 0; i < n; i++) {
 		struct bench_client *c =
-			bench_udp_feed(u->s->b, conn, u->in[i], u->in_msg[i].msg_len);
+			bench_udp_feed(u->s->b, place / u->shards, u->in[i], u->in_msg[i].msg_len);
 
 		if (c != NULL)
 			client_send(u, c);
@@ -91,7 +94,7 @@ bool sockets_udp_turn(struct sockets *s, struct sockets_udp *u)
 	out_flush(u);
 	n = epoll_wait(s->epoll, events, SOCKETS_EVENTS, 0);
 	for (int i = 0; i < n; i++)
-		conn_read(u, events[i].data.u32);
+		place_read(u, events[i].data.u32);
 	return n > 0;
 }
 
@@ -107,21 +110,24 @@ static void messages_init(struct sockets_udp *u)
 
 int sockets_udp_open(struct sockets *s, struct sockets_udp **out)
 {
-	unsigned conns = s->b->o->connections;
+	unsigned shards = s->b->o->shard_ports, places = s->b->o->connections * shards;
 	struct sockets_udp *u = calloc(1, sizeof(*u));
 	int rc = 0;
 
 	if (u == NULL)
 		return -ENOMEM;
 	u->s = s;
-	u->fd = calloc(conns, sizeof(*u->fd));
+	u->shards = shards;
+	u->fd = calloc(places, sizeof(*u->fd));
 	if (u->fd == NULL) {
 		free(u);
 		return -ENOMEM;
 	}
 	messages_init(u);
-	for (unsigned i = 0; i < conns; i++) {
-		u->fd[i] = rc ? -1 : sockets_connect(s, SOCK_DGRAM, i);
+	for (unsigned i = 0; i < places; i++) {
+		u->fd[i] = rc
+			? -1
+			: sockets_connect(s, SOCK_DGRAM, (uint16_t)(s->b->o->port + i % shards), i);
 		if (u->fd[i] < 0 && !rc)
 			rc = u->fd[i];
 	}
@@ -134,7 +140,7 @@ int sockets_udp_open(struct sockets *s, struct sockets_udp **out)
 
 void sockets_udp_close(struct sockets *s, struct sockets_udp *u)
 {
-	for (unsigned i = 0; i < s->b->o->connections; i++)
+	for (unsigned i = 0; i < s->b->o->connections * u->shards; i++)
 		if (u->fd[i] >= 0)
 			close(u->fd[i]);
 	free(u->fd);

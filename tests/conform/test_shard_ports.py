@@ -2,16 +2,24 @@
 """A UDP port for each shard: any of them takes any key, and clients can find a key's own."""
 
 import ctypes
+import os
+import pathlib
+import re
 import socket
 import struct
+import subprocess
 
 import pytest
 
+import server as server_module
 from netlab import PORT, SERVER_IP
 from telemetry import Telemetry
 from wire import Tcp, noise, value_reply
 
 WORKERS = 3
+LCBENCH = os.environ.get(
+    "LCBENCH", str(pathlib.Path(server_module.LCACHED).parents[1] / "lcbench" / "lcbench")
+)
 KEYS = [b"shard-key-%d" % i for i in range(60)]
 # keys of every branch of the hash
 LENGTHS = (1, 3, 4, 8, 9, 16, 17, 64, 128, 129, 200, 240, 241, 250)
@@ -111,6 +119,24 @@ def test_other_requests_over_every_port(sharded):
             assert asker.ask(port, b"version\r\n").startswith(b"VERSION ")
 
 
+def lcbench(*options):
+    """Its exit status and errors; every answer is compared."""
+    command = [LCBENCH, "--sockets", "--server", SERVER_IP, "--port", str(PORT), "--proto", "udp"]
+    command += ["--keys", "500", "--warmup", "0.1", "--seconds", "0.3", "--verify", "all"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not os.access(LCBENCH, os.X_OK), reason="lcbench is not built")
+def test_lcbench_asks_the_owners(sharded):
+    load = ("--connections", "2", "--pipeline", "4", "--get-ratio", "0.7", "--shard-ports")
+    status, said = lcbench(*load, str(WORKERS))
+    assert status == 0, said
+    # by more shards than there are, some requests go to ports that nobody serves
+    status, said = lcbench(*load, str(WORKERS + 1), "--preload", "none", "--lost", "count")
+    assert int(re.search(r"(\d+) timeouts", said)[1]) > 0, said
+
+
 def test_ports_outside_are_not_answered(sharded):
     with Asker() as asker:
         for port in (PORT - 1, PORT + WORKERS, PORT + WORKERS + 1, 65535, 1):
@@ -155,3 +181,4 @@ def test_the_ready_line_is_as_ever(sharded):
     assert sharded.ready_line == (
         f"lcached ready tcp {place} udp {place} workers {WORKERS} driver tap"
     )
+    assert len(re.findall("udp ports steered by (the device|workers)", sharded.stderr())) == 1

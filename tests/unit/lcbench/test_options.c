@@ -92,6 +92,7 @@ static void what_does_not_exist_or_go_together_is_refused(void **state)
 	assert_int_not_equal(PARSE(&o, "--key-size", "7"), 0);
 	assert_int_not_equal(PARSE(&o, "--zipf", "nan"), 0);
 	assert_int_not_equal(PARSE(&o, "--lost", "count"), 0);
+	assert_int_not_equal(PARSE(&o, "--shard-ports", "3"), 0);
 	assert_int_not_equal(PARSE(&o, "--keys", "10", "--multi", "11"), 0);
 	assert_int_not_equal(PARSE(&o, "--proto", "udp", "--value-size", "1-1400"), 0);
 	assert_int_not_equal(PARSE(&o, "--proto", "udp", "--multi", "100"), 0);
