@@ -43,6 +43,10 @@ void exec_apply(
 // or NULL for a miss. False: the value has more than most_bytes, and nothing has happened yet.
 bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len,
 	const struct store_look *look, uint32_t most_bytes, struct store_item **item);
+// The same for `mg` with v and flags that only show figures. False also for an item of which there
+// is more to tell (stale, or being recached).
+bool exec_meta_get_small(struct exec *ex, const char *key, uint8_t key_len,
+	const struct store_look *look, uint32_t most_bytes, struct store_item **item);
 
 // A plain `set` whose value is at hand, written over the key's present one: where nobody reads that
 // and its memory has the room, so that nothing is allocated and the index stays as it is. False: an

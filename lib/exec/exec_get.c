@@ -54,18 +54,32 @@ void exec_get(
 	store_touch_access(ex->store, it);
 }
 
-bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len,
-	const struct store_look *look, uint32_t most_bytes, struct store_item **item)
+static inline bool get_small(struct exec *ex, const char *key, uint8_t key_len,
+	const struct store_look *look, uint32_t most_bytes, unsigned not_with,
+	struct store_item **item)
 {
 	struct store_item *it = exec_look_find(ex, look, key, key_len);
 
 	*item = it;
-	if (base_unlikely(it != NULL && it->value_bytes > most_bytes))
+	if (base_unlikely(it != NULL && (it->value_bytes > most_bytes || it->bits & not_with)))
 		return false;
 	exec_get_count(ex, false, it != NULL);
 	if (it != NULL)
 		store_touch_access(ex->store, it);
 	return true;
+}
+
+bool exec_get_small(struct exec *ex, const char *key, uint8_t key_len,
+	const struct store_look *look, uint32_t most_bytes, struct store_item **item)
+{
+	return get_small(ex, key, key_len, look, most_bytes, 0, item);
+}
+
+bool exec_meta_get_small(struct exec *ex, const char *key, uint8_t key_len,
+	const struct store_look *look, uint32_t most_bytes, struct store_item **item)
+{
+	return get_small(
+		ex, key, key_len, look, most_bytes, STORE_ITEM_STALE | STORE_ITEM_WON, item);
 }
 
 // mg N on a miss: an empty item takes the key. NULL: no memory.

@@ -136,22 +136,27 @@ enum proto_verdict proto_parse(
 	struct proto_parser *p, const char *data, size_t len, struct proto_request *r);
 
 // ---- plain lines -------------------------------------------------------------------------------
-// A key of a `get`, with the end of the line where it is the last; or a `set` with its whole value.
+#define PROTO_PLAIN_RETURNS 3 // c, f, s
+
+// A key of a `get`, with the end of the line where it is the last; an `mg` that asks for the value
+// and for figures that stand beside it; or a `set` with its whole value.
 struct proto_plain {
 	const char *key; // these point into the input
 	const char *value;
 	uint32_t consumed; // bytes of the input, a set's value and its \r\n among them
 	uint32_t value_bytes, client_flags, exptime;
-	uint8_t op; // PROTO_OP_GET or PROTO_OP_SET
+	uint8_t op; // PROTO_OP_GET, PROTO_OP_META_GET or PROTO_OP_SET
 	uint8_t key_len;
-	bool first; // first key of the line
-	bool end;   // GET: the line ends behind it, and END is to be answered
+	uint8_t return_count;
+	char returns[PROTO_PLAIN_RETURNS]; // META_GET: return_count letters of what is shown
+	bool first;                        // first key of the line
+	bool end; // the line ends behind it (GET: and END is to be answered)
 };
 
 // Takes the front of data[0..len) when it is such a thing, spelt plainly (one space, short numbers,
 // no option). False: it may be anything; nothing was taken and nothing changed: proto_parse is to
-// be asked. proto_parse would have made the same of it: a GET, and an END where `end` says so; or a
-// SET.
+// be asked. proto_parse would have made the same of it: a GET, and an END where `end` says so; a
+// META_GET; or a SET.
 bool proto_plain_parse(
 	struct proto_parser *p, const char *data, size_t len, struct proto_plain *out);
 // The parser's state behind a key; `end`: and behind its line.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The lines that nearly all traffic is made of, read in one pass: `get` with its keys, and `set`
-// with its value behind it, spelt as every client spells them. Anything else is left to
-// proto_parse, which reads the same bytes to the same requests.
+// The lines that nearly all traffic is made of, read in one pass: `get` with its keys, `mg` for a
+// value, and `set` with its value behind it, spelt as every client spells them. Anything else is
+// left to proto_parse, which reads the same bytes to the same requests.
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -89,6 +89,36 @@ static bool plain_key(const char *data, size_t len, bool first, struct proto_pla
 	return true;
 }
 
+// mg KEY v, and c, f and s in any order, once each.
+static bool plain_meta_get(const char *data, size_t len, struct proto_plain *out)
+{
+	size_t n = word_end(data + 3, base_min_u64(len - 3, PROTO_KEY_MAX + 1)), at = 3 + n;
+	uint64_t given = 0;
+
+	if (n == 0 || n > PROTO_KEY_MAX)
+		return false;
+	out->return_count = 0;
+	for (; at + 2 < len && data[at] == ' '; at += 2) {
+		char letter = data[at + 1];
+
+		if (letter != 'v' && letter != 'f' && letter != 'c' && letter != 's')
+			return false;
+		if (given & PROTO_FLAG(letter))
+			return false;
+		given |= PROTO_FLAG(letter);
+		if (letter != 'v')
+			out->returns[out->return_count++] = letter;
+	}
+	if (!(given & PROTO_FLAG('v')) || at + 1 >= len || data[at] != '\r' || data[at + 1] != '\n')
+		return false;
+	out->op = PROTO_OP_META_GET;
+	out->first = out->end = true;
+	out->key = data + 3;
+	out->key_len = (uint8_t)n;
+	out->consumed = (uint32_t)at + 2;
+	return true;
+}
+
 // set KEY FLAGS EXPTIME BYTES\r\n and all of the value.
 static bool plain_set(const char *data, size_t len, struct proto_plain *out)
 {
@@ -141,6 +171,8 @@ bool proto_plain_parse(
 			done = plain_key(data, len, true, out);
 		else if (memcmp(&verb, "set ", sizeof(verb)) == 0)
 			done = plain_set(data, len, out);
+		else if (memcmp(&verb, "mg ", 3) == 0)
+			done = plain_meta_get(data, len, out);
 		else
 			return false;
 	}
@@ -156,6 +188,21 @@ void proto_plain_after(struct proto_parser *p, bool end)
 	p->exptime = 0;
 }
 
+static void meta_get_request(const struct proto_plain *l, struct proto_request *r)
+{
+	r->meta = true;
+	r->delta = 1;
+	r->vivify_ttl = r->recache_ttl = 0;
+	r->cas_set = r->initial = 0;
+	r->flags = PROTO_FLAG('v');
+	r->return_count = l->return_count;
+	for (unsigned i = 0; i < l->return_count; i++) {
+		r->returns[i] = l->returns[i];
+		r->flags |= PROTO_FLAG(l->returns[i]);
+	}
+	r->consumed = l->consumed;
+}
+
 void proto_plain_request(const struct proto_plain *l, struct proto_request *r)
 {
 	memset(r, 0, offsetof(struct proto_request, vivify_ttl));
@@ -165,6 +212,10 @@ void proto_plain_request(const struct proto_plain *l, struct proto_request *r)
 	if (l->op == PROTO_OP_GET) {
 		r->first_key = l->first;
 		r->consumed = l->consumed - (l->end ? 2 : 0);
+		return;
+	}
+	if (l->op == PROTO_OP_META_GET) {
+		meta_get_request(l, r);
 		return;
 	}
 	r->client_flags = l->client_flags;

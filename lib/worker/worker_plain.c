@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What nearly all clients send over TCP, on a path of its own: plain gets and sets of this shard's
-// keys. A get whose reply fits the segment at hand is composed there, without a reference on the
-// item; a set whose value fits where the old one lies is written over that; many requests of one
-// segment are answered in one. Anything else takes the common way, in its place.
+// What nearly all clients send over TCP, on a path of its own: plain gets, mgs and sets of this
+// shard's keys. A get whose reply fits the segment at hand is composed there, without a reference
+// on the item; a set whose value fits where the old one lies is written over that; many requests
+// of one segment are answered in one. Anything else takes the common way, in its place.
 
 #include "worker/worker_internal.h"
 
@@ -10,6 +10,8 @@
 
 static_assert(PLAIN_AROUND >= sizeof("VALUE  4294967295 4294967295\r\n\r\nEND\r\n"),
 	"flags and length take ten digits at most");
+static_assert(PLAIN_AROUND >= sizeof("VA 4294967295 f4294967295 s4294967295 c") - 1 + 20 + 4,
+	"a CAS takes twenty, a head and a value end with two bytes each");
 
 bool worker_plain_room(const struct worker *w)
 {
@@ -58,12 +60,23 @@ static inline char *put(char *p, const void *bytes, size_t n)
 	return p + n;
 }
 
-static char *value_compose(char *p, struct store_item *it)
+// The value and the ends of two lines: the head's, and its own.
+static inline char *value_put(char *p, struct store_item *it)
 {
 	struct store_span span[2];
-	uint32_t client_flags = store_item_client_flags(it);
 
 	store_value_spans(it, span);
+	p = put(p, "\r\n", 2);
+	p = put(p, span[0].at, span[0].bytes);
+	if (base_unlikely(span[1].bytes > 0))
+		p = put(p, span[1].at, span[1].bytes);
+	return put(p, "\r\n", 2);
+}
+
+static char *value_compose(char *p, struct store_item *it)
+{
+	uint32_t client_flags = store_item_client_flags(it);
+
 	p = put(p, "VALUE ", 6);
 	p = put(p, store_item_key(it), store_item_key_len(it));
 	*p++ = ' ';
@@ -73,11 +86,24 @@ static char *value_compose(char *p, struct store_item *it)
 		p += base_u64_format(p, client_flags);
 	*p++ = ' ';
 	p += base_u64_format(p, it->value_bytes);
-	p = put(p, "\r\n", 2);
-	p = put(p, span[0].at, span[0].bytes);
-	if (base_unlikely(span[1].bytes > 0))
-		p = put(p, span[1].at, span[1].bytes);
-	return put(p, "\r\n", 2);
+	return value_put(p, it);
+}
+
+static char *meta_compose(char *p, const struct proto_plain *l, struct store_item *it)
+{
+	p = put(p, "VA ", 3);
+	p += base_u64_format(p, it->value_bytes);
+	for (unsigned i = 0; i < l->return_count; i++) {
+		char letter = l->returns[i];
+
+		*p++ = ' ';
+		*p++ = letter;
+		p += base_u64_format(p,
+			letter == 'f'           ? store_item_client_flags(it)
+				: letter == 'c' ? it->cas
+						: it->value_bytes);
+	}
+	return value_put(p, it);
 }
 
 // The rest of the segment at hand. What is written there is taken when somebody else goes on.
@@ -140,6 +166,24 @@ static bool get_quick(struct worker *w, struct worker_conn *c, struct worker_out
 	return true;
 }
 
+static bool meta_get_quick(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct place *p, const struct worker_plain *q)
+{
+	const struct proto_plain *l = &q->line;
+	struct store_item *it;
+	char *at;
+
+	if (!place_has(w, o, p, PLAIN_AROUND) ||
+		!exec_meta_get_small(
+			&w->exec, l->key, l->key_len, look_of(w, q), p->room - PLAIN_AROUND, &it))
+		return false;
+	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS);
+	at = it != NULL ? meta_compose(p->at, l, it) : put(p->at, "EN\r\n", 4);
+	p->room -= (uint32_t)(at - p->at);
+	p->at = at;
+	return true;
+}
+
 // False: it needs memory, or there is no place for its reply; nothing was done.
 static bool set_quick(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	struct place *p, const struct worker_plain *q)
@@ -163,10 +207,11 @@ static void request_write(
 	proto_plain_request(&q->line, &r->r);
 }
 
-// By the common way: the key, then the end of the line.
+// By the common way: the key, then the end of the line (mg: both at once).
 static enum worker_step get_commonly(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	const struct worker_plain *q, uint32_t *used)
 {
+	bool meta = q->line.op == PROTO_OP_META_GET;
 	struct worker_request r;
 
 	if (!worker_dispatch_ready(w, w->id))
@@ -176,8 +221,8 @@ static enum worker_step get_commonly(struct worker *w, struct worker_conn *c, st
 		worker_out_mark(o);
 	worker_dispatch(w, &c->sink, o, &r);
 	*used += (uint32_t)r.r.consumed;
-	proto_plain_after(&c->parser, false);
-	if (!q->line.end)
+	proto_plain_after(&c->parser, meta);
+	if (meta || !q->line.end)
 		return WORKER_STEP_ON;
 	if (!worker_conn_may_parse(w, c))
 		return WORKER_STEP_WAIT;
@@ -206,6 +251,19 @@ static enum worker_step set_run(struct worker *w, struct worker_conn *c, struct 
 	return WORKER_STEP_ON;
 }
 
+static inline bool request_quick(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct place *p, const struct worker_plain *q)
+{
+	switch (q->line.op) {
+	case PROTO_OP_SET:
+		return set_quick(w, c, o, p, q);
+	case PROTO_OP_META_GET:
+		return meta_get_quick(w, c, o, p, q);
+	default:
+		return get_quick(w, c, o, p, q);
+	}
+}
+
 enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	struct worker_range range, uint32_t *used)
 {
@@ -215,10 +273,8 @@ enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struc
 	*used = 0;
 	for (unsigned i = range.at; i < range.end && step == WORKER_STEP_ON; i++) {
 		const struct worker_plain *q = &w->plains.request[i];
-		bool is_set = q->line.op == PROTO_OP_SET;
 
-		if (base_likely(base_list_empty(&c->sink.slots)) &&
-			(is_set ? set_quick(w, c, o, &p, q) : get_quick(w, c, o, &p, q))) {
+		if (base_likely(base_list_empty(&c->sink.slots)) && request_quick(w, c, o, &p, q)) {
 			*used += q->line.consumed;
 			proto_plain_after(&c->parser, q->line.end);
 			continue;
@@ -227,7 +283,8 @@ enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struc
 		if (!worker_conn_may_parse(w, c))
 			step = WORKER_STEP_WAIT;
 		else
-			step = is_set ? set_run(w, c, o, q, used) : get_commonly(w, c, o, q, used);
+			step = q->line.op == PROTO_OP_SET ? set_run(w, c, o, q, used)
+							  : get_commonly(w, c, o, q, used);
 	}
 	place_leave(o, &p);
 	return step;

@@ -4,9 +4,10 @@
 #include "proto_cases.h"
 
 static const char *const words[] = {"get ", "get ", "get ", "set ", "set ", "gets ", "gat 1 ",
-	"add ", "mg ", "mn\r\n", "a", "bb", "key0001", "0123456789abcdef0123456789abcdef", K250,
-	K251, " ", " ", " ", "  ", "\r\n", "\r\n", "\r\n", "\n", "\r", "\t", "\x7f", "\x80\xff",
-	"0", "1", "3", "12", "0 0 3\r\nabc\r\n", "7 60 0\r\n\r\n", "4294967295 0 2\r\nxy\r\n",
+	"add ", "mg ", "mg a v f\r\n", " v", " f", " c", " s", " k", " vv", " v\r\n", "mn\r\n", "a",
+	"bb", "key0001", "0123456789abcdef0123456789abcdef", K250, K251, " ", " ", " ", "  ",
+	"\r\n", "\r\n", "\r\n", "\n", "\r", "\t", "\x7f", "\x80\xff", "0", "1", "3", "12",
+	"0 0 3\r\nabc\r\n", "7 60 0\r\n\r\n", "4294967295 0 2\r\nxy\r\n",
 	"999999999 999999999 1\r\nv\r\n", "0 -1 3\r\nabc\r\n", "0 0 3\r\nabcd\r\n",
 	"0 0 3 noreply\r\nabc\r\n", "0 0 003\r\nabc\r\n", "0 0 9999999999\r\n", "+1 0 1\r\nv\r\n"};
 
@@ -64,6 +65,17 @@ static void what_clients_send_is_plain(void **state)
 	assert_true(taken("get " K250 "\r\n"));
 	assert_true(taken("set k 0 0 3\r\nabc\r\n"));
 	assert_true(taken("set " K250 " 123456789 123456789 0\r\n\r\n"));
+	assert_true(taken("mg k v\r\n"));
+	assert_true(taken("mg " K250 " s v c f\r\n"));
+	assert_false(taken("mg k\r\n"));
+	assert_false(taken("mg k f\r\n"));
+	assert_false(taken("mg k v k\r\n"));
+	assert_false(taken("mg k v v\r\n"));
+	assert_false(taken("mg k v  f\r\n"));
+	assert_false(taken("mg k vf\r\n"));
+	assert_false(taken("mg k v\n"));
+	assert_false(taken("mg k v\r"));
+	assert_false(taken("mg " K251 " v\r\n"));
 	assert_false(taken("get " K251 "\r\n"));
 	assert_false(taken("get  k\r\n"));
 	assert_false(taken("set k 0 0 3\r\nabcde"));

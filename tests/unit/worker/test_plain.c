@@ -77,6 +77,36 @@ static void get_send(struct talk *t)
 	want_add(t, "END\r\n");
 }
 
+static void meta_get_send(struct talk *t)
+{
+	static const char *const flags[] = {
+		" v", " v f", " s v", " f v s", " v s f", " k v", " v q"};
+	const char *chosen = flags[any(t, BASE_ARRAY_LEN(flags))];
+	unsigned k = any(t, KEYS);
+
+	client_sendf(t->c, "mg k%u%s\r\n", k, chosen);
+	if (!t->there[k]) {
+		want_add(t, "%s", strchr(chosen, 'q') ? "" : "EN");
+		if (strchr(chosen, 'k'))
+			want_add(t, " kk%u", k);
+		want_add(t, "%s", strchr(chosen, 'q') ? "" : "\r\n");
+		return;
+	}
+	want_add(t, "VA %u", t->bytes[k]);
+	for (const char *p = chosen; *p; p++) {
+		if (*p == 'f')
+			want_add(t, " f%u", k % 2 ? k : 0);
+		if (*p == 's')
+			want_add(t, " s%u", t->bytes[k]);
+		if (*p == 'k')
+			want_add(t, " kk%u", k);
+	}
+	want_add(t, "\r\n");
+	memset(t->want + t->want_len, t->fill[k], t->bytes[k]);
+	t->want_len += t->bytes[k];
+	want_add(t, "\r\n");
+}
+
 static void line_send(struct talk *t)
 {
 	unsigned k = any(t, KEYS);
@@ -99,6 +129,10 @@ static void line_send(struct talk *t)
 	case 4:
 	case 5:
 		set_send(t);
+		break;
+	case 6:
+	case 7:
+		meta_get_send(t);
 		break;
 	default:
 		get_send(t);
@@ -156,6 +190,22 @@ static void a_broken_line_takes_its_values_back(void **state)
 	lab_close();
 }
 
+// What a plain mg cannot tell: that an item is stale, and who is to recache it.
+static void an_mg_of_a_stale_item_says_so(void **state)
+{
+	struct client *c;
+
+	lab_open(&(struct lab_options){.workers = 1});
+	c = client_connect();
+	talk(c, "set k 5 0 4\r\n1234\r\n", "STORED\r\n");
+	talk(c, "mg k v f s\r\nmg n v\r\n", "VA 4 f5 s4\r\n1234\r\nEN\r\n");
+	talk(c, "md k I\r\n", "HD\r\n");
+	talk(c, "mg k v\r\nmg k v\r\n", "VA 4 X W\r\n1234\r\nVA 4 Z X\r\n1234\r\n");
+	talk(c, "set k 0 0 2\r\nab\r\nmg k f v\r\n", "STORED\r\nVA 2 f0\r\nab\r\n");
+	client_abort(c);
+	lab_close();
+}
+
 // Sixteen requests of one segment, sixteen answers in one.
 static void a_segment_s_requests_are_answered_in_one(void **state)
 {
@@ -184,6 +234,7 @@ static void a_segment_s_requests_are_answered_in_one(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(answers_are_as_by_the_common_way),
 	cmocka_unit_test(a_broken_line_takes_its_values_back),
+	cmocka_unit_test(an_mg_of_a_stale_item_says_so),
 	cmocka_unit_test(a_segment_s_requests_are_answered_in_one),
 };
 
