@@ -142,6 +142,15 @@ void net_close(struct net *net);
 // not be the mbuf that came in: fragments are put together, split headers too.
 enum net_verdict net_input(
 	struct net *net, struct rte_mbuf **m, uint64_t now_us, struct net_packet *pkt);
+// Whose a TCP segment over IPv4 is that comes with neither VLAN tag, options nor fragments: src and
+// local, which other hosts may have made up. The frame's first 64 bytes are read, and nothing is
+// counted. False: it is another, or too short. Advice about what to fetch: net_input decides.
+struct net_flow {
+	rte_be32_t src;
+	rte_be16_t src_port, dst_port;
+	uint8_t local;
+};
+bool net_flow_peek(const struct net *net, const struct rte_mbuf *m, struct net_flow *flow);
 // Announces our addresses (gratuitous ARP, RFC 5227 section 3; unsolicited advertisements, RFC 4861
 // 7.2.6), after the duplicate address check of IPv6, which takes a second (RFC 4862 5.4) in which
 // those addresses take nothing. At start.

@@ -151,3 +151,20 @@ enum net_verdict net_ipv4_input(struct net *net, struct rte_mbuf **packet, uint1
 	}
 	return datagram_input(net, packet, ihl, proto, now_us, pkt);
 }
+
+bool net_flow_peek(const struct net *net, const struct rte_mbuf *m, struct net_flow *flow)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)(ip + 1);
+
+	if (m->data_len < sizeof(*eth) + sizeof(*ip) + sizeof(*tcp) ||
+		eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
+		ip->version_ihl != RTE_IPV4_VHL_DEF || ip->next_proto_id != IPPROTO_TCP)
+		return false;
+	*flow = (struct net_flow){.src = ip->src_addr,
+		.src_port = tcp->src_port,
+		.dst_port = tcp->dst_port,
+		.local = (uint8_t)net_own4_find(net, ip->dst_addr)};
+	return flow->local != NET_OWN_MAX;
+}

@@ -329,6 +329,7 @@ uint32_t tcp_options_sack(
 int tcp_table_open(struct tcp *tcp, uint32_t nodes_max);
 void tcp_table_close(struct tcp *tcp);
 uint32_t tcp_table_hash(const struct tcp *tcp, const struct tcp_key *key);
+struct tcp_node **tcp_table_bucket(const struct tcp_table *t, uint32_t hash);
 struct tcp_node *tcp_table_find(const struct tcp *tcp, const struct tcp_key *key, uint32_t hash);
 void tcp_table_add(struct tcp *tcp, struct tcp_node *n); // n->hash and n->key are set
 void tcp_table_remove(struct tcp *tcp, struct tcp_node *n);

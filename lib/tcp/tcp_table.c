@@ -18,7 +18,7 @@ static struct tcp_node **bucket_at(const struct tcp_table *t, uint32_t i)
 	return &t->segment[i / TCP_BUCKETS][i % TCP_BUCKETS];
 }
 
-static struct tcp_node **bucket_of(const struct tcp_table *t, uint32_t hash)
+struct tcp_node **tcp_table_bucket(const struct tcp_table *t, uint32_t hash)
 {
 	uint32_t i = hash & (2 * t->base - 1);
 
@@ -81,7 +81,7 @@ static bool key_same(const struct tcp_key *a, const struct tcp_key *b)
 
 struct tcp_node *tcp_table_find(const struct tcp *tcp, const struct tcp_key *key, uint32_t hash)
 {
-	struct tcp_node *n = *bucket_of(&tcp->table, hash);
+	struct tcp_node *n = *tcp_table_bucket(&tcp->table, hash);
 
 	while (n != NULL && (n->hash != hash || !key_same(&n->key, key)))
 		n = n->next;
@@ -123,7 +123,7 @@ void tcp_table_add(struct tcp *tcp, struct tcp_node *n)
 
 	if (tcp->table.count >= tcp->table.buckets)
 		table_grow(tcp);
-	b = bucket_of(&tcp->table, n->hash);
+	b = tcp_table_bucket(&tcp->table, n->hash);
 	n->next = *b;
 	*b = n;
 	tcp->table.count++;
@@ -131,7 +131,7 @@ void tcp_table_add(struct tcp *tcp, struct tcp_node *n)
 
 void tcp_table_remove(struct tcp *tcp, struct tcp_node *n)
 {
-	struct tcp_node **at = bucket_of(&tcp->table, n->hash);
+	struct tcp_node **at = tcp_table_bucket(&tcp->table, n->hash);
 
 	while (*at != n) {
 		base_assert(*at != NULL);

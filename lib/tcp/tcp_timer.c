@@ -74,11 +74,25 @@ void tcp_timer_stop(struct tcp_conn *c, enum tcp_timer t)
 	c->timers &= (uint8_t) ~(1u << t);
 }
 
+// The earliest that is armed. False: none is.
+static bool deadline_next(struct tcp_conn *c, uint32_t *at)
+{
+	bool any = false;
+
+	for (unsigned t = 0; t < TCP_TIMERS; t++) {
+		if (!tcp_timer_armed(c, t))
+			continue;
+		if (!any || seq_lt(*timer_at(c, t), *at))
+			*at = *timer_at(c, t);
+		any = true;
+	}
+	return any;
+}
+
 // The slot of c came: runs what is due and puts c back for what is left.
 static void timer_fire(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t at = 0;
-	bool any = false;
 
 	c->in_wheel = false;
 	for (unsigned t = 0; t < TCP_TIMERS; t++) {
@@ -88,15 +102,8 @@ static void timer_fire(struct tcp *tcp, struct tcp_conn *c)
 		if (!tcp_timeout(tcp, c, t))
 			return;
 	}
-	for (unsigned t = 0; t < TCP_TIMERS; t++) {
-		if (!tcp_timer_armed(c, t))
-			continue;
-		if (!any || seq_lt(*timer_at(c, t), at))
-			at = *timer_at(c, t);
-		any = true;
-	}
 	tcp_timer_remove(c); // a handler may have armed one
-	if (any)
+	if (deadline_next(c, &at))
 		wheel_add(tcp, c, at);
 }
 
@@ -125,7 +132,8 @@ static uint64_t wheel_next(const struct tcp_wheel *w)
 	return best;
 }
 
-// Spreads the slots that begin at the current tick over the levels below. False: budget used up.
+// Spreads the slots that begin at the current tick over the levels below, by what the deadlines are
+// now: most have moved on since, to another slot of the same level. False: budget used up.
 static bool wheel_cascade(struct tcp *tcp, unsigned *budget)
 {
 	struct tcp_wheel *w = &tcp->wheel;
@@ -138,12 +146,15 @@ static bool wheel_cascade(struct tcp *tcp, unsigned *budget)
 			continue;
 		while ((n = w->slot[l][slot].next) != &w->slot[l][slot]) {
 			struct tcp_conn *c = base_container_of(n, struct tcp_conn, timer);
+			uint32_t at = c->wheel_at;
 
 			if (*budget == 0)
 				return false;
 			(*budget)--;
 			base_list_remove(n);
-			wheel_add(tcp, c, c->wheel_at);
+			c->in_wheel = false;
+			if (deadline_next(c, &at))
+				wheel_add(tcp, c, at);
 		}
 		w->busy[l] &= ~(1ull << slot);
 	}

@@ -245,6 +245,7 @@ static unsigned worker_rx(struct worker *w)
 		capture_burst(w->orders.capture, m, n, CAPTURE_IN, w->now.mono_us);
 	for (uint16_t i = 0; i < n; i++)
 		frame_fetch(m[i]);
+	tcp_fetch(w->tcp, m, n);
 	for (uint16_t i = 0; i < n; i++) {
 		if (w->stopping)
 			rte_pktmbuf_free(m[i]);

@@ -212,6 +212,41 @@ static void tcp_is_handed_on_with_its_header_contiguous(void **state)
 	}
 }
 
+static bool flow_peek(struct rig *r, struct frame f, struct net_flow *flow)
+{
+	struct rte_mbuf *m = rig_mbuf(r, f.b, f.len);
+	bool found = net_flow_peek(r->net, m, flow);
+
+	rte_pktmbuf_free(m);
+	return found;
+}
+
+static void the_flow_of_a_segment_is_told_before_it_is_taken(void **state)
+{
+	struct ip_fields ip = {.src = PEER_IP, .dst = OUR_IP, .proto = IPPROTO_TCP}, other = ip;
+	uint8_t segment[20] = {0x12, 0x34, 0x2b, 0xcb, [12] = 0x50};
+	struct net_flow flow;
+	struct rig r;
+
+	rig_open(&r);
+	assert_true(flow_peek(&r, frame_ip(ip, segment, sizeof(segment)), &flow));
+	assert_int_equal(flow.src, PEER_IP);
+	assert_int_equal(flow.src_port, RTE_BE16(0x1234));
+	assert_int_equal(flow.dst_port, RTE_BE16(11211));
+	assert_int_equal(flow.local, 0);
+	assert_false(flow_peek(&r, frame_ip(ip, segment, sizeof(segment) - 1), &flow));
+	other.dst = FAR_IP;
+	assert_false(flow_peek(&r, frame_ip(other, segment, sizeof(segment)), &flow));
+	other = ip;
+	other.option_bytes = 4;
+	assert_false(flow_peek(&r, frame_ip(other, segment, sizeof(segment)), &flow));
+	other = ip;
+	other.proto = IPPROTO_UDP;
+	assert_false(flow_peek(&r, frame_ip(other, segment, sizeof(segment)), &flow));
+	assert_false(flow_peek(&r, frame_tag(frame_ip(ip, segment, sizeof(segment)), 5), &flow));
+	rig_close(&r);
+}
+
 static void tcp_to_a_broadcast_is_dropped(void **state)
 {
 	uint8_t segment[20] = {0};
@@ -516,6 +551,7 @@ int main(void)
 		cmocka_unit_test(only_our_addresses_are_taken),
 		cmocka_unit_test(sources_that_are_no_host_are_dropped),
 		cmocka_unit_test(tcp_is_handed_on_with_its_header_contiguous),
+		cmocka_unit_test(the_flow_of_a_segment_is_told_before_it_is_taken),
 		cmocka_unit_test(tcp_to_a_broadcast_is_dropped),
 		cmocka_unit_test(only_our_vlan_is_taken),
 		cmocka_unit_test(a_priority_tag_is_no_vlan),

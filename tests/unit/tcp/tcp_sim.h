@@ -401,6 +401,8 @@ static inline void sim_input(struct sim_host *h)
 	struct net_packet pkt = {.reassembled = false};
 
 	h->first = NULL;
+	if (m != NULL)
+		tcp_fetch(h->tcp, &m, 1);
 	if (m != NULL && net_input(h->net, &m, sim->now_us, &pkt) == NET_TCP)
 		tcp_input(h->tcp, m, &pkt, sim->now_us);
 }

@@ -144,6 +144,35 @@ static void test_the_wheel_fires_on_time(void **state)
 	}
 }
 
+// What is put off before its slot is spread goes straight to where it belongs: nothing of it stands
+// on the lowest level at a time that nobody waits for.
+static void test_a_deadline_put_off_is_spread_by_what_it_is_now(void **state)
+{
+	struct one *o = one_open();
+	uint64_t due;
+
+	one_establish(o);
+	tcp_timer_stop(o->c, TCP_T_KEEP);
+	tcp_timer_arm(o->tcp, o->c, TCP_T_DELACK, 200000);
+	o->now_us += 100000;
+	tcp_timers(o->tcp, o->now_us);
+	due = o->now_us + 200000;
+	tcp_timer_arm(o->tcp, o->c, TCP_T_DELACK, 200000);
+	assert_true(o->c->wheel_at < due / 1000);
+	o->now_us += 90000; // the slot of what was first meant has begun
+	tcp_timers(o->tcp, o->now_us);
+	assert_int_equal(o->c->wheel_at, due / 1000);
+	one_turn(o);
+	o->seen = o->outs;
+	o->now_us = due - 1000;
+	one_turn(o);
+	one_expect_silence(o);
+	o->now_us = due;
+	one_turn(o);
+	assert_int_equal(o->outs, o->seen + 1);
+	one_close(o);
+}
+
 static void test_one_call_runs_a_bounded_number_of_timers(void **state)
 {
 	enum { N = 3000 };
@@ -271,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_ten_thousand_connections_come_and_go),
 		cmocka_unit_test(test_no_memory_for_a_connection_drops_the_syn),
 		cmocka_unit_test(test_the_wheel_fires_on_time),
+		cmocka_unit_test(test_a_deadline_put_off_is_spread_by_what_it_is_now),
 		cmocka_unit_test(test_one_call_runs_a_bounded_number_of_timers),
 		cmocka_unit_test(test_events_put_back_come_next_turn),
 		cmocka_unit_test(test_ports_are_listened_to_once_and_at_most_eight),
