@@ -90,6 +90,7 @@ static bool prepared_on_turn(struct dpdk *d)
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	prepared_fetch(d->prepared, m, n);
 	for (uint16_t i = 0; i < n; i++)
 		if (!prepared_input(d->prepared, m[i]))
 			dpdk_frame_input(d, m[i]);
@@ -127,6 +128,8 @@ bool dpdk_turn(struct dpdk *d)
 			&rte_pktmbuf_mtod(m[0], struct rte_ether_hdr *)->src_addr, &d->server_mac);
 	for (uint16_t i = 0; d->prepared && i < n; i++)
 		prepared_note_rx(d->prepared, m[i]);
+	if (d->tcp)
+		tcp_fetch(d->tcp, m, n);
 	for (uint16_t i = 0; i < n; i++)
 		dpdk_frame_input(d, m[i]);
 	net_timers(d->net, now_us);

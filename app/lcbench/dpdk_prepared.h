@@ -30,6 +30,8 @@ void prepared_note_tx(struct prepared *p, const struct rte_mbuf *m);
 void prepared_note_rx(struct prepared *p, const struct rte_mbuf *m);
 // From now on, lib/tcp has no part in it.
 void prepared_begin(struct prepared *p);
+// Fetches what prepared_input will look at: frames whose headers are on their way already.
+void prepared_fetch(struct prepared *p, struct rte_mbuf *const m[], unsigned n);
 // A frame. False: none of these connections', and not taken.
 bool prepared_input(struct prepared *p, struct rte_mbuf *m);
 // After a burst: requests to those that were answered, acknowledgements to the others; and what the
