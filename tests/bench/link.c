@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The link alone: frames of one size from one end, as fast as its driver takes them, counted at the
-// other end. Their payload is copied from 100 MB, as values are from a store; nobody sums it up or
-// reads it.
+// The link alone: frames of one size from one end, in as many packet buffers as each needs, as
+// fast as its driver takes them, counted at the other end. Their payload is copied from 100 MB, as
+// values are from a store; nobody sums it up or reads it.
 //
 //	bench_link send DRIVER BYTES            until SIGTERM
 //	bench_link take DRIVER SECONDS CORE     prints frames and bytes a second, as JSON
@@ -21,6 +21,7 @@
 #define WARMUP_S     0.5
 #define HEAD_BYTES   66u // of Ethernet, IPv4, and TCP with a timestamp
 #define VALUES_BYTES (100u << 20)
+#define FRAME_BYTES  65535
 
 static volatile bool stop;
 
@@ -45,10 +46,34 @@ static void pin(const char *core)
 		die("no such core");
 }
 
+// Makes a frame of n buffers, of `room` bytes each.
+static struct rte_mbuf *frame_make(
+	struct rte_mbuf **m, unsigned n, uint16_t room, uint16_t bytes, const char *value)
+{
+	uint16_t head = HEAD_BYTES;
+
+	m[0]->pkt_len = bytes;
+	m[0]->nb_segs = (uint16_t)n;
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t part = RTE_MIN(bytes, room);
+
+		memcpy(rte_pktmbuf_mtod_offset(m[i], char *, head), value, (size_t)(part - head));
+		m[i]->data_len = part;
+		m[i]->next = i + 1 < n ? m[i + 1] : NULL;
+		value += part - head;
+		bytes = (uint16_t)(bytes - part);
+		head = 0;
+	}
+	return m[0];
+}
+
 static void frames_send(const struct port_queue *q, uint16_t bytes)
 {
+	uint16_t room = (uint16_t)(rte_pktmbuf_data_room_size(q->pool) - RTE_PKTMBUF_HEADROOM);
+	unsigned each = (bytes + room - 1u) / room;
+	uint16_t frames = (uint16_t)(BURST / each), sent;
+	struct rte_mbuf *m[BURST], *frame[BURST];
 	char *values = malloc(VALUES_BYTES + UINT16_MAX);
-	struct rte_mbuf *m[BURST];
 	size_t at = 0;
 
 	if (!values)
@@ -56,21 +81,16 @@ static void frames_send(const struct port_queue *q, uint16_t bytes)
 	memset(values, 'v', VALUES_BYTES + UINT16_MAX);
 
 	while (!stop) {
-		uint16_t sent;
-
-		if (rte_pktmbuf_alloc_bulk(q->pool, m, BURST)) {
+		if (rte_pktmbuf_alloc_bulk(q->pool, m, frames * each)) {
 			port_tx_reclaim(q);
 			continue;
 		}
-		for (unsigned i = 0; i < BURST; i++) {
-			m[i]->data_len = bytes;
-			m[i]->pkt_len = bytes;
-			memcpy(rte_pktmbuf_mtod_offset(m[i], char *, HEAD_BYTES), values + at,
-				bytes - HEAD_BYTES);
+		for (unsigned i = 0; i < frames; i++) {
+			frame[i] = frame_make(m + i * each, each, room, bytes, values + at);
 			at = (at + bytes) % VALUES_BYTES;
 		}
-		sent = port_tx(q, m, BURST);
-		rte_pktmbuf_free_bulk(m + sent, (unsigned)(BURST - sent));
+		sent = port_tx(q, frame, frames);
+		rte_pktmbuf_free_bulk(frame + sent, (unsigned)(frames - sent));
 	}
 	free(values);
 }
@@ -111,8 +131,8 @@ int main(int argc, char **argv)
 	bytes = atoi(argv[3]);
 	if (takes)
 		pin(argv[4]);
-	else if (bytes <= (int)HEAD_BYTES || bytes > 1514)
-		die("frames have 67 to 1514 bytes");
+	else if (bytes <= (int)HEAD_BYTES || bytes > FRAME_BYTES)
+		die("frames have 67 to 65535 bytes");
 	if (port_eal_build(&eal, &config, &options) || port_eal_init(&eal))
 		die("EAL does not start");
 	signal(SIGTERM, on_signal);

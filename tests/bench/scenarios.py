@@ -93,7 +93,16 @@ SCENARIOS = {
                 of_ceiling=0.8,
                 ceiling=servers.link_run,
                 ceiling_name="raw 1,514 B frames",
-            )
+            ),
+            Case(
+                "100 KiB, frames of up to 64 KiB",
+                {**GET, "keys": 1000, "value-size": LARGE, "link": servers.BULK},
+                unit="bytes/s",
+                target=None,
+                of_ceiling=0.8,
+                ceiling=servers.link_run,
+                ceiling_name="raw 65,226 B frames",
+            ),
         ],
     ),
     "latency": Scenario(

@@ -79,7 +79,8 @@ def generator(load, seconds, warmup, where, process, meanwhile=None):
     tag = "lcbench-" + process.name
     result = os.path.join(LOGS, tag + ".json")
     log = os.path.join(LOGS, tag + ".log")
-    options = {**load, "seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE}
+    options = {name: value for name, value in load.items() if name != "link"}
+    options |= {"seconds": seconds, "warmup": warmup, "core": GENERATOR_CORE}
     options |= {"json": result, "progress": True}
     if load.get("watch"):
         options["watch"] = process.pid
@@ -118,11 +119,16 @@ def driver_file(scratch, name, link):
     return path
 
 
+# The server's end of the link and the generator's, by a load's "link".
+SMALL = ("virtio-user", "vhost-user")
+BULK = ("virtio-user-bulk", "vhost-user-bulk")
+
+
 @contextlib.contextmanager
-def link_ends(scratch, lines=(), server_lines=()):
+def link_ends(scratch, lines=(), server_lines=(), ends=SMALL):
     """Driver files of the two ends of a link, with more lines in both, or in the server's."""
     link = os.path.join(scratch, "link.sock")
-    ends = [driver_file(scratch, name, link) for name in ("virtio-user", "vhost-user")]
+    ends = [driver_file(scratch, name, link) for name in ends]
     for path, more in zip(ends, ((*lines, *server_lines), lines)):
         with open(path, "a") as f:
             f.write("".join(f"{line}\n" for line in more))
@@ -132,10 +138,12 @@ def link_ends(scratch, lines=(), server_lines=()):
 
 
 @contextlib.contextmanager
-def lcached_server(scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=(), options=()):
+def lcached_server(
+    scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=(), options=(), ends=SMALL
+):
     """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
     the server is ready: only its socket is waited for."""
-    with link_ends(scratch, lines, server_lines) as (link, ours, theirs):
+    with link_ends(scratch, lines, server_lines, ends) as (link, ours, theirs):
         command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
         with server("lcached", [*command, "-c", str(connections), *options]) as process:
             wait_for(process, lambda: os.path.exists(link), "lcached")
@@ -215,7 +223,7 @@ def own_load(load):
 
 
 def lcached_run(load, seconds, warmup, scratch):
-    with lcached_server(scratch) as (process, where):
+    with lcached_server(scratch, ends=load.get("link", SMALL)) as (process, where):
         watch = busy.Worker(process, seconds)
         result = generator(own_load(load), seconds, warmup, where, process, watch.meanwhile)
         return {**result, **watch.result(result)}
@@ -244,16 +252,20 @@ def ceiling_run(load, seconds, warmup, scratch):
         return generator(asked, seconds, warmup, where, process)
 
 
-FRAME_BYTES, FRAME_HEAD_BYTES = 1514, 66  # full-sized: headers of Ethernet, IPv4, TCP with a timestamp
+FRAME_HEAD_BYTES = 66  # of Ethernet, IPv4, TCP with a timestamp
+FRAME_BYTES = FRAME_HEAD_BYTES + 1448  # full-sized
+FRAME_BULK_BYTES = FRAME_HEAD_BYTES + 45 * 1448  # the longest that lcached gives a device to cut
 
 
 def link_run(load, seconds, warmup, scratch):
     """The link alone, where large values are the load: as many gets a second as their bytes would fit
-    into full-sized frames, copied from as large a range and not looked at."""
+    into its largest frames, copied from as large a range and not looked at."""
     programs_build("tests/bench/bench_link")
     program = os.path.join(BUILD, "tests", "bench", "bench_link")
-    with link_ends(scratch) as (link, ours, theirs):
-        with server("link", [program, "send", ours, str(FRAME_BYTES)]) as process:
+    ends = load.get("link", SMALL)
+    frame = FRAME_BULK_BYTES if ends == BULK else FRAME_BYTES
+    with link_ends(scratch, ends=ends) as (link, ours, theirs):
+        with server("link", [program, "send", ours, str(frame)]) as process:
             wait_for(process, lambda: os.path.exists(link), "bench_link")
             watch = Watch(process.pid)
             command = [program, "take", theirs, str(seconds), str(GENERATOR_CORE)]
@@ -261,7 +273,7 @@ def link_run(load, seconds, warmup, scratch):
             disturbed = watch.percent()
     if done.returncode:
         raise Trouble(f"bench_link failed: {done.stderr.strip()}")
-    payload = FRAME_BYTES - FRAME_HEAD_BYTES
+    payload = frame - FRAME_HEAD_BYTES
     gets = json.loads(done.stdout.splitlines()[-1])["frames_per_s"] * payload / load["value-size"]
     nothing = dict.fromkeys(("misses", "errors", "p50_us", "p99_us", "p999_us"), 0)
     always = {"generator_busy": 1, "generator_core_share": 1}

@@ -255,8 +255,8 @@ static void a_line_of_any_length_is_bounded(void **state)
 
 static void names_are_looked_up_and_files_opened(void **state)
 {
-	static const char *const drivers[] = {
-		"tap", "af_packet", "af_xdp", "memif", "virtio-user", "vhost-user", "pci"};
+	static const char *const drivers[] = {"tap", "af_packet", "af_xdp", "memif", "virtio-user",
+		"vhost-user", "virtio-user-bulk", "vhost-user-bulk", "pci"};
 	struct port_config cfg;
 	char err[512];
 
