@@ -4,6 +4,7 @@
 #include "worker/worker_internal.h"
 
 #define OUT_MBUFS_MAX 8192
+#define OUT_BULK      16u
 
 void worker_out_init(
 	struct worker *w, struct worker_out *o, uint32_t room, uint16_t chunk, uint16_t prefix)
@@ -17,15 +18,8 @@ void worker_out_init(
 	o->prefix = prefix;
 }
 
-static struct rte_mbuf *out_mbuf_next(struct worker *w, struct worker_out *o)
+static void out_mbuf_add(struct worker_out *o, struct rte_mbuf *m)
 {
-	struct rte_mbuf *m;
-
-	if (o->mbufs == OUT_MBUFS_MAX)
-		return NULL;
-	m = rte_pktmbuf_alloc(w->queue->pool);
-	if (base_unlikely(m == NULL))
-		return NULL;
 	base_assert(rte_pktmbuf_tailroom(m) >= o->prefix + o->chunk);
 	m->data_len = o->prefix;
 	m->pkt_len = o->prefix;
@@ -35,7 +29,42 @@ static struct rte_mbuf *out_mbuf_next(struct worker *w, struct worker_out *o)
 		o->first = m;
 	o->last = m;
 	o->mbufs++;
+}
+
+static struct rte_mbuf *out_mbuf_next(struct worker *w, struct worker_out *o)
+{
+	struct rte_mbuf *m;
+
+	if (o->mbufs == OUT_MBUFS_MAX)
+		return NULL;
+	m = rte_pktmbuf_alloc(w->queue->pool);
+	if (base_likely(m != NULL))
+		out_mbuf_add(o, m);
 	return m;
+}
+
+// Fills whole mbufs, taken together: what is not in the cache of one is fetched with the others'.
+static uint32_t out_append_long(struct worker *w, struct worker_out *o, const char *p, uint32_t n)
+{
+	struct rte_mbuf *m[OUT_BULK];
+	uint32_t done = 0;
+
+	while (n - done >= o->chunk) {
+		unsigned count = RTE_MIN((n - done) / o->chunk, OUT_BULK);
+
+		if (o->mbufs + count > OUT_MBUFS_MAX ||
+			rte_pktmbuf_alloc_bulk(w->queue->pool, m, count))
+			break;
+		for (unsigned i = 0; i < count; i++) {
+			out_mbuf_add(o, m[i]);
+			memcpy(rte_pktmbuf_mtod_offset(m[i], char *, o->prefix), p + done,
+				o->chunk);
+			m[i]->data_len = (uint16_t)(o->prefix + o->chunk);
+			m[i]->pkt_len = m[i]->data_len;
+			done += o->chunk;
+		}
+	}
+	return done;
 }
 
 uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p, uint32_t n)
@@ -48,6 +77,9 @@ uint32_t worker_out_append(struct worker *w, struct worker_out *o, const char *p
 		uint32_t part;
 
 		if (m == NULL || m->data_len == o->prefix + o->chunk) {
+			done += out_append_long(w, o, p + done, n - done);
+			if (done == n)
+				break;
 			m = out_mbuf_next(w, o);
 			if (m == NULL)
 				break;
