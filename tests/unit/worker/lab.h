@@ -62,6 +62,7 @@ struct lab_options {             // 0: the default behind it
 	uint16_t mtu;            // 1,500
 	uint64_t limit_bytes;    // 64 MiB in all
 	uint64_t item_bytes_max; // 2 MiB
+	unsigned keepalive_s;    // of the server's connections; none
 	bool lends;              // the test answers loans; else each is refused
 	unsigned piece_max;      // the most that one TCP segment of a client holds: its MSS
 };
@@ -323,6 +324,7 @@ static void lab_open(const struct lab_options *opt)
 		.conns_max = lab->opt.conns_max,
 		.client_query_bytes = 256 << 10,
 		.client_output_bytes = 4 << 20,
+		.tcp_keepalive_s = lab->opt.keepalive_s,
 		.tcp_port = 11211,
 		.udp_port = 11211,
 		.address = "198.18.211.2",
