@@ -28,7 +28,7 @@ def run(args, scratch):
     ours = lcached_counts(2 if args.quick else BURSTS, scratch)
     value = ours["server"] + ours["driver"] + ours["libraries"]
     holds = value <= MOST
-    print(f"udp-instructions: of a get of 32 B, in bursts of 32 ({ours['gets']} counted)")
+    print(f"instructions: of a get of 32 B, in bursts of 32 ({ours['gets']} counted)")
     print(
         f"  lcached    {value:7,.0f}  ({ours['server']:,.0f} its own, {ours['driver']:,.0f} of the"
         f" virtio-user driver, {ours['libraries']:,.0f} of libraries), at most {MOST}:"
@@ -36,7 +36,7 @@ def run(args, scratch):
     )
     return [
         {
-            "name": "udp-instructions",
+            "name": "instructions",
             "case": "32 B",
             "value": value,
             "unit": "instructions/get",

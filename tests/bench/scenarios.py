@@ -5,7 +5,7 @@ unit, and what is asked for: the least ratio to the peer, or share of lcbench's 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import crossings
+import cross_shard
 import curves
 import density
 import evict
@@ -47,7 +47,7 @@ SCENARIOS = {
             )
         ],
     ),
-    "udp-instructions": Scenario(
+    "instructions": Scenario(
         "instructions of a get of 32 B over UDP, the driver's included",
         run=instructions.run,
     ),
@@ -117,9 +117,9 @@ SCENARIOS = {
         "gets over 100,000 TCP connections against 50",
         run=scale.conns_run,
     ),
-    "crossings": Scenario(
+    "cross-shard": Scenario(
         "two workers, gets over UDP of keys that are all the other one's, against keys of its own",
-        run=crossings.run,
+        run=cross_shard.run,
     ),
     "curves": Scenario(
         "throughput by value size, connections, items and pipelining, beside memcached's; for plots",
@@ -149,7 +149,7 @@ SCENARIOS = {
         "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",
         run=evict.shrink_run,
     ),
-    "store-speed": Scenario(
+    "store": Scenario(
         "lib/store alone: gets, sets and deletes a second on ten million items",
         run=store_speed.run,
     ),

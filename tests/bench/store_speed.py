@@ -32,7 +32,7 @@ def row(kind, pages, rates):
     least = LEAST.get(kind)
     value = statistics.median(rates)
     return {
-        "name": "store-speed",
+        "name": "store",
         "case": f"{kind}, {pages}",
         "value": value,
         "min": min(rates),
@@ -47,7 +47,7 @@ def run(args, scratch):
     items = 1000000 if args.quick else 10000000
     items -= items % 32
     servers.programs_build("tests/bench/bench_store")
-    print(f"store-speed: {items:,} items with keys and values of 32 B, one core, millions a second")
+    print(f"store: {items:,} items with keys and values of 32 B, one core, millions a second")
     print("  median (min to max) of the rounds; one round alone for new keys")
     rows = []
     for pages in PAGES:

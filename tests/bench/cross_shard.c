@@ -4,7 +4,7 @@
 // does: it writes whole frames into the worker's packet buffers and takes back the answers. No
 // generator takes a core. The keys are the worker's own, or all the other one's, in turn.
 //
-//	bench_crossings KEYS IN_FLIGHT MS ROUNDS
+//	bench_cross_shard KEYS IN_FLIGHT MS ROUNDS
 //
 // Keys and values of 32 B, KEYS of each worker, drawn evenly; IN_FLIGHT questions of each source
 // are open. Every answer's length is looked at, of every 64th checksums, key, value and number.
@@ -95,7 +95,7 @@ struct bench {
 
 static _Noreturn void die(const char *what)
 {
-	fprintf(stderr, "bench_crossings: %s\n", what);
+	fprintf(stderr, "bench_cross_shard: %s\n", what);
 	exit(1);
 }
 
@@ -525,12 +525,12 @@ static void set_up(struct bench *b)
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {"bench_crossings", "--in-memory", "--no-pci", "--no-telemetry", "-m", "256",
+	char *eal[] = {"bench_cross_shard", "--in-memory", "--no-pci", "--no-telemetry", "-m", "256",
 		"--iova-mode=va", "--lcores", "0@0,1@1", "--log-level=*:error"};
 	static struct bench b;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: bench_crossings KEYS IN_FLIGHT MS ROUNDS\n");
+		fprintf(stderr, "usage: bench_cross_shard KEYS IN_FLIGHT MS ROUNDS\n");
 		return 2;
 	}
 	b.keys = (uint32_t)strtoul(argv[1], NULL, 10);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What it costs that a key belongs to another worker (bench_crossings): two workers on both cores, fed by
+"""What it costs that a key belongs to another worker (bench_cross_shard): two workers on both cores, fed by
 a source inside the process, with keys of their own and with keys that are all the other one's."""
 
 import json
@@ -12,7 +12,7 @@ import machine
 import servers
 from machine import Trouble
 
-PROGRAM = os.path.join(servers.BUILD, "tests", "bench", "bench_crossings")
+PROGRAM = os.path.join(servers.BUILD, "tests", "bench", "bench_cross_shard")
 LEAST = 0.6  # of the local rate
 KEYS, IN_FLIGHT = 100000, 256  # of each worker
 SHARE_LEAST = 0.95  # of a core; a worker that had less does not count
@@ -58,7 +58,7 @@ def summary(good):
     tsc_hz = good[0][0]["tsc_hz"]
     more = [tsc_hz / b - tsc_hz / a for a, b in zip(local, crossing)]
     return {
-        "name": "crossings",
+        "name": "cross-shard",
         "case": "32 B, every key the other worker's",
         "value": statistics.median(crossing),
         "min": min(crossing),
@@ -81,9 +81,9 @@ def summary(good):
 
 def run(args, scratch):
     machine.hugepages_ensure()
-    servers.programs_build("tests/bench/bench_crossings")
+    servers.programs_build("tests/bench/bench_cross_shard")
     row = summary(good_rounds(args))
-    print(f"crossings: gets of 32 B over UDP, {IN_FLIGHT} in flight a worker, millions a second and worker")
+    print(f"cross-shard: gets of 32 B over UDP, {IN_FLIGHT} in flight a worker, millions a second and worker")
     for who, key in ((row["peer"], "peer_"), ("the other one's", "")):
         value, least, most = (row[key + what] / 1e6 for what in ("value", "min", "max"))
         print(f"  {who:<16} {value:6.2f} ({least:.2f} to {most:.2f})")
