@@ -525,8 +525,8 @@ static void set_up(struct bench *b)
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {"bench_cross_shard", "--in-memory", "--no-pci", "--no-telemetry", "-m", "256",
-		"--iova-mode=va", "--lcores", "0@0,1@1", "--log-level=*:error"};
+	char *eal[] = {"bench_cross_shard", "--in-memory", "--no-pci", "--no-telemetry", "-m",
+		"256", "--iova-mode=va", "--lcores", "0@0,1@1", "--log-level=*:error"};
 	static struct bench b;
 
 	if (argc != 5) {
