@@ -309,6 +309,30 @@ void store_delete(struct store *s, struct store_item *it, uint64_t hash);
 bool store_writable(const struct store_item *it);
 void store_deadline_set(struct store *s, struct store_item *it, uint32_t deadline_s);
 uint64_t store_cas_next(struct store *s);
+// What store_cas_next would give.
+uint64_t store_cas_peek(const struct store *s);
+// Numbers given from now on are above `cas`.
+void store_cas_raise(struct store *s, uint64_t cas);
+
+// A walk over all items in bounded steps. An item that is there from the beginning to the end of
+// the walk is met at least once, whatever else comes, goes, expires, is evicted or moved meanwhile;
+// twice where the index doubles or halves. What comes or goes meanwhile may be met or not.
+//
+//	struct store_cursor c = {0};
+//	while (!c.ended)
+//		for (n = store_cursor_next(s, &c, it, 16), i = 0; i < n; i++) { ... it[i] ... }
+struct store_cursor {
+	uint32_t at;   // of the hashes' low bits, mirrored: where the present group begins
+	uint32_t bits; // groups' bits when it was begun
+	uint32_t part; // of the group's tags
+	bool ended;
+};
+#define STORE_CURSOR_ITEMS 192
+// The next items, good until the next call that may unlink: about `want` at most, and more only
+// where as many have almost the same hash; none where a part of the index is empty. Expired ones
+// may be among them. The cursor is a value: who cannot take the items goes back to a copy of it.
+unsigned store_cursor_next(struct store *s, struct store_cursor *c,
+	struct store_item *out[STORE_CURSOR_ITEMS], unsigned want);
 
 // Invalidates, at the wall time `at_s` (0, or not after now: at once), everything committed until
 // then, in constant time; memory follows in store_step, and before anything is evicted. There is

@@ -161,6 +161,17 @@ uint64_t store_cas_next(struct store *s)
 	return cas;
 }
 
+uint64_t store_cas_peek(const struct store *s)
+{
+	return s->cas_next;
+}
+
+void store_cas_raise(struct store *s, uint64_t cas)
+{
+	if (cas >= s->cas_next)
+		s->cas_next += ((cas - s->cas_next) / s->cas_step + 1) * s->cas_step;
+}
+
 // Room below the limit for the item and, should this reservation need one, its spare node; for what
 // its commit may take; and for what the queue's memory lacks.
 static struct store_item *item_alloc(
