@@ -98,33 +98,73 @@ const struct store_counters *store_counters_get(const struct store *s)
 	return &s->n;
 }
 
-// Redis' slow cycle takes 25 % of the time at effort 1 and 43 % at 10; here it is items of a step.
-// True: there is more that is due.
-static bool expire_share(struct store *s, unsigned *budget)
+static bool expire_step(struct store *s, unsigned *units)
 {
-	unsigned share = *budget * (23 + 2u * s->set.expire_effort) / 100 + 1;
 	uint64_t expired = s->n.expired;
-	unsigned left = store_expire_step(s, share);
 
+	*units = store_expire_step(s, *units);
 	s->n.expired_active += s->n.expired - expired;
 	s->n.deadlines = s->due.items;
-	*budget -= (unsigned)base_min_u64(share - left, *budget);
-	return left == 0;
+	return *units == 0;
 }
 
-bool store_step(struct store *s, unsigned items_max)
+// The clock's sweep goes by buckets, growth and narrowing by groups of them.
+static bool index_step(struct store *s, unsigned *units)
 {
-	unsigned budget = store_dead_step(s, store_lazy_step(s, items_max));
-	bool due = expire_share(s, &budget);
-	bool over, swept, loaded = false, wide = false;
+	uint64_t changed = s->n.splits + s->n.merges;
+	bool wide = store_shrink(s, *units / STEP_NARROW + 1);
+	unsigned buckets = *units / STEP_BUCKET;
+	bool swept = store_clock_sweep(s, &buckets), loaded;
 
-	if (budget > 0)
-		wide = store_shrink(s, budget / STEP_NARROW + 1);
-	over = store_room_step(s, &budget);
-	swept = store_clock_sweep(s, budget / STEP_BUCKET);
 	store_fresh_ready(s);
 	s->grow_wait = 0;
-	if (budget > 0)
-		loaded = store_grow(s, budget / STEP_GROW + 1);
-	return s->dead || s->lazy_head || due || wide || over || swept || loaded;
+	loaded = store_grow(s, *units / STEP_GROW + 1);
+	changed = (s->n.splits + s->n.merges - changed) * STEP_NARROW +
+		(uint64_t)(*units / STEP_BUCKET - buckets) * STEP_BUCKET;
+	*units -= (unsigned)base_min_u64(changed, *units);
+	return wide || swept || loaded;
+}
+
+bool store_work_step(struct store *s, enum store_work work, unsigned *units)
+{
+	switch (work) {
+	case STORE_WORK_FREE:
+		*units = store_dead_step(s, store_lazy_step(s, *units));
+		return s->dead || s->lazy_head;
+	case STORE_WORK_EXPIRE:
+		return expire_step(s, units);
+	case STORE_WORK_ROOM:
+		return store_room_step(s, units);
+	case STORE_WORK_INDEX:
+		return index_step(s, units);
+	case STORE_WORKS:
+		break;
+	}
+	base_assert(false);
+	return false;
+}
+
+const char *store_work_name(enum store_work work)
+{
+	static const char *const name[STORE_WORKS] = {
+		[STORE_WORK_FREE] = "free",
+		[STORE_WORK_EXPIRE] = "expire",
+		[STORE_WORK_ROOM] = "evict",
+		[STORE_WORK_INDEX] = "index",
+	};
+
+	base_assert(work < STORE_WORKS);
+	return name[work];
+}
+
+bool store_step(struct store *s, unsigned units)
+{
+	bool more = false;
+
+	for (unsigned work = 0; work < STORE_WORKS; work++) {
+		unsigned left = units;
+
+		more |= store_work_step(s, (enum store_work)work, &left);
+	}
+	return more;
 }

@@ -339,10 +339,23 @@ unsigned store_cursor_next(struct store *s, struct store_cursor *c,
 // one pending time: each call replaces it. Items found before are gone, references stay good.
 void store_flush(struct store *s, uint64_t at_s);
 
-// One bounded slice of upkeep: index growth, reclaim after a flush, getting back below the limit.
-// `items_max` bounds the items looked at (a bucket is finished once begun). True when there is more
-// to do and it can be done.
-bool store_step(struct store *s, unsigned items_max);
+// ---- upkeep: in slices, whose size the caller chooses -------------------------------------------
+enum store_work {
+	STORE_WORK_FREE,   // what flushes have taken away, and what waits for lazy free
+	STORE_WORK_EXPIRE, // what is due
+	STORE_WORK_ROOM,   // evicts to get below the limit
+	STORE_WORK_INDEX,  // grows and narrows it, and goes through the items' access fields
+	STORE_WORKS,
+};
+
+// One slice of one kind. *units bounds the items and lines looked at (some 10 to 200 ns each; what
+// was begun is finished), and gets what is left of it. True when there is more to do and it can be
+// done.
+bool store_work_step(struct store *s, enum store_work work, unsigned *units);
+// A slice of each kind, of so many units. True when any of them has more to do.
+bool store_step(struct store *s, unsigned units);
+// "free", "expire", "evict", "index".
+const char *store_work_name(enum store_work work);
 
 // Whether the worker's turn found nothing to do; once a turn.
 void store_idle_note(struct store *s, bool idle);

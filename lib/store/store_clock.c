@@ -141,7 +141,7 @@ static void bucket_sweep(struct store *s, uint32_t bucket)
 		item_sweep(s, store_slot_item(*slot));
 }
 
-bool store_clock_sweep(struct store *s, unsigned buckets_max)
+bool store_clock_sweep(struct store *s, unsigned *buckets_max)
 {
 	struct store_clock *c = &s->clock;
 	unsigned shift = s->traits->queues ? SWEEP_SHIFT_FIFO : SWEEP_SHIFT_CLOCK;
@@ -149,7 +149,7 @@ bool store_clock_sweep(struct store *s, unsigned buckets_max)
 
 	if (c->sweep_now || goal > s->live.buckets)
 		goal = s->live.buckets;
-	for (; c->sweep_bucket < goal && buckets_max > 0; buckets_max--)
+	for (; c->sweep_bucket<goal && * buckets_max> 0; --*buckets_max)
 		bucket_sweep(s, c->sweep_bucket++);
 	if (c->sweep_bucket < goal)
 		return true;

@@ -410,7 +410,7 @@ void store_clock_tick(struct store *s);
 // Seconds since a tick.
 uint64_t store_clock_idle_s(const struct store *s, uint64_t tick);
 // Goes on with the sweep; at most `buckets_max`. True: it is not where it should be.
-bool store_clock_sweep(struct store *s, unsigned buckets_max);
+bool store_clock_sweep(struct store *s, unsigned *buckets_max);
 
 // An access was made.
 static inline void store_clock_count(struct store *s)
