@@ -34,6 +34,7 @@ void control_orders_push(struct control *c)
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
 		c->orders.capture = control_capture_tap(c, i);
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
+		c->orders.pace = c->upkeep[i].pace.order;
 		worker_orders_set(c->group, i, &c->orders);
 	}
 }
@@ -68,10 +69,9 @@ static void ledger_turn(struct control *c)
 
 	for (unsigned i = 0; i < c->workers; i++) {
 		const struct worker_counters *n = &c->report[i].n;
-		uint64_t held = n->mem_used[MEM_ITEMS] + n->mem_used[MEM_INDEX];
 
 		shard[i] = (struct control_shard){
-			.used_bytes = held - base_min_u64(held, n->store.pinned_bytes),
+			.used_bytes = control_shard_bytes(n),
 			.limit_bytes = n->limit_bytes,
 			.orders_seq = c->report[i].ledger_seq,
 			.pressed = n->store.evicted + n->store.no_memory,
@@ -109,6 +109,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 	}
 	control_memory_apply(c);
 	control_ledger_init(&c->ledger, c->workers, dealable(c));
+	control_upkeep_init(c);
 	control_orders_push(c);
 	*out = c;
 	return 0;
@@ -191,6 +192,8 @@ void control_tick(struct control *c, struct base_now now)
 	totals_add(c);
 	activity_note(c);
 	ledger_turn(c);
+	if (control_upkeep_tick(c))
+		control_orders_push(c);
 	control_memory_tick(c);
 	control_capture_tick(c);
 	control_calls_serve(c);

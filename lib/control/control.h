@@ -33,7 +33,7 @@ struct control_config { // fields are set by the option table alone
 	uint64_t samples, tenacity, lfu_log_factor, lfu_decay_min, expire_effort;
 	bool lazy_eviction, lazy_expire, lazy_server_del, lazy_user_del, lazy_user_flush;
 	uint64_t lazy_idle_percent;
-	uint64_t idle_sleep_us;
+	uint64_t idle_sleep_us, upkeep_slice_us;
 	uint64_t verbosity;
 	uint64_t region_bytes;                  // hugepages over all workers; 0: ordinary pages
 	int64_t dirty_decay_ms, muzzy_decay_ms; // -1: never

@@ -4,6 +4,7 @@
 
 #include "control/control.h"
 #include "control/control_ledger.h"
+#include "control/control_pace.h"
 
 // ---- options -----------------------------------------------------------------------------------
 enum control_option_type {
@@ -81,6 +82,12 @@ struct control_capture {     // of the workers' frames
 	char path[CAPTURE_PATH_MAX]; // of the last one; empty: there was none
 };
 
+// The scheduler of a worker's upkeep, and its report as the tick before saw it.
+struct control_upkeep {
+	struct control_pace pace;
+	uint64_t beat_us, busy_us, upkeep_ns;
+};
+
 struct control {
 	struct control_config *cfg;
 	struct worker_group *group;
@@ -91,6 +98,7 @@ struct control {
 	struct control_totals total;
 	struct worker_orders orders; // the same for every worker, but for limit_bytes
 	struct control_ledger ledger;
+	struct control_upkeep upkeep[WORKER_MAX];
 	struct worker_report report[WORKER_MAX];
 	bool stalled[WORKER_MAX];
 	struct control_calls *calls;
@@ -177,6 +185,12 @@ struct control_sums {
 struct control_sums control_memory_sums(const struct control *c);
 void control_memory_metrics(struct control *c, struct control_metrics *m);
 void control_memory_worker_metrics(struct control *c, unsigned i, struct control_metrics *m);
+
+// control_upkeep.c: at the start; each tick: true when an order has changed.
+void control_upkeep_init(struct control *c);
+bool control_upkeep_tick(struct control *c);
+// What counts against the worker's allowance.
+uint64_t control_shard_bytes(const struct worker_counters *n);
 
 // control_capture.c: each tick; the worker's end of the capture that runs, or NULL.
 void control_capture_tick(struct control *c);

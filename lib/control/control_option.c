@@ -47,6 +47,8 @@ static const struct control_option options[] = {
 		"yes", "YES|NO", "a flush frees by and by; no: before it is answered"},
 	{"lazyfree-idle-threshold", 0, CONTROL_OPTION_NUMBER, true, AT(lazy_idle_percent), 0, 100,
 		"50", "PERCENT", "of empty polls, from which on all that waits is freed"},
+	{"upkeep-slice-us", 0, CONTROL_OPTION_NUMBER, true, AT(upkeep_slice_us), 5, 1000, "50",
+		"MICROSECONDS", "that a worker's turn spends on upkeep at most"},
 	{"maxmemory-clients", 0, CONTROL_OPTION_SHARE, true, AT(clients_max), 0, GIB << 10, "0",
 		"BYTES|N%",
 		"of all clients' buffers, or a part of maxmemory; the largest client is "

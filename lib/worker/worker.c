@@ -118,6 +118,7 @@ static void worker_state_init(
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
 	w->orders.verbosity = opt->settings->verbosity;
 	w->tx_owner = opt->id % opt->port->queues;
+	worker_upkeep_open(w);
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);
 }
@@ -323,25 +324,7 @@ static void worker_busy_note(struct worker *w, uint64_t us)
 	w->n.busy_us += us;
 	base_hist_add(&w->times->turn_us, us);
 	if (base_unlikely(us >= WORKER_TURN_LONG_US))
-		flight_event(w->flight, FLIGHT_TURN_LONG, w->upkeep, (uint32_t)us, 0);
-}
-
-// One slice each. The store's is timed when there was more to do at the last one: else no clock is
-// asked for nothing.
-static unsigned worker_upkeep(struct worker *w, bool idle)
-{
-	bool timed = (w->upkeep & WORKER_UPKEEP_STORE) != 0 && w->now_ns != NULL;
-	uint64_t began_ns = timed ? w->now_ns() : 0;
-
-	w->upkeep = 0;
-	store_idle_note(w->store, idle);
-	if (store_step(w->store, WORKER_UPKEEP_ITEMS))
-		w->upkeep |= WORKER_UPKEEP_STORE;
-	if (timed)
-		base_hist_add(&w->times->store_ns, w->now_ns() - began_ns);
-	if (worker_memory_turn(w))
-		w->upkeep |= WORKER_UPKEEP_MEMORY;
-	return (unsigned)__builtin_popcount(w->upkeep);
+		flight_event(w->flight, FLIGHT_TURN_LONG, w->upkeep.ran, (uint32_t)us, 0);
 }
 
 enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned *work)
@@ -372,7 +355,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 		n += worker_conn_stalled_turn(w);
 	worker_timers(w);
 	worker_clients_turn(w);
-	n += worker_upkeep(w, n == 0);
+	n += worker_upkeep_turn(w, n == 0);
 	n += worker_tx_turn(w);
 	worker_output(w, n == 0);
 	w->n.turns++;

@@ -61,6 +61,9 @@ struct worker_options {
 	uint64_t seed;
 };
 
+// The kinds of upkeep: those of the store.
+#define WORKER_WORKS STORE_WORKS
+
 // All that a worker counts; plain sums over workers are meaningful for every field.
 struct worker_counters {
 	struct store_counters store;
@@ -78,6 +81,7 @@ struct worker_counters {
 	uint64_t udp_malformed, udp_dropped; // broken frame; no slot, credit or mbuf
 	uint64_t steered, steer_dropped, stalls, slots_used, slots_out, protocol_errors;
 	uint64_t busy_us; // time of turns that found work
+	uint64_t upkeep_slices[WORKER_WORKS], upkeep_ns[WORKER_WORKS]; // and how long they took
 	uint64_t mem_used[MEM_CLASSES];
 	uint64_t mem_held;    // by jemalloc's own count of the thread: the sum of mem_used
 	uint64_t mem_slack;   // of mem_used, not asked for
@@ -91,7 +95,14 @@ enum worker_phase {
 	WORKER_PHASE_EXIT,  // all workers are drained: leave the loop
 };
 
+// How much of its time a worker spends on each kind of upkeep, while there is something to do.
+struct worker_pace {
+	uint16_t us_a_ms[WORKER_WORKS]; // 0: none of it
+	uint16_t slice_us;              // all slices of a turn together
+};
+
 struct worker_orders { // writer: control core; reader: the worker, a copy a turn
+	struct worker_pace pace;
 	uint64_t limit_bytes;
 	uint64_t ledger_seq;        // of the ledger's changes: told back by the report
 	uint64_t loan_seq;          // the last loan that was answered
@@ -114,8 +125,14 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
 	uint64_t taken;                      // own addresses found with others (net_taken)
 	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
+	uint64_t upkeep_pending;             // a bit a kind of upkeep that has more to do
 	struct worker_counters n;
 };
+
+// A quarter of the time for each kind, 50 us a turn: until orders come.
+struct worker_pace worker_pace_default(void);
+// "free", "expire", ...: below WORKER_WORKS.
+const char *worker_work_name(unsigned work);
 
 // ---- group -------------------------------------------------------------------------------------
 struct worker_group_options {
@@ -135,8 +152,8 @@ struct flight *worker_group_flight(struct worker_group *g, unsigned id);
 // How long a worker's turns and slices took. Writer: the worker; anybody may read, approximately.
 struct worker_times {
 	_Alignas(BASE_CACHE_LINE) struct base_hist
-		turn_us;           // turns that found work, by the turn's clock
-	struct base_hist store_ns; // slices of the store's upkeep, from the second of a row on
+		turn_us;                        // turns that found work, by the turn's clock
+	struct base_hist work_ns[WORKER_WORKS]; // slices of upkeep, by kind
 };
 // While the group is open.
 const struct worker_times *worker_times_get(const struct worker_group *g, unsigned id);

@@ -270,6 +270,7 @@ void worker_report_publish(struct worker *w)
 		.loan_seq = w->loan.seq,
 		.loan_limit_bytes = w->loan.limit_bytes,
 		.cold = store_cold(w->store),
+		.upkeep_pending = w->upkeep.pending,
 	};
 
 	worker_counters_collect(w, &rep.n);

@@ -15,15 +15,15 @@
 #define WORKER_CONN_BATCHES    32    // of these, one connection, one turn
 #define WORKER_STALLED_BATCH   64
 #define WORKER_INBOX_BATCH     256
-#define WORKER_UPKEEP_ITEMS    32
 #define WORKER_TX_WAIT         4096 // frames that the device has no room for; a power of two
 #define WORKER_DGRAMS          1024
 #define WORKER_UDP_REPLY_BYTES (4u << 20)
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
 #define WORKER_TURN_LONG_US    1000 // a turn that the flight recorder tells of, and what it did:
-#define WORKER_UPKEEP_STORE    1u
-#define WORKER_UPKEEP_MEMORY   2u
+#define WORKER_UPKEEP_MEMORY   0x80000000u // beside a bit for each of WORKER_WORKS
+#define WORKER_SLICE_US        50          // until orders come
+#define WORKER_SHARE_US        250
 
 // ---- sinks: who gets replies -------------------------------------------------------------------
 struct worker_sink {
@@ -235,6 +235,19 @@ struct worker_news {
 	uint32_t seq;
 };
 
+struct worker_purse { // of one kind of upkeep
+	int64_t credit_ns;
+	uint64_t unit_ns; // that a unit of it has lately taken
+};
+
+struct worker_upkeep {
+	uint64_t filled_us; // the turn up to which the credit is
+	uint32_t pending;   // a bit a kind: there was more to do
+	uint32_t ran;       // ... a slice of it ran in the last turn; WORKER_UPKEEP_MEMORY
+	uint32_t first;     // the kind whose turn it is to come first
+	struct worker_purse purse[WORKER_WORKS];
+};
+
 struct worker_tx_wait { // in order
 	uint32_t head, tail;
 	struct rte_mbuf *m[WORKER_TX_WAIT];
@@ -250,7 +263,7 @@ struct worker {
 	struct flight *flight;
 	struct worker_times *times; // the group's
 	uint64_t (*now_ns)(void);
-	unsigned upkeep; // what the turn did of it: WORKER_UPKEEP_*
+	struct worker_upkeep upkeep;
 	struct store *store;
 	struct net *net;
 	struct tcp *tcp;
@@ -564,6 +577,11 @@ bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *o
 // True once for each question.
 bool worker_probe_next(struct worker *w, struct worker_probe *out);
 void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answer);
+
+// ---- worker_upkeep.c
+void worker_upkeep_open(struct worker *w);
+// Slices of upkeep. Returns how many there were.
+unsigned worker_upkeep_turn(struct worker *w, bool idle);
 
 // ---- worker_memory.c
 // Slices of the domain's upkeep. 1 when there is more to do.

@@ -77,7 +77,15 @@ def test_upkeep_says_what_took_how_long(telemetry, tcp):
         tcp.set(b"k%d" % i, b"x" * 100)
     upkeep = telemetry.ask("/lcached/upkeep,0")
     assert upkeep["turns"] > 0
-    for what in ("turn", "store_slice", "purge_slice", "return_slice", "ready_slice"):
+    works = ("free", "expire", "evict", "index")
+    assert upkeep["slice_us"] == 50
+    assert 0 <= upkeep["idle_of_1000"] <= 1000
+    for work in works:
+        assert 0 < upkeep[f"{work}_asked_us_a_ms"] <= 1000
+        assert upkeep[f"{work}_pending"] in (0, 1)
+        assert upkeep[f"{work}_done_us"] >= 0
+    slices = [f"{work}_slice" for work in works] + ["purge_slice", "return_slice", "ready_slice"]
+    for what in ["turn"] + slices:
         assert f"{what}s" in upkeep
         unit = "us" if what == "turn" else "ns"
         assert upkeep[f"{what}_p50_{unit}"] <= upkeep[f"{what}_max_{unit}"]

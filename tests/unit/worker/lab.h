@@ -316,6 +316,7 @@ static void lab_open(const struct lab_options *opt)
 	LAB_DEFAULT(item_bytes_max, 2u << 20);
 	LAB_DEFAULT(piece_max, UINT16_MAX);
 	lab->step_us = LAB_STEP_US;
+	lab->orders.pace = worker_pace_default();
 	lab->now = (struct base_now){.mono_us = 1000000, .wall_s = LAB_WALL_S};
 	port_fill();
 	lab->settings = (struct worker_settings){
