@@ -194,6 +194,7 @@ void control_tick(struct control *c, struct base_now now)
 	ledger_turn(c);
 	if (control_upkeep_tick(c))
 		control_orders_push(c);
+	control_purge_tick(c);
 	control_memory_tick(c);
 	control_capture_tick(c);
 	control_calls_serve(c);

@@ -86,6 +86,15 @@ struct control_capture {     // of the workers' frames
 struct control_upkeep {
 	struct control_pace pace;
 	uint64_t beat_us, busy_us, upkeep_ns;
+	uint64_t flushed; // up to which its pages have been given back
+};
+
+struct control_purge {
+	bool running;
+	uint64_t began_us, took_us;         // of the last one
+	uint64_t before_bytes, after_bytes; // resident, hugepages included
+	uint64_t automatic;                 // of a shard, after a flush
+	uint64_t waiter, asked_us;          // the last call that asked for one, and when
 };
 
 struct control {
@@ -110,6 +119,7 @@ struct control {
 	uint64_t asker;            // ... whose the question is; 0: nobody's
 	unsigned probe_worker;
 	struct control_capture capture;
+	struct control_purge purge;
 	uint64_t active_us;                   // when something last wanted ticks soon
 	uint64_t used_before, pressed_before; // of the tick before
 };
@@ -192,6 +202,9 @@ bool control_upkeep_tick(struct control *c);
 // What counts against the worker's allowance.
 uint64_t control_shard_bytes(const struct worker_counters *n);
 
+// control_purge.c: each tick, after control_upkeep_tick.
+void control_purge_tick(struct control *c);
+
 // control_capture.c: each tick; the worker's end of the capture that runs, or NULL.
 void control_capture_tick(struct control *c);
 struct capture_tap *control_capture_tap(struct control *c, unsigned worker);
@@ -205,6 +218,7 @@ int control_bins_command(struct control *c, const char *params, struct rte_tel_d
 int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_flight_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_upkeep_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_purge_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_usage_command(struct control *c, const char *params, struct rte_tel_data *d);
 // control_shards.c
 int control_shards_command(struct control *c, const char *params, struct rte_tel_data *d);

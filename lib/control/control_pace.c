@@ -7,11 +7,11 @@
 
 #include "control/control_pace.h"
 
-#define IDLE_WEIGHT   8    // ticks over which idle time is smoothed
-#define SHARE_STEP    25   // us a ms: shares are multiples of it, so that orders change seldom
-#define BUSY_MOST     500  // of a ms, for all kinds together
-#define IDLE_MOST     90   // percent of idle time, for the same
-#define PRESSED_SHARE 64   // at the limit: less than such a part of it is free
+#define IDLE_WEIGHT   8   // ticks over which idle time is smoothed
+#define SHARE_STEP    25  // us a ms: shares are multiples of it, so that orders change seldom
+#define BUSY_MOST     500 // of a ms, for all kinds together
+#define IDLE_MOST     90  // percent of idle time, for the same
+#define PRESSED_SHARE 64  // at the limit: less than such a part of it is free
 #define MS_US         1000
 
 struct share {
@@ -56,8 +56,8 @@ static void load_note(struct control_pace *p, const struct control_pace_load *lo
 		load->used_bytes + load->limit_bytes / PRESSED_SHARE >= load->limit_bytes;
 }
 
-static struct worker_pace order_make(const struct control_pace *p,
-	const struct control_pace_settings *set, uint64_t pending)
+static struct worker_pace order_make(
+	const struct control_pace *p, const struct control_pace_settings *set, uint64_t pending)
 {
 	uint64_t most = base_max_u64(BUSY_MOST, (uint64_t)p->idle * IDLE_MOST / 100), sum = 0;
 	struct worker_pace order = {.slice_us = (uint16_t)set->slice_us};

@@ -352,18 +352,6 @@ static int cmd_flush(struct control *c, const char *params, struct rte_tel_data 
 	return 0;
 }
 
-static int cmd_purge(struct control *c, const char *params, struct rte_tel_data *d)
-{
-	mem_purge();
-	for (unsigned i = 0; i < c->workers; i++) {
-		if (c->domain[i] != NULL)
-			mem_purge_start(c->domain[i]);
-	}
-	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_string(d, "status", "started");
-	return 0;
-}
-
 // ---- table -------------------------------------------------------------------------------------
 const struct control_command control_commands[] = {
 	{"/lcached/info", "figures of the server; a section: server, memory, stats, net, tcp"},
@@ -372,7 +360,7 @@ const struct control_command control_commands[] = {
 	{"/lcached/memory/doctor", "what stands out, and what to do about it"},
 	{"/lcached/memory/usage", "what a key takes; the key"},
 	{"/lcached/memory/malloc_stats", "the allocator's own report; the page's number"},
-	{"/lcached/memory/purge", "give free memory back to the system"},
+	{"/lcached/memory/purge", "give free memory back to the system; state: of the last time"},
 	{"/lcached/upkeep", "how long turns and slices of upkeep took; a worker's number"},
 	{"/lcached/workers", "every worker: load, keys, memory"},
 	{"/lcached/worker", "one worker; its number"},
@@ -398,7 +386,7 @@ static int (*const control_command_fn[])(
 	control_doctor_command,
 	control_usage_command,
 	control_malloc_stats_command,
-	cmd_purge,
+	control_purge_command,
 	control_upkeep_command,
 	cmd_workers,
 	cmd_worker,

@@ -194,8 +194,11 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us);
 // mem_purge_slice is told to move them, so that they are few. True: it was told just now, and what
 // is left to free had better wait for it. Who goes on without a slice in between gets false.
 bool mem_purge_ask(struct mem_domain *d);
-// From any thread: the owner's next slices give back all that is free, whatever its age.
+// From any thread: the owner's next slices flush its thread cache, and give back all that is free,
+// whatever its age.
 void mem_purge_start(struct mem_domain *d);
+// Any thread: whether they are still at it.
+bool mem_purge_running(const struct mem_domain *d);
 // jemalloc-dirty-decay-ms of this domain's pages; -1: never. Any thread.
 void mem_domain_decay_set(struct mem_domain *d, int64_t dirty_ms);
 

@@ -37,6 +37,10 @@ void mem_backend_purge(struct mem_domain *d)
 {
 }
 
+void mem_backend_cache_flush(struct mem_domain *d)
+{
+}
+
 void mem_backend_domain_stats(const struct mem_domain *d, struct mem_domain_stats *out)
 {
 }

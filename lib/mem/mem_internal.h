@@ -16,6 +16,8 @@
 #include "base/base.h"
 #include "mem/mem.h"
 
+enum mem_purge { MEM_PURGE_NONE, MEM_PURGE_ASKED, MEM_PURGE_ALL }; // ALL: the cache is flushed
+
 struct mem_domain {
 	alignas(BASE_CACHE_LINE) uint64_t used[MEM_CLASSES]; // bytes; relaxed atomics, one writer
 
@@ -28,10 +30,10 @@ struct mem_domain {
 	unsigned int arena_before;  // jemalloc: the owner thread's arena before bind
 	int numa_node;
 	bool bound;
-	bool purge_all;         // atomic: set by anybody, cleared by the owner when done
-	bool purge_soon;        // set and cleared by the owner: the next slice moves what there is
-	uint64_t purge_bytes;   // free extents of so much are moved; follows the time that takes
-	int64_t dirty_decay_ms; // atomic: set by anybody
+	uint32_t purge_all;   // atomic, enum mem_purge: asked for by anybody, the rest by the owner
+	bool purge_soon;      // set and cleared by the owner: the next slice moves what there is
+	uint64_t purge_bytes; // free extents of so much are moved; follows the time that takes
+	int64_t dirty_decay_ms;     // atomic: set by anybody
 	struct mem_source *source;  // NULL under MEM_SOURCE_SYSTEM
 	struct arena_hooks *hooks;  // jemalloc: over the source
 	const size_t *active_pages; // jemalloc's counter of the arena, or NULL
@@ -72,4 +74,6 @@ void mem_backend_process_read(struct mem_process *out);
 uint64_t mem_backend_dirty(const struct mem_domain *d);
 // Moves them to the source. Owner.
 void mem_backend_purge(struct mem_domain *d);
+// What the owner's thread cache holds goes back to its slabs. Owner.
+void mem_backend_cache_flush(struct mem_domain *d);
 void mem_backend_domain_stats(const struct mem_domain *d, struct mem_domain_stats *out);

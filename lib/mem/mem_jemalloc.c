@@ -203,12 +203,20 @@ static void thread_counters_find(struct mem_domain *d)
 	mem_thread_mark(d);
 }
 
+// The explicit cache and the thread's own: which of them serves changes when the domain is bound.
+void mem_backend_cache_flush(struct mem_domain *d)
+{
+	mallctl("tcache.flush", NULL, NULL, &d->tcache, sizeof(d->tcache));
+	if (d->free_flags == 0)
+		mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+}
+
 int mem_backend_bind(struct mem_domain *d)
 {
 	size_t len = sizeof(d->arena_before);
 	int rc;
 
-	mallctl("tcache.flush", NULL, NULL, &d->tcache, sizeof(d->tcache));
+	mem_backend_cache_flush(d);
 	mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	rc = mallctl("thread.arena", &d->arena_before, &len, &d->arena, sizeof(d->arena));
 	if (rc != 0)

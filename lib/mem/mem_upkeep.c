@@ -27,9 +27,14 @@ bool mem_domain_help(struct mem_domain *d)
 	return d->source != NULL && mem_source_help(d->source);
 }
 
-static bool purge_all_wanted(const struct mem_domain *d)
+static enum mem_purge purge_state(const struct mem_domain *d)
 {
-	return __atomic_load_n(&d->purge_all, __ATOMIC_RELAXED);
+	return (enum mem_purge)__atomic_load_n(&d->purge_all, __ATOMIC_RELAXED);
+}
+
+static void purge_state_set(struct mem_domain *d, enum mem_purge state)
+{
+	__atomic_store_n(&d->purge_all, state, __ATOMIC_RELAXED);
 }
 
 void mem_purge_init(struct mem_domain *d)
@@ -64,12 +69,17 @@ static void dirty_purge(struct mem_domain *d, uint64_t bytes)
 enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 {
 	int64_t decay_ms = __atomic_load_n(&d->dirty_decay_ms, __ATOMIC_RELAXED);
-	bool all = purge_all_wanted(d);
+	bool all = purge_state(d) != MEM_PURGE_NONE;
 	uint64_t dirty, decay_us;
 
+	if (base_unlikely(purge_state(d) == MEM_PURGE_ASKED)) {
+		mem_backend_cache_flush(d);
+		purge_state_set(d, MEM_PURGE_ALL);
+		return MEM_SLICE_MORE;
+	}
 	if (d->source == NULL) {
 		if (all)
-			__atomic_store_n(&d->purge_all, false, __ATOMIC_RELAXED);
+			purge_state_set(d, MEM_PURGE_NONE);
 		return MEM_SLICE_DONE;
 	}
 	dirty = mem_backend_dirty(d);
@@ -83,7 +93,7 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 	if (mem_source_return(d->source, now_us, decay_us, all) == MEM_SLICE_MORE)
 		return MEM_SLICE_MORE;
 	if (all)
-		__atomic_store_n(&d->purge_all, false, __ATOMIC_RELAXED);
+		purge_state_set(d, MEM_PURGE_NONE);
 	return MEM_SLICE_DONE;
 }
 
@@ -97,7 +107,12 @@ bool mem_purge_ask(struct mem_domain *d)
 
 void mem_purge_start(struct mem_domain *d)
 {
-	__atomic_store_n(&d->purge_all, true, __ATOMIC_RELAXED);
+	purge_state_set(d, MEM_PURGE_ASKED);
+}
+
+bool mem_purge_running(const struct mem_domain *d)
+{
+	return purge_state(d) != MEM_PURGE_NONE;
 }
 
 void mem_domain_decay_set(struct mem_domain *d, int64_t dirty_ms)

@@ -30,8 +30,8 @@ static uint32_t mirrored(uint32_t v)
 }
 
 // The buckets that have items of a quarter: from, and behind the last.
-static void quarter_buckets(
-	const struct store_index *ix, uint32_t group, unsigned quarter, unsigned *from, unsigned *end)
+static void quarter_buckets(const struct store_index *ix, uint32_t group, unsigned quarter,
+	unsigned *from, unsigned *end)
 {
 	uint32_t wide = ix->wide + (group < ix->next);
 

@@ -9,13 +9,13 @@
 
 #include "worker/worker_internal.h"
 
-#define LOOK_UNITS       8    // of work that had nothing left
-#define SLICE_MIN_NS     2000 // below it the clock would be much of the cost
-#define SLICE_UNITS_MAX  4096
-#define LEARN_UNITS      4 // a slice that did fewer says little about what one takes
-#define UNIT_NS_FIRST    100
-#define UNIT_NS_MAX      20000
-#define DEBT_SLICES      10 // what a slice that was interrupted is made to pay at most
+#define LOOK_UNITS      8    // of work that had nothing left
+#define SLICE_MIN_NS    2000 // below it the clock would be much of the cost
+#define SLICE_UNITS_MAX 4096
+#define LEARN_UNITS     4 // a slice that did fewer says little about what one takes
+#define UNIT_NS_FIRST   100
+#define UNIT_NS_MAX     20000
+#define DEBT_SLICES     10 // what a slice that was interrupted is made to pay at most
 
 void worker_upkeep_open(struct worker *w)
 {

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -47,6 +48,14 @@ def test_what_a_key_takes(lcctl, tcp):
     tcp.set(b"lcctl", b"x" * 100)
     assert json.loads(lcctl("--json", "usage", "lcctl"))["value"] == 100
     assert lcctl("usage", "nobody", status=1) == "lcctl: no such key\n"
+
+
+def test_purge_says_what_it_gave_back(lcctl):
+    assert re.match(
+        r"[\d.]+ .iB resident before, [\d.]+ .iB now: .* given back in [\d.]+ s$", lcctl("purge"))
+    state = json.loads(lcctl("--json", "purge"))
+    assert state["status"] == "done"
+    assert state["after_bytes"] <= state["before_bytes"] + (8 << 20)
 
 
 @pytest.mark.parametrize("command", ["memory", "doctor", "workers", "upkeep"])

@@ -102,6 +102,43 @@ def test_all_comes_back_after_a_flush(telemetry, tcp):
     assert eventually(lambda: items() == 0, 5), items()
 
 
+def purge(telemetry):
+    telemetry.ask("/lcached/memory/purge")
+
+    def done():
+        return telemetry.ask("/lcached/memory/purge,state")["status"] == "done"
+
+    assert eventually(done, 5)
+    return telemetry.ask("/lcached/memory/purge,state")
+
+
+def test_a_purge_tells_bytes_before_and_after(telemetry, tcp):
+    state = purge(telemetry)
+    assert 0 < state["after_bytes"] <= state["before_bytes"] + (8 << 20)
+    assert state["freed_bytes"] == max(0, state["before_bytes"] - state["after_bytes"])
+    assert "state" in telemetry.ask("/lcached/memory/purge,now")["error"]
+
+
+def test_pages_come_back_after_a_flush_by_themselves(telemetry, tcp):
+    if telemetry.ask("/lcached/info,memory")["mem_allocator"] == "libc":
+        pytest.skip("no pages of ours")
+    flushes = purge(telemetry)["after_flushes"]
+    empty = telemetry.ask("/lcached/memory/purge,state")["after_bytes"]
+    for i in range(900):
+        tcp.set(b"page%d" % i, noise(60000))
+    assert tcp.get(b"page899") is not None
+    full = resident(telemetry)
+    assert full > empty + (20 << 20)
+    assert tcp.ask(b"flush_all\r\n") == b"OK\r\n"
+    assert eventually(lambda: resident(telemetry) < full - (full - empty) / 2, 5), (
+        empty, full, resident(telemetry))  # fmt: skip
+    assert telemetry.ask("/lcached/memory/purge,state")["after_flushes"] > flushes
+
+
+def resident(telemetry):
+    return telemetry.ask("/lcached/memory")["used_memory_rss"]
+
+
 @pytest.mark.parametrize("change, wrong", [
     ("maxmemory=900tb", "maxmemory"),
     ("maxmemory=1000gb", "wanted"),

@@ -180,8 +180,8 @@ static void test_evictions_and_expiry_between_the_steps_take_no_other_item(void 
 		char buf[32];
 
 		shard_key_number(buf, i);
-		assert_non_null(shard_set_for(&t, buf, NULL, 40,
-			i % 3 ? 0 : (uint32_t)(t.now.wall_s + 1 + i % 7)));
+		assert_non_null(shard_set_for(
+			&t, buf, NULL, 40, i % 3 ? 0 : (uint32_t)(t.now.wall_s + 1 + i % 7)));
 	}
 	while (!c.ended) {
 		walk_step(&t, &c, &m, 16);
