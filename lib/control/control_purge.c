@@ -4,7 +4,7 @@
 
 #include "control/control_internal.h"
 
-#define ANSWER_US   40000 // a call is answered after that, done or not
+#define ANSWER_US   40000                // a call is answered after that, done or not
 #define FLUSH_BYTES (UINT64_C(16) << 20) // free pages of a shard that make it worth while
 
 static uint64_t resident_bytes(void)
@@ -79,15 +79,14 @@ static void state_reply(struct control *c, struct rte_tel_data *d)
 
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "status",
-		p->running                ? "started"
+		p->running                 ? "started"
 			: p->began_us != 0 ? "done"
 					   : "never asked for");
 	rte_tel_data_add_dict_u64(d, "before_bytes", p->before_bytes);
 	rte_tel_data_add_dict_u64(d, "after_bytes", after_bytes);
 	rte_tel_data_add_dict_u64(
 		d, "freed_bytes", p->before_bytes - base_min_u64(p->before_bytes, after_bytes));
-	rte_tel_data_add_dict_u64(
-		d, "us", p->running ? c->now.mono_us - p->began_us : p->took_us);
+	rte_tel_data_add_dict_u64(d, "us", p->running ? c->now.mono_us - p->began_us : p->took_us);
 	rte_tel_data_add_dict_u64(d, "after_flushes", p->automatic);
 }
 
