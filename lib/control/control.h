@@ -30,7 +30,8 @@ struct control_config { // fields are set by the option table alone
 	uint64_t clients_max; // bytes, or CONTROL_PERCENT and a percentage of maxmemory
 	uint64_t client_output_bytes, client_query_bytes;
 	uint64_t policy; // enum store_policy
-	uint64_t samples, tenacity, lfu_log_factor, lfu_decay_min, expire_effort;
+	uint64_t samples, tenacity, lfu_log_factor, lfu_decay_min, expire_effort, hz;
+	bool expire_index;
 	bool lazy_eviction, lazy_expire, lazy_server_del, lazy_user_del, lazy_user_flush;
 	uint64_t lazy_idle_percent;
 	uint64_t idle_sleep_us, upkeep_slice_us;

@@ -246,6 +246,19 @@ static void allocator_metrics(
 	control_metric_add_text(m, "mem_allocator", mem_backend_name());
 }
 
+// Estimates of the shards, each for as many keys as it has deadlines.
+static void expiry_metrics(const struct store_counters *n, struct control_metrics *m)
+{
+	uint64_t keys = base_max_u64(n->deadlines, 1);
+
+	control_metric_add(m, "expired_keys", n->expired);
+	control_metric_add_ratio(
+		m, "expired_stale_perc", (double)n->deadlines_stale_milli / 10 / (double)keys);
+	control_metric_add(m, "expired_time_cap_reached_count", n->expire_capped);
+	control_metric_add(m, "expire_cycle_cpu_milliseconds", n->expire_ns / 1000000);
+	control_metric_add(m, "avg_ttl", n->deadlines_ttl_ms / keys);
+}
+
 static void other_metrics(
 	const struct control *c, const struct control_sums *s, struct control_metrics *m)
 {
@@ -262,7 +275,7 @@ static void other_metrics(
 	control_metric_add(m, "mem_region_held", s->held_huge);
 	control_metric_add(m, "evicted_keys", n->store.evicted);
 	control_metric_add(m, "evicted_clients", n->evicted_clients);
-	control_metric_add(m, "expired_keys", n->store.expired);
+	expiry_metrics(&n->store, m);
 }
 
 void control_memory_metrics(struct control *c, struct control_metrics *m)

@@ -34,7 +34,11 @@ static const struct control_option options[] = {
 	{"lfu-decay-time", 0, CONTROL_OPTION_NUMBER, true, AT(lfu_decay_min), 0, 65535, "1",
 		"MINUTES", "after which the LFU counter loses one; 0: never"},
 	{"active-expire-effort", 0, CONTROL_OPTION_NUMBER, true, AT(expire_effort), 1, 10, "1", "N",
-		"how much of a turn goes into items that are due"},
+		"how much of a worker's time goes into items that are due"},
+	{"expire-index", 0, CONTROL_OPTION_YES_NO, true, AT(expire_index), 0, 0, "yes", "YES|NO",
+		"an index of deadlines finds what is due; no: sampling does, as in Redis"},
+	{"hz", 0, CONTROL_OPTION_NUMBER, true, AT(hz), 1, 500, "10", "N",
+		"looks a second at the deadlines of a sample; without expire-index, slow cycles"},
 	{"lazyfree-lazy-eviction", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_eviction), 0, 0, "yes",
 		"YES|NO", "large items that are evicted are freed by and by"},
 	{"lazyfree-lazy-expire", 0, CONTROL_OPTION_YES_NO, true, AT(lazy_expire), 0, 0, "yes",
@@ -524,6 +528,8 @@ struct store_settings control_store_settings(const struct control_config *cfg)
 		.lazyfree_idle_percent = (uint8_t)cfg->lazy_idle_percent,
 		.lfu_decay_min = (uint16_t)cfg->lfu_decay_min,
 		.lfu_log_factor = (uint32_t)cfg->lfu_log_factor,
+		.expire_index = cfg->expire_index,
+		.hz = (uint16_t)cfg->hz,
 	};
 }
 

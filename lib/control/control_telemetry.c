@@ -63,6 +63,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"total_net_input_bytes", n->bytes_read},
 			{"total_net_output_bytes", n->bytes_written},
 			{"keyspace_keys", n->store.items},
+			{"keyspace_deadlines", n->store.deadlines},
 			{"keyspace_hits", n->exec.get_hits},
 			{"keyspace_misses", n->exec.get_misses},
 			{"cmd_get", n->exec.cmd_get},
@@ -86,7 +87,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"protocol_errors", n->protocol_errors},
 			{"parse_stalls", n->stalls},
 		},
-		30);
+		31);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)

@@ -104,7 +104,6 @@ static bool expire_step(struct store *s, unsigned *units)
 
 	*units = store_expire_step(s, *units);
 	s->n.expired_active += s->n.expired - expired;
-	s->n.deadlines = s->due.items;
 	return *units == 0;
 }
 

@@ -202,8 +202,12 @@ struct store_settings {
 	uint8_t lazyfree_idle_percent;
 	uint16_t lfu_decay_min;  // lfu-decay-time; 0: counters never decay: 1
 	uint32_t lfu_log_factor; // lfu-log-factor: 10
+	// What is due is found by the deadline index (expire-index), and else by sampling: 1. A
+	// volatile policy keeps the index whatever this says.
+	uint16_t expire_index;
+	uint16_t hz; // slow cycles of sampling a second, 1..500: 10
 };
-static_assert(sizeof(struct store_settings) == 12, "no padding");
+static_assert(sizeof(struct store_settings) == 16, "no padding");
 
 struct store_options {
 	struct mem_domain *mem;  // borrowed
@@ -234,9 +238,13 @@ struct store_counters {
 	uint64_t no_memory, too_large;
 	uint64_t flushed;          // items that flushes invalidated
 	uint64_t pinned_bytes;     // unlinked items that readers still hold
-	uint64_t deadlines;        // items of the deadline index
-	uint64_t deadlines_missed; // not in it for want of memory: found when they are read
-	uint64_t expired_active;   // expired by store_step
+	uint64_t deadlines;        // items that have one
+	uint64_t deadlines_missed; // not in the index for want of memory: found when they are read
+	// estimates, times deadlines: the mean time to live, and the share that is past its own
+	uint64_t deadlines_ttl_ms, deadlines_stale_milli;
+	uint64_t expire_ns;      // told to store_expire_spent
+	uint64_t expire_capped;  // cycles of sampling that had no time left
+	uint64_t expired_active; // expired by store_step
 	uint64_t lazyfree_pending_objects, lazyfree_pending_bytes, lazyfreed_objects;
 	// what came into the queue, by enum store_lazy
 	uint64_t lazyfreed_eviction, lazyfreed_expire, lazyfreed_server_del;
@@ -356,6 +364,9 @@ bool store_work_step(struct store *s, enum store_work work, unsigned *units);
 bool store_step(struct store *s, unsigned units);
 // "free", "expire", "evict", "index".
 const char *store_work_name(enum store_work work);
+
+// What the last slice of expiry took: a cycle of sampling ends when its time is spent.
+void store_expire_spent(struct store *s, uint64_t ns);
 
 // Whether the worker's turn found nothing to do; once a turn.
 void store_idle_note(struct store *s, bool idle);

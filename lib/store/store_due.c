@@ -151,6 +151,8 @@ bool store_due_add(struct store *s, struct store_due *d, uint32_t bucket, uint32
 		return false;
 	path.leaf->items[at] = (uint8_t)(path.leaf->items[at] + n);
 	d->items += n;
+	if (d->min > min)
+		d->min = min;
 	if (path.leaf->min[at] > min)
 		path.leaf->min[at] = min;
 	else if (!fresh)
@@ -270,10 +272,12 @@ static int64_t due_first_of(void *p, unsigned level, uint32_t now_s)
 	return -1;
 }
 
-bool store_due_first(struct store_due *d, uint32_t now_s, uint32_t *bucket)
+bool store_due_search(struct store_due *d, uint32_t now_s, uint32_t *bucket)
 {
 	int64_t found = d->items > 0 ? due_first_of(d->root, d->levels, now_s) : -1;
 
+	if (found < 0)
+		d->min = d->items > 0 ? due_min(d->root) : STORE_DUE_NEVER;
 	*bucket = (uint32_t)found;
 	return found >= 0;
 }

@@ -19,6 +19,7 @@
 struct store_due {
 	void *root;      // NULL, or a leaf (one level), or a node
 	uint32_t levels; // of the tree below root; it covers 16^levels buckets
+	uint32_t min;    // none is due before
 	uint64_t items;
 };
 
@@ -31,7 +32,11 @@ uint32_t store_due_drop(struct store *s, struct store_due *d, uint32_t bucket);
 // After all of a bucket's items were looked at: their nearest deadline.
 void store_due_min_set(struct store_due *d, uint32_t bucket, uint32_t min);
 // A bucket whose bound is not after `now_s`. False: there is none.
-bool store_due_first(struct store_due *d, uint32_t now_s, uint32_t *bucket);
+bool store_due_search(struct store_due *d, uint32_t now_s, uint32_t *bucket);
+static inline bool store_due_first(struct store_due *d, uint32_t now_s, uint32_t *bucket)
+{
+	return base_unlikely(d->min <= now_s) && store_due_search(d, now_s, bucket);
+}
 // One of the buckets that have items, each as likely as the others. Not of an empty index.
 uint32_t store_due_pick(const struct store_due *d, uint64_t random);
 void store_due_close(struct store *s, struct store_due *d);

@@ -34,6 +34,8 @@ void store_live_empty(struct store *s)
 	s->n.item_bytes = 0;
 	s->n.small_items = s->n.small_bytes = 0;
 	s->n.overflow_buckets = 0;
+	s->n.deadlines = 0;
+	s->due_settling = false;
 	store_pool_clear(&s->pool);
 	for (uint32_t b = 0; b < s->live.buckets; b++) {
 		struct store_bucket *bucket = store_index_bucket(&s->live, b);
@@ -149,6 +151,8 @@ static void flush_now(struct store *s)
 	s->n.items = 0;
 	s->n.item_bytes = 0;
 	s->n.small_items = s->n.small_bytes = 0;
+	s->n.deadlines = 0;
+	s->due_settling = false;
 	s->n.buckets = empty.buckets;
 	s->n.overflow_buckets = 0;
 	s->headroom_bytes = 0;

@@ -115,6 +115,7 @@ static bool value_expires(struct store *s, const struct store_regroup *r, uint64
 
 	if (r->retag != STORE_RETAG_KEYS || base_likely(!store_item_expired(s, it)))
 		return false;
+	s->n.deadlines--;
 	store_item_expire(s, it);
 	return true;
 }
@@ -248,7 +249,10 @@ void store_group_change(struct store *s, struct store_regroup *r)
 	for (unsigned i = 0; due && i < r->from; i++)
 		r->min[i] = store_due_drop(s, &s->due, bucket_number(r, i));
 	group_deal(s, r);
-	if (due)
+	if (base_unlikely(s->due_settling))
+		for (unsigned i = 0; i < r->to; i++)
+			store_bucket_settle(s, bucket_number(r, i));
+	else if (due)
 		group_due_enter(s, r);
 }
 

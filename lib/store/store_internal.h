@@ -2,6 +2,7 @@
 // What the files of lib/store share.
 #pragma once
 
+#include "store/store_cycle.h"
 #include "store/store_due.h"
 #include "store/store_fifo.h"
 #include "store/store_index.h"
@@ -85,6 +86,10 @@ struct store {
 	struct store_index live;
 	uint32_t epoch;       // counts the changes of where keys belong in it
 	struct store_due due; // of live
+	bool due_keep;        // it is to be kept
+	bool due_settling;    // buckets from due_cursor on are still as it was not
+	uint32_t due_cursor;
+	struct store_cycle cycle;
 	struct base_now now;
 	struct store_clock clock;
 	uint16_t minute; // of LFU
@@ -292,17 +297,24 @@ static inline void store_due_enter(struct store *s, struct store_item *it, uint6
 {
 	if (it->deadline_s == 0)
 		return;
-	if (!store_due_add(s, &s->due, store_index_number(&s->live, hash), it->deadline_s, 1)) {
-		s->n.deadlines_missed++;
-		return;
+	s->n.deadlines++;
+	if (base_likely(s->due_keep)) {
+		if (!store_due_add(
+			    s, &s->due, store_index_number(&s->live, hash), it->deadline_s, 1)) {
+			s->n.deadlines_missed++;
+			return;
+		}
+		it->bits |= STORE_ITEM_DUE;
 	}
-	it->bits |= STORE_ITEM_DUE;
 	*store_index_locate(&s->live, it, hash) |= STORE_SLOT_DUE;
 }
 
 // The slot that it leaves, or what replaces it there, says nothing of deadlines.
 static inline void store_due_leave(struct store *s, struct store_item *it, uint32_t bucket)
 {
+	if (it->deadline_s == 0)
+		return;
+	s->n.deadlines--;
 	if (!(it->bits & STORE_ITEM_DUE))
 		return;
 	it->bits &= (uint16_t)~STORE_ITEM_DUE;
@@ -471,8 +483,21 @@ bool store_lazy_reclaim(struct store *s);
 unsigned store_lazy_step(struct store *s, unsigned budget);
 
 // ---- active expiry (store_expire.c) ----
-// Expires what is due, looking at about `budget` items; returns what is left of the budget.
-unsigned store_expire_step(struct store *s, unsigned budget);
+// Expires what the index knows to be due, looking at about so many lines and items; returns what
+// is left of them.
+unsigned store_due_expire(struct store *s, unsigned units);
+// The same, and goes on with a cycle of sampling, and with making or giving up the index.
+unsigned store_expire_step(struct store *s, unsigned units);
+
+// ---- the deadline index made or given up (store_settle.c) ----
+// After settings were applied: whether it is kept.
+void store_due_mode(struct store *s);
+// Puts right what the index, the items and the slots say of a bucket's deadlines. Returns lines and
+// items looked at.
+uint32_t store_bucket_settle(struct store *s, uint32_t bucket);
+// Goes on with it; returns what is left of the units: it waits for room below the limit, but with
+// `force`, or is done.
+unsigned store_due_settle(struct store *s, unsigned units, bool force);
 
 // ---- room (store_room.c) ----
 // Makes room for `bytes` below the limit. False: it cannot be had.

@@ -181,7 +181,7 @@ static struct store_item *item_alloc(
 	uint64_t ghosts = s->traits->queues ? store_ghost_room(&s->ghost) : 0;
 	struct store_item *it = NULL;
 
-	if (deadline || s->due.items > 0)
+	if ((deadline && s->due_keep) || s->due.items > 0)
 		room += STORE_DUE_ROOM;
 	if (s->traits->queues)
 		room += store_fifo_room(&s->small) + ghosts;

@@ -10,8 +10,7 @@
 
 #define TENACITY_MOST   100
 #define TENACITY_LINEAR 10 // up to here 50 us for each
-#define EFFORT_MOST     10
-#define LFU_INIT        5 // counter of a new key
+#define LFU_INIT        5  // counter of a new key
 #define LFU_MAX         255
 #define COLD_WEIGHT     64 // evictions over which their coldness is smoothed
 #define MINUTE_US       60000000
@@ -71,6 +70,8 @@ struct store_settings store_settings_default(void)
 		.lazyfree_idle_percent = 50,
 		.lfu_log_factor = 10,
 		.lfu_decay_min = 1,
+		.expire_index = 1,
+		.hz = 10,
 	};
 }
 
@@ -96,7 +97,8 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 {
 	if (set->policy >= STORE_POLICIES || set->samples == 0 ||
 		set->samples > STORE_SAMPLES_MAX || set->tenacity > TENACITY_MOST ||
-		set->expire_effort == 0 || set->expire_effort > EFFORT_MOST ||
+		set->expire_effort == 0 || set->expire_effort > STORE_EFFORT_MOST ||
+		set->expire_index > 1 || set->hz == 0 || set->hz > STORE_HZ_MOST ||
 		set->lazyfree > STORE_LAZY_ALL || set->lazyfree_idle_percent > 100)
 		return -EINVAL;
 	if (s->traits != &traits[set->policy]) {
@@ -112,6 +114,7 @@ int store_policy_apply(struct store *s, const struct store_settings *set)
 	s->set.lazyfree |= STORE_LAZY_RELEASE;
 	s->traits = &traits[set->policy];
 	s->excess_max = tenacity_evictions(set->tenacity);
+	store_due_mode(s);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #define ROOM_TRIES     64   // steps of a reserve beside those that its bytes call for
 #define ITEM_BYTES_MIN 32   // what an eviction frees at least
 #define OVER_SLACK     4096 // above the limit: freed by a reserve beyond twice its need
+#define SETTLE_UNITS   256  // lines and items that the deadline index is made of
 #define MERGES_STEP    64   // buckets merged when nothing is left to evict
 #define DEAD_BUDGET    64   // lines and items of flushed generations a step
 #define FORCE_BACK_MAX (64u << 10)
@@ -27,13 +28,18 @@ static bool room_step(struct store *s)
 	if (s->due.items > 0) {
 		uint64_t before = store_charged_bytes(s), expired = s->n.expired;
 
-		store_expire_step(s, 1);
+		store_due_expire(s, 1);
 		s->n.reclaimed += s->n.expired - expired;
 		if (store_charged_bytes(s) < before)
 			return true;
 	}
 	if (store_evicts(s) && store_evict_one(s)) {
 		store_shrink(s, 1);
+		return true;
+	}
+	// A volatile policy finds no more than the index knows.
+	if (s->due_settling && s->due_keep) {
+		store_due_settle(s, SETTLE_UNITS, true);
 		return true;
 	}
 	return store_shrink(s, MERGES_STEP) || s->dead;

@@ -82,6 +82,8 @@ static uint64_t work_slice(struct worker *w, unsigned work, uint64_t budget_ns)
 		spent_ns = done * p->unit_ns;
 	}
 	p->credit_ns -= (int64_t)spent_ns;
+	if (work == STORE_WORK_EXPIRE)
+		store_expire_spent(w->store, spent_ns);
 	w->n.upkeep_slices[work]++;
 	w->n.upkeep_ns[work] += spent_ns;
 	return spent_ns;

@@ -16,7 +16,8 @@ SERVER = """used_memory used_memory_rss used_memory_peak used_memory_peak_perc u
     allocator_muzzy allocator_frag_ratio allocator_frag_bytes allocator_rss_ratio
     allocator_rss_bytes rss_overhead_ratio rss_overhead_bytes mem_fragmentation_ratio
     mem_fragmentation_bytes mem_private_dirty mem_internal_frag_bytes mem_not_counted_for_evict
-    mem_clients_normal mem_allocator evicted_keys expired_keys""".split()
+    mem_clients_normal mem_allocator evicted_keys expired_keys expired_stale_perc
+    expired_time_cap_reached_count expire_cycle_cpu_milliseconds avg_ttl""".split()
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ struct sim_config {
 	enum port_spread spread;
 	unsigned credits, frames, pool;
 	uint64_t maxmemory_bytes, item_bytes_max;
-	unsigned policy, lazyfree;
+	unsigned policy, lazyfree, hz;
+	bool expire_index;
 	bool roomy; // nothing has to be evicted, ever
 	uint32_t query_bytes, output_bytes;
 	uint16_t mtu;

@@ -118,6 +118,14 @@ static void offloads_make(struct sim_config *c, struct base_rng *rng)
 	c->lro = c->rx_checksums && sim_pick(rng, 2) == 0;
 }
 
+static void expiry_make(struct sim_config *c, struct base_rng *rng)
+{
+	static const unsigned hz[] = {1, 10, 10, 100, 500};
+
+	c->expire_index = sim_pick(rng, 2) == 0;
+	c->hz = hz[sim_pick(rng, BASE_ARRAY_LEN(hz))];
+}
+
 void sim_config_make(struct sim_config *c, uint64_t seed)
 {
 	struct base_rng rng;
@@ -133,6 +141,7 @@ void sim_config_make(struct sim_config *c, uint64_t seed)
 	clients_make(c, &rng);
 	faults_make(c, &rng);
 	offloads_make(c, &rng);
+	expiry_make(c, &rng);
 }
 
 void sim_config_print(const struct sim_config *c)
@@ -140,11 +149,12 @@ void sim_config_print(const struct sim_config *c)
 	const struct sim_link_config *l = &c->link;
 
 	printf("seed %llu: %u workers on %u queues%s, %s, maxmemory %llu, items to %llu, mtu %u, "
-	       "step %llu us, tso %u%s\n",
+	       "step %llu us, tso %u%s, expiry %s at %u Hz\n",
 		(unsigned long long)c->seed, c->workers, c->queues,
 		c->spread == PORT_SPREAD_TOEPLITZ ? " (steered)" : "", policy_word(c),
 		(unsigned long long)c->maxmemory_bytes, (unsigned long long)c->item_bytes_max,
-		c->mtu, (unsigned long long)c->step_us, c->tso_mbufs, c->lro ? ", lro" : "");
+		c->mtu, (unsigned long long)c->step_us, c->tso_mbufs, c->lro ? ", lro" : "",
+		c->expire_index ? "by index" : "sampled", c->hz);
 	printf("  link: delay %llu+%llu us, loss %.1f%%, dup %.1f%%, reorder %.1f%% by %llu us, "
 	       "corrupt %.1f%%, old %.1f%%, outages %llu us, %u bytes/ms, cut %u\n",
 		(unsigned long long)l->delay_us, (unsigned long long)l->jitter_us, l->loss / 1e4,

@@ -23,6 +23,8 @@ static void config_fill(struct sim *s)
 	k->client_output_bytes = c->output_bytes;
 	k->clients_max = 0;
 	k->conns_max = 256;
+	k->expire_index = c->expire_index;
+	k->hz = c->hz;
 	k->lazy_eviction = c->lazyfree & STORE_LAZY_EVICTION;
 	k->lazy_expire = c->lazyfree & STORE_LAZY_EXPIRE;
 	k->lazy_server_del = c->lazyfree & STORE_LAZY_SERVER_DEL;
@@ -112,7 +114,8 @@ static void live_change(struct sim *s)
 		{"maxmemory-samples", "10"}, {"active-expire-effort", "10"},
 		{"active-expire-effort", "1"}, {"lazyfree-lazy-server-del", "yes"},
 		{"lazyfree-lazy-server-del", "no"}, {"lazyfree-lazy-user-del", "yes"},
-		{"maxmemory-eviction-tenacity", "100"}, {"maxmemory-eviction-tenacity", "0"}};
+		{"maxmemory-eviction-tenacity", "100"}, {"maxmemory-eviction-tenacity", "0"},
+		{"expire-index", "no"}, {"expire-index", "yes"}, {"hz", "1"}, {"hz", "500"}};
 	struct sim_server *v = &s->server;
 	unsigned i = (unsigned)sim_pick(&v->rng, BASE_ARRAY_LEN(what));
 	char err[256];

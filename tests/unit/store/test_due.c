@@ -111,7 +111,7 @@ static void test_what_is_held_goes_as_well(void **state)
 
 static void test_the_index_of_deadlines_takes_under_8_bytes_a_key(void **state)
 {
-	uint64_t n = 500000, without, with;
+	uint64_t n = 1000000, without, with;
 	struct shard t;
 
 	shard_open(&t, (struct store_options){0});

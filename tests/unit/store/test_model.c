@@ -228,6 +228,23 @@ static void op_limit(struct model *m)
 		;
 }
 
+// What is due is found by the index or by sampling, and either becomes the other at any time.
+static void op_settings(struct model *m)
+{
+	struct store_settings set = store_settings_get(m->t.s);
+
+	store_expire_spent(m->t.s, base_rng_below(&m->rng, 100000));
+	if (base_rng_below(&m->rng, 300))
+		return;
+	set.expire_index = (uint16_t)base_rng_below(&m->rng, 2);
+	set.expire_effort = (uint8_t)(1 + base_rng_below(&m->rng, 10));
+	set.hz = (uint16_t)(1 + base_rng_below(&m->rng, 500));
+	// A volatile policy could not reach every limit.
+	if (!m->limit_bytes)
+		set.policy = base_rng_below(&m->rng, 4) ? STORE_ALLKEYS_LRU : STORE_VOLATILE_LRU;
+	assert_int_equal(store_settings_set(m->t.s, &set), 0);
+}
+
 static void model_step(struct model *m)
 {
 	uint32_t k = (uint32_t)base_rng_below(&m->rng, KEYS);
@@ -260,6 +277,7 @@ static void model_step(struct model *m)
 		op_time(m);
 		op_flush(m);
 		op_limit(m);
+		op_settings(m);
 		break;
 	case 13:
 		store_step(m->t.s, slot);
@@ -283,7 +301,7 @@ static void model_limit_check(struct model *m)
 
 static void model_end(struct model *m)
 {
-	uint64_t present = 0, bytes = 0;
+	uint64_t present = 0, bytes = 0, deadlines = 0;
 
 	m->fail_permille = 0;
 	for (unsigned i = 0; i < PENDING; i++)
@@ -299,9 +317,12 @@ static void model_end(struct model *m)
 		struct store_item *it = model_get(m, k);
 
 		present += it != NULL;
-		if (it)
+		if (it) {
 			bytes += store_item_memory(m->t.s, it).held_bytes;
+			deadlines += it->deadline_s != 0;
+		}
 	}
+	assert_int_equal(shard_n(&m->t)->deadlines, deadlines);
 	assert_int_equal(shard_n(&m->t)->items, present);
 	assert_int_equal(shard_n(&m->t)->item_bytes, bytes);
 	assert_int_equal(mem_used_class(m->t.mem, MEM_ITEMS), bytes);

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Items that nobody asks for go when they are due, by the index of deadlines and by sampling."""
+
+import pytest
+
+from telemetry import Telemetry
+from wire import Tcp, eventually
+
+pytestmark = pytest.mark.lcached_only("has no telemetry socket")
+
+SHORT, LONG = 4000, 500
+
+
+def fill(conn):
+    for first in range(0, SHORT, 100):
+        conn.send(b"".join(b"set s%d 0 3 1\r\nx\r\n" % n for n in range(first, first + 100)))
+        assert conn.read(100 * 8) == b"STORED\r\n" * 100
+    for n in range(LONG):
+        conn.set(b"l%d" % n, b"x", exptime=1000)
+
+
+def figures(telemetry):
+    return {**telemetry.ask("/lcached/memory"), **telemetry.ask("/lcached/info")}
+
+
+@pytest.mark.parametrize("index", ("yes", "no"))
+def test_what_is_due_goes_unasked(launch, index):
+    with launch(workers=2, options=["--expire-index", index]) as server:
+        with Telemetry(server.process.pid) as telemetry, Tcp() as conn:
+            fill(conn)
+            assert figures(telemetry)["keyspace_deadlines"] == SHORT + LONG
+            # sampling may leave a tenth of those with a deadline
+            most = LONG if index == "yes" else LONG * 115 // 100
+            gone = eventually(lambda: figures(telemetry)["keyspace_keys"] <= most, 10)
+            seen = figures(telemetry)
+            assert gone, seen["keyspace_keys"]
+            assert seen["expired_keys"] == SHORT + LONG - seen["keyspace_keys"]
+            assert seen["expired_keys_active"] == seen["expired_keys"]
+            mean = lambda: 800000 < figures(telemetry)["avg_ttl"] <= 1000000  # noqa: E731
+            assert eventually(mean, 20), figures(telemetry)["avg_ttl"]
+            assert 0 <= float(seen["expired_stale_perc"]) <= 100
+            for n in range(LONG):
+                assert conn.get(b"l%d" % n) == b"x"
+
+
+def test_the_index_is_given_up_and_made_live(launch):
+    with launch() as server:
+        with Telemetry(server.process.pid) as telemetry, Tcp() as conn:
+            fill(conn)
+            telemetry.ask("/lcached/config/set,expire-index=no")
+            telemetry.ask("/lcached/config/set,hz=100")
+            conn.set(b"another", b"x", exptime=3)
+            telemetry.ask("/lcached/config/set,expire-index=yes")
+            telemetry.ask("/lcached/config/set,active-expire-effort=10")
+            assert eventually(lambda: figures(telemetry)["keyspace_keys"] == LONG, 10)
+            assert figures(telemetry)["keyspace_deadlines"] == LONG
