@@ -202,6 +202,57 @@ bool mem_purge_running(const struct mem_domain *d);
 // jemalloc-dirty-decay-ms of this domain's pages; -1: never. Any thread.
 void mem_domain_decay_set(struct mem_domain *d, int64_t dirty_ms);
 
+// ---- moving blocks -------------------------------------------------------------------------------
+// What the slab of a block holds. (As jemalloc's utilization.batch_query writes it.)
+struct mem_slab {
+	size_t free;   // blocks that it has room for
+	size_t blocks; // ... of so many; 1: the block has pages of its own
+	size_t bytes;
+};
+// Asks for the slabs of n blocks at once: from 64 on some 4 ns each, one alone 70. Without a lock.
+// Owner. 0, or -ENOTSUP where the back end does not tell.
+int mem_slabs_query(
+	const struct mem_domain *d, void *const *block, unsigned n, struct mem_slab *out);
+
+// Moves a block that was asked for with `size` (and no alignment): makes a copy, copies `size`
+// bytes, frees the old one, all past the thread cache. The counters say the same before and after.
+// NULL: it stays, as there is no memory, or the copy would lie in the same slab (`slab` may be NULL:
+// that is not asked). Owner.
+void *mem_try_move(
+	struct mem_domain *d, enum mem_class c, void *p, size_t size, const struct mem_slab *slab);
+
+// Hugepage mode: moving what lies high to where pages are in use already.
+//
+//	mark = mem_watermark(d);
+//	for (top = UINTPTR_MAX; top > mark; top = from) {
+//		from = mem_window(d, mark, top);
+//		mem_moves_begin(d);
+//		for each block in [from, top): mem_try_lower(d, c, block, align, size, from);
+//		while (mem_moves_end(d, false, 100) == 0)
+//			;
+//	}
+//	while (mem_moves_end(d, true, 100) == 0)
+//		;
+//
+// What lies at this address or above would find room below it. 0: there is nothing to be gained.
+uintptr_t mem_watermark(const struct mem_domain *d);
+// Where a window begins that ends at `top`, at `mark` at the lowest: in it lies a 64th of what is
+// used, or one 2 MiB page.
+uintptr_t mem_window(const struct mem_domain *d, uintptr_t mark, uintptr_t top);
+// Also every some moves: has free extents lie with the page source, as the arena takes those in its
+// own hands first, wherever they are. Microseconds.
+void mem_moves_begin(struct mem_domain *d);
+// As mem_try_move, to an address below `below`, for any alignment (0: none was asked). The old
+// block, and a copy that came to lie too high, are kept, so that no high slab gets room while the
+// window is emptied: counted as MEM_OTHER, at most an eighth of what is used.
+void *mem_try_lower(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size,
+	uintptr_t below);
+// Frees about `units` of the old blocks, and, at the very end (`all`), of the copies; returns what is
+// left of `units`. Some left: all are free.
+unsigned mem_moves_end(struct mem_domain *d, bool all, unsigned units);
+// Gives what the thread cache holds back to its slabs, before blocks are moved. Owner; microseconds.
+void mem_cache_flush(struct mem_domain *d);
+
 // ---- figures ----------------------------------------------------------------------------------
 // Control core. All figures of the back end are those of the last mem_process_read; those of the
 // page source are current. 0 where the back end cannot tell.
@@ -269,6 +320,23 @@ struct mem_bin {
 };
 // The bins of a domain's arena, or of all (NULL). The number of bins, 0 without jemalloc.
 unsigned mem_bins_read(const struct mem_domain *d, struct mem_bin out[MEM_BINS]);
+// Which slabs of a bin are worth emptying: those with room of whose blocks at most so many 256ths are
+// in use, the mean of the partly filled ones and an eighth. 0: none. Pure.
+uint8_t mem_bin_sparse(const struct mem_bin *b);
+// Whether a block's slab is one, by mem_bin_sparse of each bin.
+static inline bool mem_slab_is_sparse(const struct mem_slab *slab, const uint8_t sparse[MEM_BINS])
+{
+	uint32_t region;
+	unsigned lg;
+
+	if (slab->free == 0 || slab->blocks <= 1)
+		return false;
+	region = (uint32_t)slab->bytes / (uint32_t)slab->blocks - 1;
+	lg = 31 - (unsigned)__builtin_clz(region | 7);
+	region = lg < 6 ? (region + 1) / 16 : 4 * lg - 19 + (region >> (lg - 2) & 3);
+	return region < MEM_BINS &&
+		(slab->blocks - slab->free) * 256 <= sparse[region] * slab->blocks;
+}
 // The back end's own report, as text, cut at len - 1 bytes. The length, without the end.
 size_t mem_stats_text(char *buf, size_t len);
 

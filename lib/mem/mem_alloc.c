@@ -13,6 +13,11 @@
 #include "mem/mem_hot_libc.h"
 #endif
 
+// What is kept while blocks are moved lower: a part of what is used, and a slab of each bin.
+#define KEPT_PART   8
+#define KEPT_BYTES  ((uint64_t)1 << 20)
+#define LOWER_TRIES 16
+
 static const char *const class_names[] = {
 	[MEM_ITEMS] = "items",
 	[MEM_INDEX] = "index",
@@ -237,6 +242,137 @@ void mem_size_note(struct mem_domain *d, size_t size, size_t new_size)
 
 	base_assert(hot_usable(size_clamp(new_size), 0) == held);
 	relaxed_add(&d->slack[size_class(held)], size - new_size);
+}
+
+// ---- moving ------------------------------------------------------------------------------------
+static bool same_slab(const char *copy, const char *p, const struct mem_slab *slab)
+{
+	// Slabs lie anywhere, so that a neighbour so near may be taken for the same one.
+	return slab != NULL && copy < p + slab->bytes && p < copy + slab->bytes;
+}
+
+// A block of `size` bytes takes another's place in the counters.
+static void held_change(
+	struct mem_domain *d, enum mem_class c, size_t before, size_t held, size_t size)
+{
+	if (base_likely(held == before)) // always under jemalloc
+		return;
+	count_add(d, c, held);
+	slack_count(d, held, size, 1);
+	count_sub(d, c, before);
+	slack_count(d, before, size, UINT64_MAX);
+}
+
+void *mem_try_move(
+	struct mem_domain *d, enum mem_class c, void *p, size_t size, const struct mem_slab *slab)
+{
+	size_t asked = size_clamp(size);
+	char *copy;
+
+	base_assert(p != NULL && (unsigned int)c < MEM_CLASSES);
+	if (refused(d, size))
+		return NULL;
+	copy = hot_alloc_direct(d, asked, 0);
+	if (base_unlikely(copy == NULL))
+		return NULL;
+	if (same_slab(copy, p, slab)) {
+		hot_free_direct(d, copy, asked, 0);
+		return NULL;
+	}
+	held_change(d, c, hot_held(p, asked, 0), hot_held(copy, asked, 0), size);
+	memcpy(copy, p, size);
+	hot_free_direct(d, p, asked, 0);
+	return copy;
+}
+
+// A block that is kept so that its slab has no room: what was moved, or a copy that was of no use.
+// Given back at once, jemalloc would hand it out as the next copy.
+struct mem_kept {
+	struct mem_kept *next;
+	size_t size;
+};
+static_assert(sizeof(struct mem_kept) <= HOT_SIZE_MIN, "in any block");
+
+static void block_keep(struct mem_domain *d, struct mem_kept **list, void *p, size_t size)
+{
+	struct mem_kept *kept = p;
+	size_t held = hot_held(p, size, 0);
+
+	*kept = (struct mem_kept){*list, size};
+	*list = kept;
+	d->kept_bytes += held;
+	count_add(d, MEM_OTHER, held);
+	slack_count(d, held, size, 1);
+}
+
+static void kept_free(struct mem_domain *d, struct mem_kept **list)
+{
+	struct mem_kept *kept = *list;
+	size_t size = kept->size, held = hot_held(kept, size, 0);
+
+	*list = kept->next;
+	d->kept_bytes -= held;
+	count_sub(d, MEM_OTHER, held);
+	slack_count(d, held, size, UINT64_MAX);
+	hot_free_direct(d, kept, size, 0);
+}
+
+unsigned mem_moves_end(struct mem_domain *d, bool all, unsigned units)
+{
+	for (; units > 0; units--) {
+		if (d->moved != NULL)
+			kept_free(d, &d->moved);
+		else if (all && d->refused != NULL)
+			kept_free(d, &d->refused);
+		else
+			return units;
+	}
+	return 0;
+}
+
+// Blocks with pages of their own, or an alignment, are free at once.
+static void lower_leave(
+	struct mem_domain *d, struct mem_kept **list, void *p, size_t align, size_t size)
+{
+	if (align == 0 && size <= MEM_SMALL_MAX)
+		block_keep(d, list, p, size);
+	else
+		hot_free_direct(d, p, size, align);
+}
+
+// A copy below `below`, if one of a few is: each that is not fills a hole higher up.
+static char *lower_copy(struct mem_domain *d, size_t align, size_t size, uintptr_t below)
+{
+	uint64_t kept_max = mem_used(d) / KEPT_PART + KEPT_BYTES;
+
+	for (unsigned tries = LOWER_TRIES; tries > 0 && d->kept_bytes <= kept_max; tries--) {
+		char *copy = hot_alloc_direct(d, size, align);
+
+		if (base_unlikely(copy == NULL) || (uintptr_t)copy < below)
+			return copy;
+		lower_leave(d, &d->refused, copy, align, size);
+		if (align != 0 || size > MEM_SMALL_MAX)
+			break; // the next would lie there, too
+	}
+	return NULL;
+}
+
+void *mem_try_lower(
+	struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size, uintptr_t below)
+{
+	size_t asked = size_clamp(size);
+	char *copy;
+
+	base_assert(p != NULL && (unsigned int)c < MEM_CLASSES);
+	if (refused(d, size))
+		return NULL;
+	copy = lower_copy(d, align, asked, below);
+	if (copy == NULL)
+		return NULL;
+	held_change(d, c, hot_held(p, asked, align), hot_held(copy, asked, align), size);
+	memcpy(copy, p, size);
+	lower_leave(d, &d->moved, p, align, asked);
+	return copy;
 }
 
 // ---- figures -----------------------------------------------------------------------------------

@@ -50,6 +50,16 @@ unsigned int mem_bins_read(const struct mem_domain *d, struct mem_bin out[MEM_BI
 	return 0;
 }
 
+int mem_slabs_query(
+	const struct mem_domain *d, void *const *block, unsigned n, struct mem_slab *out)
+{
+	return -ENOTSUP;
+}
+
+void mem_cache_flush(struct mem_domain *d)
+{
+}
+
 void mem_decay_step(void)
 {
 }

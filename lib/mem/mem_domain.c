@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The life of a domain: open, bind to a thread, unbind, close.
 #include <errno.h>
+#include <limits.h>
 #include <numa.h>
 #include <stdio.h>
 
@@ -60,6 +61,7 @@ err_source:
 
 void mem_domain_close(struct mem_domain *d)
 {
+	mem_moves_end(d, true, UINT_MAX);
 	for (int c = 0; c < MEM_CLASSES; c++)
 		base_assert(c == MEM_OTHER || d->used[c] == 0);
 	if (d->bound)

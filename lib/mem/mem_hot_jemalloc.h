@@ -46,3 +46,16 @@ static inline void hot_free(const struct mem_domain *d, void *p, size_t size, si
 {
 	sdallocx(p, size, d->free_flags | hot_align_flag(align));
 }
+
+// Past the thread cache, for blocks that are moved: it would hand out the blocks that they leave.
+static inline void *hot_alloc_direct(const struct mem_domain *d, size_t size, size_t align)
+{
+	return mallocx(
+		size, (int)MALLOCX_ARENA(d->arena) | MALLOCX_TCACHE_NONE | hot_align_flag(align));
+}
+
+static inline void hot_free_direct(const struct mem_domain *d, void *p, size_t size, size_t align)
+{
+	(void)d;
+	sdallocx(p, size, MALLOCX_TCACHE_NONE | hot_align_flag(align));
+}

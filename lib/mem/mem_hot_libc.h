@@ -50,3 +50,14 @@ static inline void hot_free(const struct mem_domain *d, void *p, size_t size, si
 	(void)d, (void)size, (void)align;
 	free(p);
 }
+
+// No way past a cache: as any other.
+static inline void *hot_alloc_direct(const struct mem_domain *d, size_t size, size_t align)
+{
+	return hot_alloc(d, size, align, false);
+}
+
+static inline void hot_free_direct(const struct mem_domain *d, void *p, size_t size, size_t align)
+{
+	hot_free(d, p, size, align);
+}

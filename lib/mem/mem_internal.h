@@ -38,6 +38,9 @@ struct mem_domain {
 	struct arena_hooks *hooks;  // jemalloc: over the source
 	const size_t *active_pages; // jemalloc's counter of the arena, or NULL
 	size_t decay_mib[3];        // jemalloc: arena.<arena>.dirty_decay_ms
+	size_t slabs_mib[3];              // jemalloc: experimental.utilization.batch_query
+	struct mem_kept *moved, *refused; // of mem_try_lower: old blocks, copies of no use
+	uint64_t kept_bytes;              // of both
 	// jemalloc's counters of the owner thread while bound, and what to add for
 	// mem_held_by_thread
 	const uint64_t *thread_in, *thread_out;

@@ -177,7 +177,7 @@ static int arena_open(struct mem_domain *d)
 
 int mem_backend_open(struct mem_domain *d)
 {
-	size_t len = sizeof(d->tcache);
+	size_t len = sizeof(d->tcache), depth = BASE_ARRAY_LEN(d->slabs_mib);
 	int rc = arena_open(d);
 
 	if (rc < 0)
@@ -189,6 +189,7 @@ int mem_backend_open(struct mem_domain *d)
 			block_outside_free(d->hooks, sizeof(*d->hooks));
 		return rc;
 	}
+	mallctlnametomib("experimental.utilization.batch_query", d->slabs_mib, &depth);
 	flags_unbound(d);
 	return 0;
 }

@@ -97,6 +97,14 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 	return MEM_SLICE_DONE;
 }
 
+void mem_moves_begin(struct mem_domain *d)
+{
+	uint64_t dirty = d->source != NULL ? mem_backend_dirty(d) : 0;
+
+	if (dirty > 0)
+		dirty_purge(d, dirty);
+}
+
 bool mem_purge_ask(struct mem_domain *d)
 {
 	if (d->purge_soon || d->source == NULL || mem_backend_dirty(d) < PURGE_SOON_BYTES)

@@ -61,6 +61,7 @@ void store_close(struct store *s)
 	struct mem_domain *mem = s->mem;
 
 	base_assert(s->reserved == 0);
+	mem_moves_end(mem, true, UINT32_MAX);
 	store_live_empty(s);
 	while (s->dead)
 		store_dead_reclaim(s, UINT32_MAX);

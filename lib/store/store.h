@@ -252,6 +252,10 @@ struct store_counters {
 	// S3-FIFO: linked items of the small queue, new keys that were remembered, bytes of the
 	// queue and of what is remembered, and times that there was no room for more of them
 	uint64_t small_items, small_bytes, ghost_hits, side_bytes, side_deferred;
+	// Defrag: blocks moved, their bytes, blocks looked at that stayed; items of which one was
+	// moved, and the others; a pass is under way (0, 1); passes that came to their end
+	uint64_t defrag_hits, defrag_bytes, defrag_misses, defrag_key_hits, defrag_key_misses;
+	uint64_t defrag_running, defrag_passes;
 };
 
 // 0, -ENOMEM or -EINVAL.
@@ -378,6 +382,23 @@ bool store_value_resize(struct store *s, struct store_item *it, uint64_t value_b
 // After its value was changed in place: counts and marks as a commit of a new item would. `cas` as
 // there.
 void store_value_changed(struct store *s, struct store_item *it, uint64_t cas);
+
+// What a pass of defrag moves. No padding: compared whole.
+struct store_defrag_plan {
+	// A new number starts a pass, once the one before it has come to its end; 0 stops one at
+	// once. What else is in the plan holds from now on, for the pass under way, too.
+	uint32_t seq;
+	uint8_t all;   // every block, wherever it lies: tests
+	uint8_t pages; // afterwards, in hugepage mode: empty 2 MiB pages as well
+	uint8_t sparse[MEM_BINS];
+	uint8_t zero[2];
+};
+static_assert(sizeof(struct store_defrag_plan) == 44, "no padding");
+
+void store_defrag_set(struct store *s, const struct store_defrag_plan *plan);
+// One slice: looks at about `units` blocks (a move counts for more); returns what is left of them.
+// Some left: there is nothing to do now.
+unsigned store_defrag_step(struct store *s, unsigned units);
 
 // Redis' defaults, with allkeys-lru.
 struct store_settings store_settings_default(void);

@@ -82,6 +82,28 @@ struct store_generation {
 	struct store_generation *next;
 };
 
+// A pass of store_defrag.c.
+#define STORE_DEFRAG_AGAIN 64
+enum store_defrag_walk {
+	STORE_DEFRAG_REST,
+	STORE_DEFRAG_SLABS,       // all buckets, for sparse slabs,
+	STORE_DEFRAG_SLABS_AGAIN, // ... those where somebody read an item once more,
+	STORE_DEFRAG_PAGES,       // ... all, for what lies in a window of high addresses,
+	STORE_DEFRAG_SEGMENTS,    // ... the index itself, for that,
+	STORE_DEFRAG_WINDOW,      // what was moved is freed; then the next window,
+	STORE_DEFRAG_END,         // ... and what else the allocator has kept
+};
+struct store_defrag {
+	struct store_defrag_plan plan;
+	uint32_t begun; // the plan's number of the last pass
+	enum store_defrag_walk walk;
+	uint32_t bucket;           // the next
+	unsigned spent;            // units of the batch under way
+	uintptr_t mark, from, top; // pages: the watermark, the window
+	unsigned agains, again_at;
+	uint32_t again[STORE_DEFRAG_AGAIN];
+};
+
 struct store {
 	struct store_index live;
 	uint32_t epoch;       // counts the changes of where keys belong in it
@@ -126,6 +148,7 @@ struct store {
 	struct store_pool pool;
 	uint32_t walk_bucket; // where the last walk for a victim ended
 	struct store_sampler sampler;
+	struct store_defrag defrag;
 	struct base_rng rng;
 	struct store_counters n;
 };

@@ -23,17 +23,33 @@ static inline uint64_t shard_used(const struct shard *t)
 	return mem_used_class(t->mem, MEM_ITEMS) + mem_used_class(t->mem, MEM_INDEX);
 }
 
-static inline void shard_open(struct shard *t, struct store_options opt)
+static inline void shard_open_over(
+	struct shard *t, struct store_options opt, const struct mem_options *mo)
 {
-	struct mem_options mo = {.name = "test", .numa_node = -1};
-
-	assert_int_equal(mem_domain_open(&t->mem, &mo), 0);
+	assert_int_equal(mem_domain_open(&t->mem, mo), 0);
 	t->used_start = shard_used(t);
 	opt.mem = t->mem;
 	opt.seed = 7;
 	assert_int_equal(store_open(&t->s, &opt), 0);
 	t->now = (struct base_now){.mono_us = 1000000, .wall_s = 1700000000};
 	store_turn(t->s, t->now);
+}
+
+static inline void shard_open(struct shard *t, struct store_options opt)
+{
+	shard_open_over(t, opt, &(struct mem_options){.name = "test", .numa_node = -1});
+}
+
+// Pages of 2 MiB, as far as the page source goes.
+static inline void shard_open_large(struct shard *t, struct store_options opt)
+{
+	shard_open_over(t, opt,
+		&(struct mem_options){.name = "test",
+			.numa_node = -1,
+			.source = MEM_SOURCE_PAGES,
+			.thp = true,
+			.region_bytes = 512 << 20,
+			.ahead_bytes = 2 << 20});
 }
 
 // Every byte must have come back.

@@ -30,6 +30,7 @@ struct model {
 	uint64_t limit_bytes, lost, refused, resized, moved;
 	bool may_lose; // a limit or a failing allocator: items may go, but never be wrong
 	unsigned fail_permille;
+	struct store_defrag_plan plan; // all: it is moved meanwhile
 };
 
 static bool model_fail(void *arg)
@@ -245,12 +246,23 @@ static void op_settings(struct model *m)
 	assert_int_equal(store_settings_set(m->t.s, &set), 0);
 }
 
+// Everything is moved, again and again, a slice at a time.
+static void op_defrag(struct model *m)
+{
+	if (shard_n(&m->t)->defrag_running == 0) {
+		m->plan.seq++;
+		store_defrag_set(m->t.s, &m->plan);
+	}
+	store_defrag_step(m->t.s, (unsigned)base_rng_below(&m->rng, 600));
+	mem_purge_slice(m->t.mem, m->t.now.mono_us);
+}
+
 static void model_step(struct model *m)
 {
 	uint32_t k = (uint32_t)base_rng_below(&m->rng, KEYS);
 	unsigned slot = (unsigned)base_rng_below(&m->rng, READERS);
 
-	switch (base_rng_below(&m->rng, 17)) {
+	switch (base_rng_below(&m->rng, m->plan.all ? 18 : 17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -284,6 +296,9 @@ static void model_step(struct model *m)
 		break;
 	case 14:
 		op_resize(m, k);
+		break;
+	case 17:
+		op_defrag(m);
 		break;
 	default:
 		model_get(m, k);
@@ -328,13 +343,14 @@ static void model_end(struct model *m)
 	assert_int_equal(mem_used_class(m->t.mem, MEM_ITEMS), bytes);
 }
 
-static void model_run(uint64_t seed, uint64_t limit_bytes, unsigned fail_permille, unsigned steps)
+static void model_run_policy(uint64_t seed, uint64_t limit_bytes, unsigned fail_permille,
+	unsigned steps, bool defrag, enum store_policy policy)
 {
 	struct model *m = calloc(1, sizeof(*m));
 
 	base_rng_seed(&m->rng, seed);
-	shard_open(&m->t,
-		(struct store_options){.limit_bytes = limit_bytes, .policy = STORE_ALLKEYS_LRU});
+	shard_open(&m->t, (struct store_options){.limit_bytes = limit_bytes, .policy = policy});
+	m->plan.all = defrag;
 	m->limit_bytes = limit_bytes;
 	m->fail_permille = fail_permille;
 	m->may_lose = limit_bytes || fail_permille;
@@ -346,14 +362,24 @@ static void model_run(uint64_t seed, uint64_t limit_bytes, unsigned fail_permill
 	}
 	model_end(m);
 	print_message("seed %lu: %lu items, %lu stored, %lu evicted, %lu expired, %lu flushed, "
-		      "%lu refused, %lu resized, %lu of them moved, %lu splits, %lu merges\n",
+		      "%lu refused, %lu resized, %lu of them moved, %lu splits, %lu merges, "
+		      "%lu blocks moved in %lu passes\n",
 		(unsigned long)seed, (unsigned long)shard_n(&m->t)->items,
 		(unsigned long)shard_n(&m->t)->items_total, (unsigned long)shard_n(&m->t)->evicted,
 		(unsigned long)shard_n(&m->t)->expired, (unsigned long)shard_n(&m->t)->flushed,
 		(unsigned long)m->refused, (unsigned long)m->resized, (unsigned long)m->moved,
-		(unsigned long)shard_n(&m->t)->splits, (unsigned long)shard_n(&m->t)->merges);
+		(unsigned long)shard_n(&m->t)->splits, (unsigned long)shard_n(&m->t)->merges,
+		(unsigned long)shard_n(&m->t)->defrag_hits,
+		(unsigned long)shard_n(&m->t)->defrag_passes);
+	if (defrag)
+		assert_true(shard_n(&m->t)->defrag_passes > 10);
 	shard_close(&m->t);
 	free(m);
+}
+
+static void model_run(uint64_t seed, uint64_t limit_bytes, unsigned fail_permille, unsigned steps)
+{
+	model_run_policy(seed, limit_bytes, fail_permille, steps, false, STORE_ALLKEYS_LRU);
 }
 
 static void test_without_limit_it_is_the_model(void **state)
@@ -373,12 +399,20 @@ static void test_with_a_failing_allocator(void **state)
 	model_run(5, 512 << 10, 100, 300000);
 }
 
+static void test_while_everything_is_moved(void **state)
+{
+	model_run_policy(6, 0, 0, 500000, true, STORE_ALLKEYS_LRU);
+	model_run_policy(7, 512 << 10, 0, 500000, true, STORE_ALLKEYS_S3FIFO);
+	model_run_policy(8, 512 << 10, 100, 300000, true, STORE_ALLKEYS_LFU);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_limit_it_is_the_model),
 		cmocka_unit_test(test_with_a_small_limit_it_forgets_but_is_never_wrong),
 		cmocka_unit_test(test_with_a_failing_allocator),
+		cmocka_unit_test(test_while_everything_is_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
