@@ -20,7 +20,8 @@ struct share {
 };
 
 // Redis' slow cycle has 25 % of the time at effort 1, and 2 % more for each further one.
-static struct share share_of(unsigned work, const struct control_pace_settings *set)
+static struct share share_of(
+	unsigned work, const struct control_pace_settings *set, unsigned defrag_percent)
 {
 	static const struct share shares[STORE_WORKS] = {
 		[STORE_WORK_FREE] = {100, 300, 70},
@@ -30,6 +31,8 @@ static struct share share_of(unsigned work, const struct control_pace_settings *
 	};
 	struct share s = shares[work];
 
+	if (work == STORE_WORK_DEFRAG)
+		s.busy_us = s.pressed_us = (uint16_t)(defrag_percent * MS_US / 100);
 	if (work == STORE_WORK_EXPIRE) {
 		s.busy_us = (uint16_t)(s.busy_us + 20 * (set->expire_effort - 1));
 		s.pressed_us = (uint16_t)base_max_u64(s.pressed_us, s.busy_us);
@@ -56,15 +59,23 @@ static void load_note(struct control_pace *p, const struct control_pace_load *lo
 		load->used_bytes + load->limit_bytes / PRESSED_SHARE >= load->limit_bytes;
 }
 
-static struct worker_pace order_make(
-	const struct control_pace *p, const struct control_pace_settings *set, uint64_t pending)
+// Defrag goes by whole percents already, and not at all unless it is told to.
+static uint16_t share_round(unsigned work, uint64_t us)
+{
+	if (work == STORE_WORK_DEFRAG)
+		return (uint16_t)us;
+	return (uint16_t)base_max_u64(us - us % SHARE_STEP, SHARE_STEP);
+}
+
+static struct worker_pace order_make(const struct control_pace *p,
+	const struct control_pace_settings *set, uint64_t pending, unsigned defrag_percent)
 {
 	uint64_t most = base_max_u64(BUSY_MOST, (uint64_t)p->idle * IDLE_MOST / 100), sum = 0;
 	struct worker_pace order = {.slice_us = (uint16_t)set->slice_us};
 	unsigned us[WORKER_WORKS];
 
 	for (unsigned work = 0; work < WORKER_WORKS; work++) {
-		struct share s = share_of(work, set);
+		struct share s = share_of(work, set, defrag_percent);
 
 		us[work] = share_us(&s, p->pressed, p->idle);
 		sum += pending & UINT64_C(1) << work ? us[work] : 0;
@@ -74,8 +85,7 @@ static struct worker_pace order_make(
 
 		if (sum > most && (pending & UINT64_C(1) << work))
 			share = share * most / sum;
-		share = base_max_u64(share - share % SHARE_STEP, SHARE_STEP);
-		order.us_a_ms[work] = (uint16_t)share;
+		order.us_a_ms[work] = share_round(work, share);
 	}
 	return order;
 }
@@ -83,7 +93,7 @@ static struct worker_pace order_make(
 void control_pace_init(struct control_pace *p, const struct control_pace_settings *set)
 {
 	*p = (struct control_pace){0};
-	p->order = order_make(p, set, 0);
+	p->order = order_make(p, set, 0, 0);
 }
 
 bool control_pace_turn(struct control_pace *p, const struct control_pace_settings *set,
@@ -92,7 +102,7 @@ bool control_pace_turn(struct control_pace *p, const struct control_pace_setting
 	struct worker_pace order;
 
 	load_note(p, load);
-	order = order_make(p, set, load->pending);
+	order = order_make(p, set, load->pending, load->defrag_percent);
 	if (memcmp(&order, &p->order, sizeof(order)) == 0)
 		return false;
 	p->order = order;

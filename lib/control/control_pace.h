@@ -19,7 +19,8 @@ struct control_pace_load { // of one worker, since the tick before
 	uint64_t passed_us;
 	uint64_t requests_us; // of those, turns that had requests to answer
 	uint64_t used_bytes, limit_bytes;
-	uint64_t pending; // worker_report.upkeep_pending
+	uint64_t pending;        // worker_report.upkeep_pending
+	unsigned defrag_percent; // of its time, that defrag takes (control_defrag.h)
 };
 
 struct control_pace {

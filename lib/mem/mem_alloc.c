@@ -291,7 +291,6 @@ struct mem_kept {
 	struct mem_kept *next;
 	size_t size;
 };
-static_assert(sizeof(struct mem_kept) <= HOT_SIZE_MIN, "in any block");
 
 static void block_keep(struct mem_domain *d, struct mem_kept **list, void *p, size_t size)
 {
@@ -330,11 +329,12 @@ unsigned mem_moves_end(struct mem_domain *d, bool all, unsigned units)
 	return 0;
 }
 
-// Blocks with pages of their own, or an alignment, are free at once.
+// Blocks with pages of their own, or an alignment, are free at once; and what is too small, where no
+// back end rounds it up.
 static void lower_leave(
 	struct mem_domain *d, struct mem_kept **list, void *p, size_t align, size_t size)
 {
-	if (align == 0 && size <= MEM_SMALL_MAX)
+	if (align == 0 && size >= sizeof(struct mem_kept) && size <= MEM_SMALL_MAX)
 		block_keep(d, list, p, size);
 	else
 		hot_free_direct(d, p, size, align);

@@ -56,10 +56,6 @@ int mem_slabs_query(
 	return -ENOTSUP;
 }
 
-void mem_cache_flush(struct mem_domain *d)
-{
-}
-
 void mem_decay_step(void)
 {
 }

@@ -17,13 +17,3 @@ int mem_slabs_query(
 	return -mallctlbymib(d->slabs_mib, BASE_ARRAY_LEN(d->slabs_mib), out, &len,
 		(void *)(uintptr_t)block, n * sizeof(*block));
 }
-
-void mem_cache_flush(struct mem_domain *d)
-{
-	unsigned tcache = d->tcache;
-
-	if (d->bound)
-		mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	else
-		mallctl("tcache.flush", NULL, NULL, &tcache, sizeof(tcache));
-}

@@ -97,6 +97,11 @@ enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us)
 	return MEM_SLICE_DONE;
 }
 
+void mem_cache_flush(struct mem_domain *d)
+{
+	mem_backend_cache_flush(d);
+}
+
 void mem_moves_begin(struct mem_domain *d)
 {
 	uint64_t dirty = d->source != NULL ? mem_backend_dirty(d) : 0;

@@ -137,6 +137,9 @@ bool store_work_step(struct store *s, enum store_work work, unsigned *units)
 		return store_room_step(s, units);
 	case STORE_WORK_INDEX:
 		return index_step(s, units);
+	case STORE_WORK_DEFRAG:
+		*units = store_defrag_step(s, *units);
+		return s->n.defrag_running != 0;
 	case STORE_WORKS:
 		break;
 	}
@@ -151,6 +154,7 @@ const char *store_work_name(enum store_work work)
 		[STORE_WORK_EXPIRE] = "expire",
 		[STORE_WORK_ROOM] = "evict",
 		[STORE_WORK_INDEX] = "index",
+		[STORE_WORK_DEFRAG] = "defrag",
 	};
 
 	base_assert(work < STORE_WORKS);

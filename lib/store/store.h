@@ -357,6 +357,7 @@ enum store_work {
 	STORE_WORK_EXPIRE, // what is due
 	STORE_WORK_ROOM,   // evicts to get below the limit
 	STORE_WORK_INDEX,  // grows and narrows it, and goes through the items' access fields
+	STORE_WORK_DEFRAG, // moves blocks, when a plan says which (store_defrag_set)
 	STORE_WORKS,
 };
 
@@ -366,7 +367,7 @@ enum store_work {
 bool store_work_step(struct store *s, enum store_work work, unsigned *units);
 // A slice of each kind, of so many units. True when any of them has more to do.
 bool store_step(struct store *s, unsigned units);
-// "free", "expire", "evict", "index".
+// "free", "expire", "evict", "index", "defrag".
 const char *store_work_name(enum store_work work);
 
 // What the last slice of expiry took: a cycle of sampling ends when its time is spent.
@@ -396,9 +397,6 @@ struct store_defrag_plan {
 static_assert(sizeof(struct store_defrag_plan) == 44, "no padding");
 
 void store_defrag_set(struct store *s, const struct store_defrag_plan *plan);
-// One slice: looks at about `units` blocks (a move counts for more); returns what is left of them.
-// Some left: there is nothing to do now.
-unsigned store_defrag_step(struct store *s, unsigned units);
 
 // Redis' defaults, with allkeys-lru.
 struct store_settings store_settings_default(void);

@@ -532,6 +532,11 @@ bool store_chain_room_make(struct store *s, uint64_t hash);
 // A step down to the limit. True: it is not reached, and another gets nearer.
 bool store_room_step(struct store *s, unsigned *budget);
 
+// ---- defrag (store_defrag.c) ----
+// Looks at about `units` blocks (a move counts for more); returns what is left of them. Some left:
+// there is nothing to do now.
+unsigned store_defrag_step(struct store *s, unsigned units);
+
 // ---- flush (store_flush.c) ----
 // Reclaims at most about `budget` lines and items of flushed generations; returns what is left of
 // the budget.

@@ -77,7 +77,7 @@ def test_upkeep_says_what_took_how_long(telemetry, tcp):
         tcp.set(b"k%d" % i, b"x" * 100)
     upkeep = telemetry.ask("/lcached/upkeep,0")
     assert upkeep["turns"] > 0
-    works = ("free", "expire", "evict", "index")
+    works = ("free", "expire", "evict", "index", "defrag")
     assert upkeep["slice_us"] == 50
     assert 0 <= upkeep["idle_of_1000"] <= 1000
     for work in works:

@@ -88,6 +88,7 @@ static void all_together_leave_half_to_the_requests(void **state)
 		.requests_us = MS,
 		.limit_bytes = 1 << 20,
 		.used_bytes = 2 << 20,
+		.defrag_percent = 25,
 		.pending = ALL_WORKS};
 	struct control_pace p = settled(&usual, &load);
 
@@ -144,6 +145,7 @@ static void shares_stay_within_bounds(void **state)
 			.requests_us = base_rng_below(&rng, 200000),
 			.used_bytes = base_rng_next(&rng) >> base_rng_below(&rng, 64),
 			.limit_bytes = base_rng_next(&rng) >> (1 + base_rng_below(&rng, 63)),
+			.defrag_percent = 1 + (unsigned)base_rng_below(&rng, 99),
 			.pending = base_rng_next(&rng)};
 
 		control_pace_turn(&p, &set, &load);
@@ -152,6 +154,25 @@ static void shares_stay_within_bounds(void **state)
 		for (unsigned work = 0; work < WORKER_WORKS; work++)
 			assert_in_range(p.order.us_a_ms[work], 1, 1000);
 	}
+}
+
+static void defrag_has_what_it_is_told_to_have_and_no_more(void **state)
+{
+	struct control_pace_load load = {.passed_us = MS};
+	struct control_pace p = settled(&usual, &load);
+
+	assert_int_equal(p.order.us_a_ms[STORE_WORK_DEFRAG], 0); // however idle
+	load.defrag_percent = 1;
+	load.pending = BIT(STORE_WORK_DEFRAG);
+	p = settled(&usual, &load);
+	assert_int_equal(p.order.us_a_ms[STORE_WORK_DEFRAG], 10);
+	load.defrag_percent = 25;
+	load.requests_us = MS;
+	p = settled(&usual, &load);
+	assert_int_equal(p.order.us_a_ms[STORE_WORK_DEFRAG], 250);
+	load.pending = ALL_WORKS; // its part of what upkeep may have
+	p = settled(&usual, &load);
+	assert_in_range(p.order.us_a_ms[STORE_WORK_DEFRAG], 50, 249);
 }
 
 int main(void)
@@ -164,6 +185,7 @@ int main(void)
 		cmocka_unit_test(a_steady_load_sends_no_new_orders),
 		cmocka_unit_test(a_report_that_did_not_move_says_nothing_of_the_load),
 		cmocka_unit_test(shares_stay_within_bounds),
+		cmocka_unit_test(defrag_has_what_it_is_told_to_have_and_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

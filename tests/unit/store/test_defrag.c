@@ -4,6 +4,13 @@
 
 #define KEYS 40000u
 
+// What is left of the units.
+static unsigned defrag_step(struct shard *t, unsigned units)
+{
+	store_work_step(t->s, STORE_WORK_DEFRAG, &units);
+	return units;
+}
+
 static uint32_t value_bytes_of(uint64_t number)
 {
 	return (uint32_t)(number * 2654435761u % 1900);
@@ -108,7 +115,7 @@ static unsigned pass_run(struct shard *t, const struct store_defrag_plan *plan)
 	unsigned slices = 0;
 
 	store_defrag_set(t->s, plan);
-	while (store_defrag_step(t->s, 100) == 0)
+	while (defrag_step(t, 100) == 0)
 		assert_true(++slices < 1000000);
 	assert_int_equal(shard_n(t)->defrag_running, 0);
 	return slices;
@@ -186,9 +193,9 @@ static void test_what_is_read_stays_and_is_looked_at_once_more(void **state)
 	plan.seq = 2;
 	store_defrag_set(t.s, &plan);
 	while (shard_n(&t)->defrag_key_misses == 2)
-		assert_int_equal(store_defrag_step(t.s, 1), 0);
+		assert_int_equal(defrag_step(&t, 1), 0);
 	store_unref(t.s, held);
-	while (store_defrag_step(t.s, 1) == 0)
+	while (defrag_step(&t, 1) == 0)
 		;
 	other = shard_find(&t, "held");
 	assert_ptr_not_equal(other, held);
@@ -222,21 +229,21 @@ static void test_a_plan_is_one_pass_and_can_be_stopped(void **state)
 	fill_sparse(&t, 2);
 	pass_run(&t, &plan);
 	hits = shard_n(&t)->defrag_hits;
-	assert_int_equal(store_defrag_step(t.s, 100), 100); // the same plan: it is done
+	assert_int_equal(defrag_step(&t, 100), 100); // the same plan: it is done
 	store_defrag_set(t.s, &plan);
-	assert_int_equal(store_defrag_step(t.s, 100), 100);
+	assert_int_equal(defrag_step(&t, 100), 100);
 	assert_int_equal(shard_n(&t)->defrag_hits, hits);
 
 	plan.seq = 2;
 	store_defrag_set(t.s, &plan);
-	assert_int_equal(store_defrag_step(t.s, 100), 0);
+	assert_int_equal(defrag_step(&t, 100), 0);
 	assert_int_equal(shard_n(&t)->defrag_running, 1);
 	plan.seq = 0;
 	store_defrag_set(t.s, &plan);
-	assert_int_equal(store_defrag_step(t.s, 100), 100);
+	assert_int_equal(defrag_step(&t, 100), 100);
 	assert_int_equal(shard_n(&t)->defrag_running, 0);
 	hits = shard_n(&t)->defrag_hits;
-	assert_int_equal(store_defrag_step(t.s, 100), 100);
+	assert_int_equal(defrag_step(&t, 100), 100);
 	assert_int_equal(shard_n(&t)->defrag_hits, hits);
 	assert_int_equal(shard_n(&t)->defrag_passes, 1);
 	sparse_check(&t, 2);
@@ -253,10 +260,10 @@ static void test_a_flush_ends_a_pass(void **state)
 	fill_sparse(&t, 2);
 	store_defrag_set(t.s, &plan);
 	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(store_defrag_step(t.s, 500), 0);
+		assert_int_equal(defrag_step(&t, 500), 0);
 	store_flush(t.s, 0);
 	hits = shard_n(&t)->defrag_hits;
-	while (store_defrag_step(t.s, 100) == 0)
+	while (defrag_step(&t, 100) == 0)
 		;
 	assert_int_equal(shard_n(&t)->defrag_hits, hits); // what goes anyway is not moved
 	while (store_step(t.s, 1000))
@@ -319,7 +326,7 @@ static void test_requests_go_on_while_pages_are_emptied(void **state)
 
 		plan.pages = true;
 		store_defrag_set(t.s, &plan);
-		while (store_defrag_step(t.s, 50) == 0) {
+		while (defrag_step(&t, 50) == 0) {
 			uint64_t i = base_rng_below(&rng, keys);
 
 			mem_purge_slice(t.mem, t.now.mono_us);
@@ -378,7 +385,7 @@ static void test_a_slice_is_bounded(void **state)
 	for (;;) {
 		uint64_t hits = shard_n(&t)->defrag_hits;
 
-		if (store_defrag_step(t.s, 50) > 0)
+		if (defrag_step(&t, 50) > 0)
 			break;
 		assert_true(shard_n(&t)->defrag_hits - hits <= 200);
 	}

@@ -249,11 +249,14 @@ static void op_settings(struct model *m)
 // Everything is moved, again and again, a slice at a time.
 static void op_defrag(struct model *m)
 {
+	unsigned units;
+
 	if (shard_n(&m->t)->defrag_running == 0) {
 		m->plan.seq++;
 		store_defrag_set(m->t.s, &m->plan);
 	}
-	store_defrag_step(m->t.s, (unsigned)base_rng_below(&m->rng, 600));
+	units = (unsigned)base_rng_below(&m->rng, 600);
+	store_work_step(m->t.s, STORE_WORK_DEFRAG, &units);
 	mem_purge_slice(m->t.mem, m->t.now.mono_us);
 }
 
