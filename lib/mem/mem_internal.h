@@ -33,11 +33,11 @@ struct mem_domain {
 	uint32_t purge_all;   // atomic, enum mem_purge: asked for by anybody, the rest by the owner
 	bool purge_soon;      // set and cleared by the owner: the next slice moves what there is
 	uint64_t purge_bytes; // free extents of so much are moved; follows the time that takes
-	int64_t dirty_decay_ms;     // atomic: set by anybody
-	struct mem_source *source;  // NULL under MEM_SOURCE_SYSTEM
-	struct arena_hooks *hooks;  // jemalloc: over the source
-	const size_t *active_pages; // jemalloc's counter of the arena, or NULL
-	size_t decay_mib[3];        // jemalloc: arena.<arena>.dirty_decay_ms
+	int64_t dirty_decay_ms;           // atomic: set by anybody
+	struct mem_source *source;        // NULL under MEM_SOURCE_SYSTEM
+	struct arena_hooks *hooks;        // jemalloc: over the source
+	const size_t *active_pages;       // jemalloc's counter of the arena, or NULL
+	size_t decay_mib[3];              // jemalloc: arena.<arena>.dirty_decay_ms
 	size_t slabs_mib[3];              // jemalloc: experimental.utilization.batch_query
 	struct mem_kept *moved, *refused; // of mem_try_lower: old blocks, copies of no use
 	uint64_t kept_bytes;              // of both
