@@ -202,7 +202,7 @@ bool mem_purge_running(const struct mem_domain *d);
 // jemalloc-dirty-decay-ms of this domain's pages; -1: never. Any thread.
 void mem_domain_decay_set(struct mem_domain *d, int64_t dirty_ms);
 
-// ---- moving blocks -------------------------------------------------------------------------------
+// ---- moving blocks ----------------------------------------------------------------------------
 // What the slab of a block holds. (As jemalloc's utilization.batch_query writes it.)
 struct mem_slab {
 	size_t free;   // blocks that it has room for
@@ -216,8 +216,8 @@ int mem_slabs_query(
 
 // Moves a block that was asked for with `size` (and no alignment): makes a copy, copies `size`
 // bytes, frees the old one, all past the thread cache. The counters say the same before and after.
-// NULL: it stays, as there is no memory, or the copy would lie in the same slab (`slab` may be NULL:
-// that is not asked). Owner.
+// NULL: it stays, as there is no memory, or the copy would lie in the same slab (that is not asked
+// where `slab` is NULL). Owner.
 void *mem_try_move(
 	struct mem_domain *d, enum mem_class c, void *p, size_t size, const struct mem_slab *slab);
 
@@ -247,10 +247,11 @@ void mem_moves_begin(struct mem_domain *d);
 // window is emptied: counted as MEM_OTHER, at most an eighth of what is used.
 void *mem_try_lower(struct mem_domain *d, enum mem_class c, void *p, size_t align, size_t size,
 	uintptr_t below);
-// Frees about `units` of the old blocks, and, at the very end (`all`), of the copies; returns what is
-// left of `units`. Some left: all are free.
+// Frees about `units` of the old blocks, and, at the very end (`all`), of the copies; returns what
+// is left of `units`. Some left: all are free.
 unsigned mem_moves_end(struct mem_domain *d, bool all, unsigned units);
-// Gives what the thread cache holds back to its slabs, before blocks are moved. Owner; microseconds.
+// Gives what the thread cache holds back to its slabs, before blocks are moved: microseconds.
+// Owner.
 void mem_cache_flush(struct mem_domain *d);
 
 // ---- figures ----------------------------------------------------------------------------------
@@ -320,8 +321,8 @@ struct mem_bin {
 };
 // The bins of a domain's arena, or of all (NULL). The number of bins, 0 without jemalloc.
 unsigned mem_bins_read(const struct mem_domain *d, struct mem_bin out[MEM_BINS]);
-// Which slabs of a bin are worth emptying: those with room of whose blocks at most so many 256ths are
-// in use, the mean of the partly filled ones and an eighth. 0: none. Pure.
+// Which slabs of a bin are worth emptying: those with room of whose blocks at most so many 256ths
+// are in use, the mean of the partly filled ones and an eighth. 0: none. Pure.
 uint8_t mem_bin_sparse(const struct mem_bin *b);
 // Whether a block's slab is one, by mem_bin_sparse of each bin.
 static inline bool mem_slab_is_sparse(const struct mem_slab *slab, const uint8_t sparse[MEM_BINS])

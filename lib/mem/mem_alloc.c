@@ -329,8 +329,8 @@ unsigned mem_moves_end(struct mem_domain *d, bool all, unsigned units)
 	return 0;
 }
 
-// Blocks with pages of their own, or an alignment, are free at once; and what is too small, where no
-// back end rounds it up.
+// Blocks with pages of their own, or an alignment, are free at once; and what is too small, where
+// no back end rounds it up.
 static void lower_leave(
 	struct mem_domain *d, struct mem_kept **list, void *p, size_t align, size_t size)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is worth moving: slabs with room, by the figures of their bin; 2 MiB pages, by how many would
-// do.
+// What is worth moving: slabs with room, by the figures of their bin; 2 MiB pages, by how many
+// would do.
 #include "mem/mem_internal.h"
 #include "mem/mem_source.h"
 

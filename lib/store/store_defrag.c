@@ -2,8 +2,8 @@
 // Defrag: blocks move out of sparse slabs, so that these empty; in hugepage mode out of high pages.
 //
 // A pass walks the buckets. What lies in a few of them is gathered, the allocator is asked for the
-// slabs of all of it at once, and what lies in sparse ones is moved: the last first, so that a slot,
-// a tail's address or a link is still where it was gathered when its block moves.
+// slabs of all of it at once, and what lies in sparse ones is moved: the last first, so that a
+// slot, a tail's address or a link is still where it was gathered when its block moves.
 #include "store/store_internal.h"
 
 #define BATCH_GATHER  64 // blocks from which on a batch is full

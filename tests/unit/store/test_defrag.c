@@ -272,7 +272,7 @@ static void test_a_flush_ends_a_pass(void **state)
 	shard_close(&t);
 }
 
-// Large pages: after the slabs' walk nearly all of them hold something; the second walk empties most.
+// Large pages: after the slabs' walk nearly all of them hold something; the second empties most.
 static void test_in_large_pages_what_lies_high_is_moved_low(void **state)
 {
 	struct shard t;
