@@ -8,6 +8,10 @@
 #include "worker/worker_internal.h"
 
 #define SND_BUF_BYTES (256 << 10)
+// Whoever sends noreply sets under Nagle's algorithm keeps the next request until the set is
+// acknowledged. Answers take microseconds here: one that is not there after a millisecond will not
+// come (RFC 9293, 3.8.6.3 asks for less than 500).
+#define DELACK_US 1000
 
 static int worker_shard_open(struct worker *w, const struct worker_options *opt)
 {
@@ -81,7 +85,7 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.snd_buf_bytes =
 			(uint32_t)base_min_u64(opt->settings->client_output_bytes, SND_BUF_BYTES),
 		.rto_min_us = 200 * 1000,
-		.delack_us = 40 * 1000,
+		.delack_us = DELACK_US,
 		.time_wait_us = 60 * 1000 * 1000,
 		.keepalive_us = opt->settings->tcp_keepalive_s * 1000000,
 		.user_timeout_us = opt->settings->tcp_user_timeout_s * 1000000,

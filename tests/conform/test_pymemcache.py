@@ -145,3 +145,16 @@ def test_pool(server):
         pool.set(f"key{i}", b"%d" % i, noreply=False)
     assert pool.get("key49") == b"49"
     pool.close()
+
+
+@pytest.mark.lcached_only("memcached's kernel takes 40 ms for each")
+def test_sets_without_a_reply_do_not_hold_up_what_follows(server):
+    """As the client comes: sets are noreply, and Nagle's algorithm keeps the next request until the
+    set has been acknowledged."""
+    made = Client((SERVER_IP, PORT), connect_timeout=5, timeout=5)
+    began = time.monotonic()
+    for i in range(100):
+        made.set(f"nagle{i}", b"x")
+        assert made.get(f"nagle{i}") == b"x"
+    made.close()
+    assert time.monotonic() - began < 2  # 4 s at 40 ms each
