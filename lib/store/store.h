@@ -373,6 +373,11 @@ const char *store_work_name(enum store_work work);
 // What the last slice of expiry took: a cycle of sampling ends when its time is spent.
 void store_expire_spent(struct store *s, uint64_t ns);
 
+// So many items are about to come, in the order of a walk: all of one group of buckets, then of the
+// next. Grows the index for them, as far as the limit allows, by at most `splits_max` buckets, and
+// keeps it from narrowing. True: there are more to come. 0 items: they have come.
+bool store_expect(struct store *s, uint64_t items, unsigned splits_max);
+
 // Whether the worker's turn found nothing to do; once a turn.
 void store_idle_note(struct store *s, bool idle);
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A walk over all items in bounded steps, while the index changes.
 //
-// What is stable of an item is its hash. The walk goes through the hashes in an order in which every
-// group of buckets is a range, whatever their number: by the low 32 bits mirrored, and within the
-// group by the tag without its level bit.
+// What is stable of an item is its hash. The walk goes through the hashes in an order in which
+// every group of buckets is a range, whatever their number: by the low 32 bits mirrored, and within
+// the group by the tag without its level bit.
 //
 //	at     low bits of the hash, the lowest first   ----> groups of 2^k: its upper k bits
 //	part   place: 2 | 12 bits | line: 1             ----> which of the 4 to 8 buckets
 //
 // A group that grows or narrows by a bucket keeps its items, and their parts. When the groups are
-// doubled or halved the walk begins the present one again: items are met twice then, and none is
+// doubled or halved the walk begins the present one again: items are met twice then, none is
 // missed. Removals move items within their bucket alone, and a range is read whole.
 #include "store/store_internal.h"
 

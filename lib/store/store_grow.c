@@ -11,9 +11,14 @@
 #define LOAD_SPLIT  26
 #define LOAD_EVICTS 32
 
+// Of the limit, a growth for what is expected may take this part, with so many bytes an item.
+#define EXPECT_SHARE 4
+#define EXPECT_ITEM  11
+
+// By the items that there are, or that are expected.
 static inline bool index_loaded(const struct store *s, unsigned halves)
 {
-	return s->n.items * 2 > s->n.buckets * halves;
+	return base_max_u64(s->n.items, s->expected) * 2 > s->n.buckets * halves;
 }
 
 static bool growth_refused(struct store *s)
@@ -39,7 +44,7 @@ static bool segment_get(struct store *s)
 	if (want == 0)
 		return true;
 	if (!growth_fits(s, want)) {
-		if (index_loaded(s, LOAD_EVICTS) && want <= s->limit_bytes / 8)
+		if (!s->expected && index_loaded(s, LOAD_EVICTS) && want <= s->limit_bytes / 8)
 			s->headroom_bytes = want + STORE_DUE_ROOM;
 		s->n.splits_deferred++;
 		return false;
@@ -114,6 +119,14 @@ bool store_grow(struct store *s, unsigned splits_max)
 	if (!loaded)
 		s->headroom_bytes = 0;
 	return loaded;
+}
+
+bool store_expect(struct store *s, uint64_t items, unsigned splits_max)
+{
+	uint64_t most = s->limit_bytes ? s->limit_bytes / EXPECT_SHARE / EXPECT_ITEM : items;
+
+	s->expected = base_min_u64(items, most);
+	return items > 0 && store_grow(s, splits_max);
 }
 
 // ---- merges -------------------------------------------------------------------------------------

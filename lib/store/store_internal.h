@@ -133,6 +133,7 @@ struct store {
 	uint32_t spares, reserved;
 
 	uint32_t grow_wait; // commits until growth is tried again
+	uint64_t expected;  // items that the index is made for (store_expect)
 	struct store_settings set;
 	const struct store_policy_traits *traits; // of set.policy
 	uint64_t excess_max;  // evictions of a turn's reserves beyond their own need: set.tenacity
