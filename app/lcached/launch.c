@@ -108,6 +108,10 @@ static int worker_thread(void *arg)
 	mem_thread_mark(mem); // nothing past the domain from here on
 	t->mem = mem;
 	__atomic_store_n(&t->state, LCACHED_THREAD_READY, __ATOMIC_RELEASE);
+	if (t->server->cfg.restore[0] != '\0') {
+		lcached_load(t, w);
+		mem_thread_mark(mem); // the reader's buffers came and went
+	}
 	while (worker_turn(w, base_now_read(), &work) == WORKER_RUNNING) {
 		idle = work > 0 ? 0 : idle + 1;
 		if (idle > 0)

@@ -6,6 +6,7 @@
 //	telemetry.c  the one global: DPDK's callbacks get no argument
 //	signal.c     SIGTERM and SIGINT
 //	crash.c      a crash leaves the flight recorders behind
+//	warm.c       items out of a file at the start, and into one at the end
 #pragma once
 
 #include "control/control.h"
@@ -19,6 +20,12 @@ enum lcached_thread_state {
 	LCACHED_THREAD_GONE,
 };
 
+enum lcached_load {       // of a restore
+	LCACHED_LOAD_NOT, // not done
+	LCACHED_LOAD_DONE,
+	LCACHED_LOAD_FAILED,
+};
+
 struct lcached;
 
 struct lcached_thread { // one a worker
@@ -26,6 +33,10 @@ struct lcached_thread { // one a worker
 	unsigned id;
 	uint32_t state;         // enum lcached_thread_state; writer: the worker's thread, atomic
 	struct mem_domain *mem; // while READY
+	// writer: the worker's thread, atomic
+	uint32_t load; // enum lcached_load
+	struct snapshot_loaded loaded;
+	char load_fault[SNAPSHOT_PATH_MAX + 256]; // before FAILED
 };
 
 struct lcached {
@@ -38,6 +49,9 @@ struct lcached {
 	struct mem_domain *mem; // of the control core
 	struct control *control;
 	uint64_t seed;
+	char restore_path[SNAPSHOT_PATH_MAX];
+	uint64_t restore_items; // in that file
+	bool served;            // it has been ready
 	struct lcached_thread thread[WORKER_MAX];
 };
 
@@ -57,6 +71,17 @@ bool lcached_stop_asked(void);
 void lcached_crash_install(struct worker_group *group, unsigned workers, const char *dir);
 // Before the group is closed.
 void lcached_crash_remove(void);
+
+// ---- warm.c
+// Before a device is touched: whether the file to be restored can be one. 0, or -EINVAL with one
+// line in err. Where there is nothing to be restored, cfg.restore is empty afterwards.
+int lcached_restore_check(struct lcached *s, char *err, size_t err_len);
+// A worker's thread: its shard's items.
+void lcached_load(struct lcached_thread *t, struct worker *w);
+// Waits for all of them; the workers serve from then on. 0, or -EBADMSG: the file is refused.
+int lcached_restore(struct lcached *s);
+// The workers are drained: what snapshot-on-exit asks for. 0 or -errno, logged.
+int lcached_snapshot_last(struct lcached *s);
 
 // ---- telemetry.c
 int lcached_telemetry_open(struct control *control);

@@ -112,10 +112,12 @@ static void tick(struct lcached *s)
 	control_wait(s->control);
 }
 
-// Brings the workers home: no input, connections reset, no slot under way, then out of the loop.
-static void workers_stop(struct lcached *s)
+// Brings the workers home: no input, connections reset, no slot under way, a snapshot if one is
+// wanted, then out of the loop.
+static int workers_stop(struct lcached *s)
 {
 	uint64_t start_us = base_now_read().mono_us, spent_us;
+	int rc;
 
 	base_info("stopping");
 	control_phase_set(s->control, WORKER_PHASE_DRAIN);
@@ -127,10 +129,12 @@ static void workers_stop(struct lcached *s)
 		base_warn("some workers did not drain within %d ms", DRAIN_US / 1000);
 	else
 		base_info("drained in %u ms", (unsigned)(spent_us / 1000));
+	rc = lcached_snapshot_last(s);
 	control_domains_set(s->control, NULL);
 	control_phase_set(s->control, WORKER_PHASE_EXIT);
 	lcached_threads_join(s);
 	control_workers_gone(s->control);
+	return rc;
 }
 
 static void domains_tell(struct lcached *s)
@@ -170,7 +174,7 @@ static int addresses_check(struct lcached *s)
 
 static int serve(struct lcached *s)
 {
-	int rc;
+	int rc, last;
 
 	rc = control_open(
 		&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name, s->port.offloads);
@@ -183,6 +187,9 @@ static int serve(struct lcached *s)
 	domains_tell(s);
 	for (unsigned i = 0; i < 5; i++) // every worker has reported once
 		tick(s);
+	rc = lcached_restore(s);
+	if (rc < 0)
+		goto stop;
 	rc = addresses_check(s);
 	if (rc < 0)
 		goto stop;
@@ -192,10 +199,13 @@ static int serve(struct lcached *s)
 		goto stop;
 	lcached_signals_serving();
 	ready_print(s);
+	s->served = true;
 	while (!lcached_stop_asked())
 		tick(s);
 stop:
-	workers_stop(s);
+	last = workers_stop(s);
+	if (rc == 0)
+		rc = last;
 	lcached_telemetry_close();
 	return rc;
 }
@@ -271,7 +281,7 @@ int main(int argc, char **argv)
 {
 	static struct lcached server;
 	struct lcached *s = &server;
-	char err[512];
+	char err[1024];
 	int eal_args, rc;
 
 	control_config_init(&s->cfg);
@@ -290,6 +300,8 @@ int main(int argc, char **argv)
 	base_log_level_set(s->cfg.verbosity == 0 ? BASE_LOG_INFO : BASE_LOG_DEBUG);
 	if (driver_load(s, err, sizeof(err)) < 0)
 		return bad_args(err);
+	if (lcached_restore_check(s, err, sizeof(err)) < 0)
+		return bad_args(err);
 	lcached_signals_install();
 	if (mem_backend_probe() < 0 || base_secret_fill(&s->seed, sizeof(s->seed)) < 0)
 		return 1;
@@ -301,5 +313,5 @@ int main(int argc, char **argv)
 		return 1;
 	rc = run(s, argc - eal_args, argv + eal_args, argv[0]);
 	mem_domain_close(s->mem);
-	return rc == -E2BIG ? EXIT_BAD_ARGS : rc < 0 ? 1 : 0;
+	return rc == -E2BIG || rc == -EBADMSG ? EXIT_BAD_ARGS : rc < 0 ? 1 : 0;
 }

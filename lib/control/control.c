@@ -33,6 +33,7 @@ void control_orders_push(struct control *c)
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
 		c->orders.capture = control_capture_tap(c, i);
+		c->orders.snapshot = control_snapshot_tap(c, i);
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
 		c->orders.pace = c->upkeep[i].pace.order;
 		worker_orders_set(c->group, i, &c->orders);
@@ -101,7 +102,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 	c->driver = driver;
 	c->offloads = offloads;
 	c->workers = (unsigned)cfg->workers;
-	c->orders.phase = WORKER_PHASE_RUN;
+	c->orders.phase = cfg->restore[0] != '\0' ? WORKER_PHASE_LOAD : WORKER_PHASE_RUN;
 	rc = control_calls_open(c);
 	if (rc < 0) {
 		mem_free(mem, MEM_OTHER, c, sizeof(*c));
@@ -174,8 +175,8 @@ static void activity_note(struct control *c)
 	uint64_t used = c->total.used_bytes, before = c->used_before;
 	uint64_t moved = used > before ? used - before : before - used;
 
-	if (moved > ACTIVE_BYTES || c->capture.now != NULL || shards_compete(c) ||
-		c->orders.phase != WORKER_PHASE_RUN)
+	if (moved > ACTIVE_BYTES || c->capture.now != NULL || c->snapshot.now != NULL ||
+		shards_compete(c) || c->orders.phase != WORKER_PHASE_RUN)
 		c->active_us = c->now.mono_us;
 	c->used_before = used;
 	c->pressed_before = pressed(c);
@@ -197,6 +198,7 @@ void control_tick(struct control *c, struct base_now now)
 	control_purge_tick(c);
 	control_memory_tick(c);
 	control_capture_tick(c);
+	control_snapshot_tick(c);
 	control_calls_serve(c);
 }
 

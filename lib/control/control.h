@@ -47,6 +47,10 @@ struct control_config { // fields are set by the option table alone
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
 	char flight_dir[CONTROL_TEXT_MAX], capture_dir[CONTROL_TEXT_MAX];
+	char snapshot_dir[CONTROL_TEXT_MAX];     // empty: no snapshots
+	char snapshot_on_exit[CONTROL_TEXT_MAX]; // a name in it; empty: none
+	char restore[CONTROL_TEXT_MAX];          // a name in it, or a path; empty: none
+	bool restore_or_empty;
 	bool help, help_man, help_markdown, version;
 };
 
@@ -107,6 +111,15 @@ void control_ready(struct control *c, struct base_now now);
 // Orders every worker into a phase; true once all report it (WORKER_PHASE_DRAIN).
 void control_phase_set(struct control *c, enum worker_phase phase);
 bool control_drained(const struct control *c);
+// All items to a file of that name in snapshot-dir, in the ticks to come. 0 or -errno with one line
+// in err.
+int control_snapshot_start(struct control *c, const char *name, char *err, size_t err_len);
+// Of the one that runs (true), or of the last one.
+bool control_snapshot_get(const struct control *c, struct snapshot_state *out);
+// Gives up the one that runs, in the ticks to come.
+void control_snapshot_cancel(struct control *c);
+// Orders every worker to flush its shard.
+void control_flush(struct control *c);
 // All workers have left their loops and are closed; EAL is still there. What waits for them ends.
 void control_workers_gone(struct control *c);
 // One bit an own address that the duplicate address check has found with another host.

@@ -136,6 +136,23 @@ static int args_pass(struct control_config *cfg, int argc, char **argv, int *eal
 }
 
 // What no single value shows.
+static int snapshot_check(const struct control_config *cfg, char *err, size_t err_len)
+{
+	char why[256];
+
+	if (cfg->snapshot_on_exit[0] == '\0')
+		return 0;
+	if (cfg->snapshot_dir[0] == '\0') {
+		snprintf(err, err_len, "snapshot-on-exit: snapshot-dir is empty");
+		return -EINVAL;
+	}
+	if (snapshot_name_check(cfg->snapshot_on_exit, why, sizeof(why)) < 0) {
+		snprintf(err, err_len, "snapshot-on-exit: %s", why);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int control_config_check(const struct control_config *cfg, char *err, size_t err_len)
 {
 	if (cfg->tcp_port == 0 && cfg->udp_port == 0) {
@@ -166,6 +183,8 @@ int control_config_check(const struct control_config *cfg, char *err, size_t err
 			(unsigned long long)cfg->maxmemory_bytes);
 		return -EINVAL;
 	}
+	if (snapshot_check(cfg, err, err_len) < 0)
+		return -EINVAL;
 	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2) {
 		snprintf(err, err_len, "item-size-max: %llu is more than half of maxmemory (%llu)",
 			(unsigned long long)cfg->item_bytes_max,

@@ -179,6 +179,7 @@ void control_workers_gone(struct control *c)
 {
 	if (c->capture.now != NULL)
 		capture_finish(c);
+	control_snapshot_workers_gone(c);
 }
 
 // ---- commands ----------------------------------------------------------------------------------

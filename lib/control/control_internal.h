@@ -2,6 +2,8 @@
 // What the files of lib/control share.
 #pragma once
 
+#include <pthread.h>
+
 #include "control/control.h"
 #include "control/control_ledger.h"
 #include "control/control_pace.h"
@@ -97,6 +99,15 @@ struct control_purge {
 	uint64_t waiter, asked_us;          // the last call that asked for one, and when
 };
 
+struct control_snapshot {
+	struct snapshot *now; // NULL: none
+	bool leaving;         // the writer has ended, the workers are told to leave it
+	pthread_t writer;     // until then
+	uint64_t began_us, took_us;
+	struct snapshot_state last;
+	char path[SNAPSHOT_PATH_MAX]; // of this or the last one; empty: there was none
+};
+
 struct control {
 	struct control_config *cfg;
 	struct worker_group *group;
@@ -120,6 +131,7 @@ struct control {
 	unsigned probe_worker;
 	struct control_capture capture;
 	struct control_purge purge;
+	struct control_snapshot snapshot;
 	uint64_t active_us;                   // when something last wanted ticks soon
 	uint64_t used_before, pressed_before; // of the tick before
 };
@@ -209,10 +221,16 @@ void control_purge_tick(struct control *c);
 void control_capture_tick(struct control *c);
 struct capture_tap *control_capture_tap(struct control *c, unsigned worker);
 
+// control_snapshot.c: each tick; the worker's end of the one that runs, or NULL.
+void control_snapshot_tick(struct control *c);
+struct snapshot_tap *control_snapshot_tap(struct control *c, unsigned worker);
+void control_snapshot_workers_gone(struct control *c);
+
 // Commands.
 int control_capture_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_capture_start_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_capture_stop_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_snapshot_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_memory_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_bins_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d);

@@ -23,11 +23,12 @@ struct share {
 static struct share share_of(
 	unsigned work, const struct control_pace_settings *set, unsigned defrag_percent)
 {
-	static const struct share shares[STORE_WORKS] = {
+	static const struct share shares[WORKER_WORKS] = {
 		[STORE_WORK_FREE] = {100, 300, 70},
 		[STORE_WORK_EXPIRE] = {250, 400, 70},
 		[STORE_WORK_ROOM] = {300, 500, 90},
 		[STORE_WORK_INDEX] = {250, 250, 70},
+		[WORKER_WORK_SNAPSHOT] = {100, 100, 70},
 	};
 	struct share s = shares[work];
 

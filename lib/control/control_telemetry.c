@@ -344,10 +344,15 @@ static int cmd_config_rewrite(struct control *c, const char *params, struct rte_
 	return 0;
 }
 
-static int cmd_flush(struct control *c, const char *params, struct rte_tel_data *d)
+void control_flush(struct control *c)
 {
 	c->orders.flush_seq++;
 	control_orders_push(c);
+}
+
+static int cmd_flush(struct control *c, const char *params, struct rte_tel_data *d)
+{
+	control_flush(c);
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "status", "started");
 	return 0;
@@ -371,6 +376,9 @@ const struct control_command control_commands[] = {
 	{"/lcached/config/rewrite", "write the configuration file as options are now"},
 	{"/lcached/flush", "forget every item"},
 	{"/lcached/flight/dump", "write the flight recorder to a file in flight-dir"},
+	{"/lcached/snapshot",
+		"write all items to a file in snapshot-dir; its name, or nothing for "
+		"the one that runs, or the last one"},
 	{"/lcached/capture", "the packet capture that runs, or the last one"},
 	{"/lcached/capture/start",
 		"write frames to a pcapng file in capture-dir: file=NAME, and "
@@ -397,6 +405,7 @@ static int (*const control_command_fn[])(
 	cmd_config_rewrite,
 	cmd_flush,
 	control_flight_command,
+	control_snapshot_command,
 	control_capture_command,
 	control_capture_start_command,
 	control_capture_stop_command,

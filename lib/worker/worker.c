@@ -181,6 +181,8 @@ void worker_close(struct worker *w)
 	struct mem_domain *mem = w->mem;
 
 	worker_conns_reset(w);
+	if (w->orders.snapshot != NULL)
+		snapshot_tap_abandon(w->orders.snapshot, w->store);
 	tcp_close(w->tcp);
 	net_close(w->net);
 	worker_steer_close(w);
@@ -194,6 +196,11 @@ void worker_close(struct worker *w)
 	worker_slots_close(w);
 	mem_free(mem, MEM_OTHER, w->peer, WORKER_MAX * sizeof(*w->peer));
 	mem_free(mem, MEM_OTHER, w, sizeof(*w));
+}
+
+struct store *worker_store(struct worker *w)
+{
+	return w->store;
 }
 
 void worker_frame_input(struct worker *w, struct rte_mbuf *m)
@@ -228,6 +235,30 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 	}
 }
 
+// Nobody is served yet, or any more. Before the start the network is looked after, so that another
+// host with our address is found.
+static void frame_refuse(struct worker *w, struct rte_mbuf *m)
+{
+	struct net_packet pkt = {.reassembled = false};
+
+	if (w->stopping) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	switch (net_input(w->net, &m, w->now.mono_us, &pkt)) {
+	case NET_TCP:
+	case NET_UDP:
+		rte_pktmbuf_free(m);
+		break;
+	case NET_NEIGH:
+		worker_neigh_tell(w, &pkt.src, &pkt.src_mac);
+		break;
+	case NET_TOO_BIG:
+	case NET_DONE:
+		break;
+	}
+}
+
 // The lines of a short request. They are written, too: an answer over UDP goes where its request
 // was, and a sum over what has just been written waits until the line is ours.
 static void frame_fetch(const struct rte_mbuf *m)
@@ -240,6 +271,7 @@ static void frame_fetch(const struct rte_mbuf *m)
 
 static unsigned worker_rx(struct worker *w)
 {
+	bool refused = w->stopping || w->orders.phase == WORKER_PHASE_LOAD;
 	struct rte_mbuf *m[WORKER_BURST];
 	uint16_t n;
 
@@ -252,8 +284,8 @@ static unsigned worker_rx(struct worker *w)
 		frame_fetch(m[i]);
 	tcp_fetch(w->tcp, m, n);
 	for (uint16_t i = 0; i < n; i++) {
-		if (w->stopping)
-			rte_pktmbuf_free(m[i]);
+		if (base_unlikely(refused))
+			frame_refuse(w, m[i]);
 		else if (!worker_quick_input(w, m[i]) && (!w->steer || !worker_steer(w, m[i])))
 			worker_frame_input(w, m[i]); // plain gets need no worker of their flow's
 	}
@@ -306,9 +338,12 @@ static void worker_drain(struct worker *w)
 static void worker_orders_apply(struct worker *w)
 {
 	uint64_t limit_bytes = w->orders.limit_bytes;
+	struct snapshot_tap *snapshot = w->orders.snapshot;
 	struct store_settings store = w->orders.store;
 
 	worker_orders_read(w);
+	if (base_unlikely(snapshot != NULL && snapshot != w->orders.snapshot))
+		snapshot_tap_leave(snapshot, w->store);
 	// The control core sends checked settings only.
 	if (memcmp(&w->orders.store, &store, sizeof(store)) != 0)
 		store_settings_set(w->store, &w->orders.store);
@@ -319,7 +354,7 @@ static void worker_orders_apply(struct worker *w)
 		w->flush_seq = w->orders.flush_seq;
 		store_flush(w->store, 0);
 	}
-	if (base_unlikely(w->orders.phase != WORKER_PHASE_RUN))
+	if (base_unlikely(w->orders.phase > WORKER_PHASE_LOAD))
 		worker_drain(w);
 }
 

@@ -22,6 +22,7 @@
 #include "flight/flight.h"
 #include "net/net.h"
 #include "port/port.h"
+#include "snapshot/snapshot.h"
 #include "tcp/tcp.h"
 
 #define WORKER_MAX PORT_WORKERS_MAX
@@ -61,8 +62,9 @@ struct worker_options {
 	uint64_t seed;
 };
 
-// The kinds of upkeep: those of the store.
-#define WORKER_WORKS STORE_WORKS
+// The kinds of upkeep: those of the store, and handing a snapshot over.
+#define WORKER_WORK_SNAPSHOT STORE_WORKS
+#define WORKER_WORKS         (STORE_WORKS + 1)
 
 // All that a worker counts; plain sums over workers are meaningful for every field.
 struct worker_counters {
@@ -91,6 +93,7 @@ struct worker_counters {
 // ---- orders and reports ------------------------------------------------------------------------
 enum worker_phase {
 	WORKER_PHASE_RUN,
+	WORKER_PHASE_LOAD,  // before RUN: frames are dropped, the shard is being filled
 	WORKER_PHASE_DRAIN, // take no input, reset connections, bring every slot home
 	WORKER_PHASE_EXIT,  // all workers are drained: leave the loop
 };
@@ -110,9 +113,11 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint64_t maxmemory_bytes;   // of the server, to be shown
 	uint32_t phase;
 	uint32_t verbosity;
-	uint64_t flush_seq;          // raised by one: flush this shard
-	struct capture_tap *capture; // frames are copied there; NULL: no capture
-	uint64_t capture_seq;        // of its changes: told back by the report
+	uint64_t flush_seq;            // raised by one: flush this shard
+	struct capture_tap *capture;   // frames are copied there; NULL: no capture
+	uint64_t capture_seq;          // of its changes: told back by the report
+	struct snapshot_tap *snapshot; // items are handed over there; NULL: no snapshot
+	uint64_t snapshot_seq;         // as capture_seq
 	struct store_settings store;
 };
 
@@ -122,6 +127,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t flush_seq;                  // last one carried out
 	uint64_t ledger_seq;                 // of the orders that hold
 	uint64_t capture_seq;                // no other tap than that order's is used any more
+	uint64_t snapshot_seq;               // the same of a snapshot's
 	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
 	uint64_t taken;                      // own addresses found with others (net_taken)
 	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
@@ -191,6 +197,9 @@ size_t worker_dpdk_bytes(void);
 // 0 or -errno with the reason logged.
 int worker_open(struct worker **w, struct worker_group *g, const struct worker_options *opt);
 void worker_close(struct worker *w);
+
+// The shard, for who fills it between the turns of WORKER_PHASE_LOAD; its own thread alone.
+struct store *worker_store(struct worker *w);
 
 enum worker_verdict { WORKER_RUNNING, WORKER_DONE };
 // One turn. *work gets the number of packets, messages and timers handled (0: idle).

@@ -267,6 +267,7 @@ void worker_report_publish(struct worker *w)
 		.flush_seq = w->flush_seq,
 		.ledger_seq = w->orders.ledger_seq,
 		.capture_seq = w->orders.capture_seq,
+		.snapshot_seq = w->orders.snapshot_seq,
 		.loan_seq = w->loan.seq,
 		.loan_limit_bytes = w->loan.limit_bytes,
 		.cold = store_cold(w->store),

@@ -35,11 +35,23 @@ struct worker_pace worker_pace_default(void)
 
 const char *worker_work_name(unsigned work)
 {
+	if (work == WORKER_WORK_SNAPSHOT)
+		return "snapshot";
 	return store_work_name((enum store_work)work);
+}
+
+static bool snapshot_step(struct worker *w, unsigned *units)
+{
+	if (base_likely(w->orders.snapshot == NULL))
+		return false;
+	*units = snapshot_tap_slice(w->orders.snapshot, w->store, *units);
+	return *units == 0;
 }
 
 static bool work_step(struct worker *w, unsigned work, unsigned *units)
 {
+	if (work == WORKER_WORK_SNAPSHOT)
+		return snapshot_step(w, units);
 	return store_work_step(w->store, (enum store_work)work, units);
 }
 
