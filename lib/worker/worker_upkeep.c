@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Upkeep in a worker's turn: slices of each kind of work, paid for from the share of its time that
-// the control core has ordered for that kind.
+// Upkeep in a worker's turn: slices of each kind of work, paid for from the share of its time
+// that the control core has ordered for that kind.
 //
-//	order: us a ms --> credit, by the time that has passed --> a slice --> what it took is taken off
+//	order: us a ms --> credit, by the time that passes --> a slice --> its time is taken off
 //
 // A turn of 20 us earns, at 250 us a ms, a slice of 5 us: turns under load grow by their share, and
-// only idle ones earn long slices. What has nothing to do is looked at once a turn, for a few items.
+// only idle ones earn long slices. What has nothing to do is looked at once a turn, for a few
+// items.
 
 #include "worker/worker_internal.h"
 
