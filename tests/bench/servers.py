@@ -180,7 +180,10 @@ def answers(host, port):
 def memcached_server(scratch, memory_mb=MEMORY_MB, host="127.0.0.1", within=(), connections=4096, options=()):
     """`within`: words before the command, which put it into a network namespace."""
     port = free_port()
-    command = [*within, "memcached", "-t", "1", "-u", "root", "-l", host, "-c", str(connections)]
+    # A full queue of connections not yet accepted makes the kernel drop handshakes that clients take
+    # for done; the kernel cuts the length to what it allows.
+    backlog = ("-b", "65535")
+    command = [*within, "memcached", "-t", "1", "-u", "root", "-l", host, "-c", str(connections), *backlog]
     command += ["-p", str(port), "-U", str(port), "-m", str(memory_mb), *options]
     with server("memcached", command) as process:
         wait_for(process, lambda: answers(host, port), "memcached")
