@@ -69,6 +69,7 @@ static inline void base_prefetch_write(const void *p)
 struct base_now {
 	uint64_t mono_us; // monotonic, microseconds; never 0
 	uint64_t wall_s;  // Unix time, seconds
+	uint32_t mono_ns; // what mono_us leaves out: 0..999
 };
 
 // The real clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). Called by app and benchmarks alone.
@@ -149,10 +150,14 @@ struct base_hist {
 };
 
 void base_hist_add(struct base_hist *h, uint64_t value);
+void base_hist_add_many(struct base_hist *h, uint64_t value, uint32_t count); // the same one
 // The value at or below which `q` (0..1) of the values lie, at most 12.5 % above the true one; 0
 // when empty. Scans all buckets: for reports.
 uint64_t base_hist_quantile(const struct base_hist *h, double q);
 void base_hist_merge(struct base_hist *into, const struct base_hist *from);
+// Takes away what `from` counts too: an earlier copy of the same histogram, so that what came since
+// is left. max: not above the largest bucket that has something.
+void base_hist_subtract(struct base_hist *h, const struct base_hist *from);
 
 // ---- numbers from outside ---------------------------------------------------------------------
 // Decimal, whole string, no sign, no white space. 0, -EINVAL or -ERANGE.

@@ -38,16 +38,21 @@ static void buckets_halve(struct base_hist *h)
 		h->bucket[i] /= 2;
 }
 
-void base_hist_add(struct base_hist *h, uint64_t value)
+void base_hist_add_many(struct base_hist *h, uint64_t value, uint32_t count)
 {
 	unsigned int index = bucket_of(value);
 
-	if (base_unlikely(h->bucket[index] == UINT32_MAX))
+	while (base_unlikely(h->bucket[index] > UINT32_MAX - count))
 		buckets_halve(h);
-	h->bucket[index]++;
-	h->count++;
-	h->sum += value;
+	h->bucket[index] += count;
+	h->count += count;
+	h->sum += value * count;
 	h->max = base_max_u64(h->max, value);
+}
+
+void base_hist_add(struct base_hist *h, uint64_t value)
+{
+	base_hist_add_many(h, value, 1);
 }
 
 uint64_t base_hist_quantile(const struct base_hist *h, double q)
@@ -77,4 +82,19 @@ void base_hist_merge(struct base_hist *into, const struct base_hist *from)
 	into->count += from->count;
 	into->sum += from->sum;
 	into->max = base_max_u64(into->max, from->max);
+}
+
+void base_hist_subtract(struct base_hist *h, const struct base_hist *from)
+{
+	uint64_t largest = 0;
+
+	h->count = 0;
+	for (unsigned int i = 0; i < BASE_HIST_BUCKETS; i++) {
+		h->bucket[i] -= (uint32_t)base_min_u64(h->bucket[i], from->bucket[i]);
+		h->count += h->bucket[i];
+		if (h->bucket[i] > 0)
+			largest = i < BASE_HIST_BUCKETS - 1 ? bucket_last(i) : UINT64_MAX;
+	}
+	h->sum -= base_min_u64(h->sum, from->sum);
+	h->max = base_min_u64(h->max, largest);
 }

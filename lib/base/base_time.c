@@ -13,6 +13,7 @@ struct base_now base_now_read(void)
 	clock_gettime(CLOCK_REALTIME, &wall);
 	now.mono_us = (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
 	now.mono_us = base_max_u64(now.mono_us, 1); // 0 means "never" to the callers
+	now.mono_ns = (uint32_t)(mono.tv_nsec % 1000);
 	now.wall_s = (uint64_t)wall.tv_sec;
 	return now;
 }

@@ -140,6 +140,38 @@ static void full_buckets_keep_the_shape(void **state)
 	assert_int_equal(base_hist_quantile(&h, 0.6), 1);
 }
 
+static void many_at_once_are_one_by_one(void **state)
+{
+	struct base_hist a = {0}, b = {0};
+
+	for (int i = 0; i < 1000; i++)
+		base_hist_add(&a, 12345);
+	base_hist_add_many(&b, 12345, 1000);
+	assert_memory_equal(&a, &b, sizeof(a));
+	base_hist_add_many(&b, 12345, UINT32_MAX);
+	base_hist_add_many(&b, 12345, UINT32_MAX - 5);
+	assert_int_equal(b.count, 1000 + UINT64_C(2) * UINT32_MAX - 5);
+	assert_int_equal(base_hist_quantile(&b, 0.5), 12345);
+}
+
+static void what_came_since_a_copy_is_left(void **state)
+{
+	struct base_hist h = {0}, before;
+
+	base_hist_add_many(&h, 100000, 10);
+	base_hist_add_many(&h, 50, 10);
+	before = h;
+	base_hist_add_many(&h, 60, 5);
+	base_hist_subtract(&h, &before);
+	assert_int_equal(h.count, 5);
+	assert_int_equal(h.sum, 300);
+	assert_in_range(h.max, 60, 64);
+	assert_in_range(base_hist_quantile(&h, 0.99), 60, 64);
+	base_hist_subtract(&h, &h);
+	assert_int_equal(h.count, 0);
+	assert_int_equal(h.max, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +182,8 @@ int main(void)
 		cmocka_unit_test(empty_histogram_answers_zero),
 		cmocka_unit_test(merge_equals_adding_to_one),
 		cmocka_unit_test(full_buckets_keep_the_shape),
+		cmocka_unit_test(many_at_once_are_one_by_one),
+		cmocka_unit_test(what_came_since_a_copy_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
