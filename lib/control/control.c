@@ -28,6 +28,8 @@ void control_orders_push(struct control *c)
 	c->orders.verbosity = (uint32_t)c->cfg->verbosity;
 	c->orders.clients_bytes_max =
 		(control_clients_bytes(c->cfg) + c->workers - 1) / c->workers; // 0 stays no limit
+	c->orders.slow_us =
+		c->cfg->slower_than_us < 0 ? WORKER_SLOW_NEVER : (uint64_t)c->cfg->slower_than_us;
 	c->orders.store = control_store_settings(c->cfg);
 	c->orders.ledger_seq = c->ledger.seq;
 	for (unsigned i = 0; i < c->workers; i++) {
@@ -199,6 +201,8 @@ void control_tick(struct control *c, struct base_now now)
 	control_memory_tick(c);
 	control_capture_tick(c);
 	control_snapshot_tick(c);
+	control_health_tick(c);
+	control_latency_tick(c);
 	control_calls_serve(c);
 }
 

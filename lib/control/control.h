@@ -36,6 +36,7 @@ struct control_config { // fields are set by the option table alone
 	uint64_t lazy_idle_percent;
 	uint64_t idle_sleep_us, upkeep_slice_us;
 	uint64_t verbosity;
+	int64_t slower_than_us;                 // slow requests; -1: none is
 	uint64_t region_bytes;                  // hugepages over all workers; 0: ordinary pages
 	int64_t dirty_decay_ms, muzzy_decay_ms; // -1: never
 	bool background_thread, disable_thp;
@@ -96,6 +97,8 @@ void control_close(struct control *c);
 void control_domains_set(struct control *c, struct mem_domain *const *domain);
 // What DPDK holds for packets, for the sum that is compared with the machine.
 void control_packet_bytes_set(struct control *c, uint64_t bytes, bool hugepages);
+// The device, to be looked after: its link, what it loses. Borrowed.
+void control_port_set(struct control *c, const struct port *port);
 // Whether the machine has room for a configuration. `control`: NULL before the start, else what the
 // process holds already is taken off. msg gets one line unless it fits.
 enum mem_verdict control_memory_check(const struct control *c, const struct control_config *cfg,

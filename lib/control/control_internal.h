@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "control/control.h"
+#include "control/control_alarm.h"
 #include "control/control_ledger.h"
 #include "control/control_pace.h"
 
@@ -16,7 +17,7 @@ enum control_option_type {
 	CONTROL_OPTION_MAXMEMORY,  // bytes with Redis' units, a percentage, or 0
 	CONTROL_OPTION_SHARE,      // bytes with Redis' units, or CONTROL_PERCENT and a percentage
 	CONTROL_OPTION_NUMBER,
-	CONTROL_OPTION_DECAY, // milliseconds, or -1
+	CONTROL_OPTION_DECAY, // milliseconds (or what `value` says), or -1
 	CONTROL_OPTION_YES_NO,
 	CONTROL_OPTION_TEXT,
 	CONTROL_OPTION_POLICY,
@@ -76,6 +77,17 @@ struct control_memory {
 	uint64_t evicted_before, evicting_us; // evictions seen, and when last
 };
 
+struct control_health { // control_health.c
+	struct control_alarms alarms;
+	uint64_t look_us, device_us; // when last
+	bool link_seen;              // the device has had a link
+};
+
+struct control_latency { // control_latency.c
+	uint64_t rolled_us;
+	struct base_hist older[WORKER_KINDS], newer[WORKER_KINDS]; // copies, one window apart
+};
+
 struct control_capture {     // of the workers' frames
 	struct capture *now; // NULL: none
 	bool ending;         // the workers are told to leave it
@@ -132,6 +144,9 @@ struct control {
 	struct control_capture capture;
 	struct control_purge purge;
 	struct control_snapshot snapshot;
+	const struct port *port; // NULL: not told
+	struct control_health health;
+	struct control_latency latency;
 	uint64_t active_us;                   // when something last wanted ticks soon
 	uint64_t used_before, pressed_before; // of the tick before
 };
@@ -225,8 +240,16 @@ struct capture_tap *control_capture_tap(struct control *c, unsigned worker);
 void control_snapshot_tick(struct control *c);
 struct snapshot_tap *control_snapshot_tap(struct control *c, unsigned worker);
 void control_snapshot_workers_gone(struct control *c);
+// control_health.c, control_latency.c: each tick.
+void control_health_tick(struct control *c);
+void control_latency_tick(struct control *c);
 
 // Commands.
+int control_alarms_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_latency_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_latency_recent_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_latency_slow_command(struct control *c, const char *params, struct rte_tel_data *d);
+int control_latency_reset_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_capture_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_capture_start_command(struct control *c, const char *params, struct rte_tel_data *d);
 int control_capture_stop_command(struct control *c, const char *params, struct rte_tel_data *d);

@@ -108,6 +108,8 @@ static const struct control_option options[] = {
 		"configuration file: lines of `name value`"},
 	{"idle-sleep-us", 0, CONTROL_OPTION_NUMBER, true, AT(idle_sleep_us), 0, 100000, "50", "US",
 		"longest sleep of a worker that finds nothing to do; 0: always poll"},
+	{"slowlog-log-slower-than", 0, CONTROL_OPTION_DECAY, true, AT(slower_than_us), 0, 0,
+		"10000", "US", "requests that took longer are kept in a list; -1: none are"},
 	{"flight-dir", 0, CONTROL_OPTION_TEXT, true, AT(flight_dir), 1, 0, "/var/tmp", "DIR",
 		"where the flight recorder is written to"},
 	{"capture-dir", 0, CONTROL_OPTION_TEXT, false, AT(capture_dir), 1, 0, "/var/tmp", "DIR",
@@ -360,8 +362,8 @@ static int decay_set(struct control_config *cfg, const struct control_option *o,
 	int64_t v;
 
 	if (base_i64_parse(value, strlen(value), &v) < 0 || v < -1 || v > INT32_MAX) {
-		snprintf(err, err_len, "'%.64s' is not -1 or a number of milliseconds up to %d",
-			value, INT32_MAX);
+		snprintf(err, err_len, "'%.64s' is not -1 or a number of %s up to %d", value,
+			strcmp(o->value, "US") == 0 ? "microseconds" : "milliseconds", INT32_MAX);
 		return -EINVAL;
 	}
 	*(int64_t *)option_u64(cfg, o) = v;

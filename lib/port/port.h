@@ -196,6 +196,20 @@ int port_open(struct port *port, const struct port_config *cfg, unsigned workers
 // Returns the number of mbufs missing. The workers must have stopped and freed what they hold.
 unsigned port_close(struct port *port);
 bool port_link_up(const struct port *port);
+
+enum port_link { PORT_LINK_UNKNOWN, PORT_LINK_DOWN, PORT_LINK_UP };
+
+struct port_health {
+	enum port_link link;
+	bool virtual_device;
+	bool counted; // the device counts what follows, since its start
+	uint64_t rx_missed, rx_errors, rx_no_buffer, tx_errors;
+};
+
+// Asks the device, which may take its time: not for workers.
+void port_health_read(const struct port *port, struct port_health *out);
+// How much of a worker's packet buffers is in use, in percent.
+unsigned port_pool_percent(const struct port *port, unsigned worker);
 // Asks the device to put datagrams to UDP port `first` + i into queue i, until port_close, and logs
 // once whether it does. False: it does not, and they come as all else does. Before the workers
 // start.

@@ -112,6 +112,7 @@ static void worker_state_init(
 	w->group = g;
 	w->flight = worker_group_flight(g, opt->id);
 	w->times = worker_times_own(g, opt->id);
+	w->latency = worker_latency_own(g, opt->id);
 	w->now_ns = opt->now_ns;
 	w->mem = opt->mem;
 	w->port = opt->port;
@@ -121,6 +122,7 @@ static void worker_state_init(
 	w->orders.store = opt->store;
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
 	w->orders.verbosity = opt->settings->verbosity;
+	w->orders.slow_us = WORKER_SLOW_US;
 	w->tx_owner = opt->id % opt->port->queues;
 	worker_upkeep_open(w);
 	base_list_init(&w->conns);
@@ -354,6 +356,10 @@ static void worker_orders_apply(struct worker *w)
 		w->flush_seq = w->orders.flush_seq;
 		store_flush(w->store, 0);
 	}
+	if (w->orders.latency_seq != w->latency_seq) {
+		w->latency_seq = w->orders.latency_seq;
+		worker_latency_reset(w);
+	}
 	if (base_unlikely(w->orders.phase > WORKER_PHASE_LOAD))
 		worker_drain(w);
 }
@@ -368,13 +374,17 @@ static void worker_busy_note(struct worker *w, uint64_t us)
 
 enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned *work)
 {
+	uint64_t turn_ns = now.mono_us * 1000 + now.mono_ns;
 	unsigned n;
 
 	if (base_unlikely(w->now.mono_us == 0))
 		net_announce(w->net, now.mono_us);
-	if (w->busy)
+	if (w->busy) {
+		worker_latency_turn(w, turn_ns);
 		worker_busy_note(w, now.mono_us - w->now.mono_us);
+	}
 	w->now = now;
+	w->turn_ns = turn_ns;
 	flight_turn(w->flight, now.mono_us);
 	store_turn(w->store, now);
 	worker_orders_apply(w);

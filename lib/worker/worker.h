@@ -84,6 +84,7 @@ struct worker_counters {
 	uint64_t steered, steer_dropped, stalls, slots_used, slots_out, protocol_errors;
 	uint64_t busy_us; // time of turns that found work
 	uint64_t upkeep_slices[WORKER_WORKS], upkeep_ns[WORKER_WORKS]; // and how long they took
+	uint64_t slow_requests;
 	uint64_t mem_used[MEM_CLASSES];
 	uint64_t mem_held;    // by jemalloc's own count of the thread: the sum of mem_used
 	uint64_t mem_slack;   // of mem_used, not asked for
@@ -118,13 +119,15 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint64_t capture_seq;          // of its changes: told back by the report
 	struct snapshot_tap *snapshot; // items are handed over there; NULL: no snapshot
 	uint64_t snapshot_seq;         // as capture_seq
+	uint64_t latency_seq;          // raised by one: forget how long requests took
+	uint64_t slow_us;              // from which on a request is slow; or WORKER_SLOW_NEVER
 	struct store_settings store;
 };
 
 struct worker_report { // writer: the worker, about every millisecond; reader: control core
 	uint64_t heartbeat_us;
 	uint64_t drained;                    // bool: WORKER_PHASE_DRAIN is done
-	uint64_t flush_seq;                  // last one carried out
+	uint64_t flush_seq, latency_seq;     // last ones carried out
 	uint64_t ledger_seq;                 // of the orders that hold
 	uint64_t capture_seq;                // no other tap than that order's is used any more
 	uint64_t snapshot_seq;               // the same of a snapshot's
@@ -164,11 +167,72 @@ struct worker_times {
 // While the group is open.
 const struct worker_times *worker_times_get(const struct worker_group *g, unsigned id);
 
+// How long requests took, from the turn in which they came to the end of the turn in which their
+// answer was handed over. What waited elsewhere for its turn (in the device, in the ring of another
+// worker that passed it on) is not seen.
+enum worker_kind {
+	WORKER_KIND_NONE, // a part of another request: a key of a line
+	WORKER_KIND_GET,  // get and its relatives for one key, mg
+	WORKER_KIND_MULTIGET,
+	WORKER_KIND_SET, // set add replace append prepend cas, ms
+	WORKER_KIND_DELETE,
+	WORKER_KIND_ARITH, // incr, decr, ma
+	WORKER_KIND_TOUCH,
+	WORKER_KIND_OTHER,
+	WORKER_KINDS
+};
+
+enum worker_part {           // of a slow request's time
+	WORKER_PART_QUEUE,   // until there was a slot or a credit for it
+	WORKER_PART_RECEIVE, // until its value was there
+	WORKER_PART_SHARD,   // at another worker
+	WORKER_PART_OUTPUT,  // answered: until what came before it was out, and the client read
+	WORKER_PART_TURN,    // parsed and executed, with all else that the turn did
+	WORKER_PARTS
+};
+
+#define WORKER_SLOW_MAX     32
+#define WORKER_SLOW_KEY_MAX 48
+#define WORKER_SLOW_US      10000 // from which on a request is slow, until orders come
+#define WORKER_SLOW_NEVER   UINT64_MAX
+
+struct worker_slow {
+	uint64_t wall_s; // when it ended
+	uint64_t total_ns, part_ns[WORKER_PARTS];
+	uint32_t bytes;         // of its value; 0: there was none, or nobody looked
+	uint32_t turn_requests; // that shared the turn, where that was what took long; else 0
+	uint16_t port;          // of its client
+	uint8_t kind;           // enum worker_kind; NONE: no entry
+	uint8_t key_len;        // of the whole key
+	bool udp;
+	char key[WORKER_SLOW_KEY_MAX]; // its beginning
+	struct base_ip ip;
+};
+
+struct worker_slow_row { // written as snapshots
+	uint64_t version;
+	uint64_t word[(sizeof(struct worker_slow) + 7) / 8];
+};
+
+// Writer: the worker; anybody may read, approximately.
+struct worker_latency {
+	_Alignas(BASE_CACHE_LINE) struct base_hist ns[WORKER_KINDS]; // [NONE]: unused
+	struct worker_slow_row slow[WORKER_SLOW_MAX];                // the slowest of the last hour
+};
+const char *worker_kind_name(enum worker_kind kind);
+const char *worker_part_name(enum worker_part part);
+// While the group is open.
+const struct worker_latency *worker_latency_get(const struct worker_group *g, unsigned id);
+// False: there is none, or it was being written.
+bool worker_slow_read(const struct worker_latency *l, unsigned i, struct worker_slow *out);
+
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out);
 
 // The lines of `stats memory`, made by the control core; cut at WORKER_MEMORY_TEXT_MAX bytes.
 #define WORKER_MEMORY_TEXT_MAX 6144
 void worker_memory_text_set(struct worker_group *g, const char *text, size_t len);
+// Those of `stats alarms`, likewise.
+void worker_alarm_text_set(struct worker_group *g, const char *text, size_t len);
 
 // What a key takes. One question a worker at a time: the next replaces it.
 struct worker_probe { // writer: control core; read by the owner of the key about every millisecond
@@ -194,6 +258,8 @@ bool worker_probe_answer_get(
 // ---- worker ------------------------------------------------------------------------------------
 // DPDK memory that one worker takes beside its packet buffers (slots and datagrams), in bytes.
 size_t worker_dpdk_bytes(void);
+// Replies that may wait at a worker.
+unsigned worker_slots_count(void);
 // 0 or -errno with the reason logged.
 int worker_open(struct worker **w, struct worker_group *g, const struct worker_options *opt);
 void worker_close(struct worker *w);

@@ -291,8 +291,19 @@ static void conn_finish(struct worker *w, struct worker_conn *c)
 	}
 }
 
+// Input that cannot be taken now, though it is there.
+static void conn_wait_note(struct worker *w, struct worker_conn *c, uint64_t requests_before)
+{
+	bool waits = !base_list_empty(&c->stalled_node) ||
+		(!base_list_empty(&c->sink.slots) && c->state == WORKER_CONN_COMMAND &&
+			tcp_rx_bytes(c->tcp) > 0);
+
+	worker_latency_wait(w, &c->sink, waits, w->n.requests != requests_before);
+}
+
 static void conn_run(struct worker *w, struct worker_conn *c, struct conn_ahead ahead)
 {
+	uint64_t requests_before = w->n.requests;
 	struct worker_out o;
 	bool blocked;
 
@@ -311,6 +322,7 @@ static void conn_run(struct worker *w, struct worker_conn *c, struct conn_ahead 
 		(o.bytes < o.room || tcp_send_room(w->tcp, c->tcp) > 0);
 	if (blocked)
 		worker_conn_stall(w, c);
+	conn_wait_note(w, c, requests_before);
 	conn_finish(w, c);
 }
 

@@ -46,12 +46,24 @@ static inline uint32_t dispatch_value_append(
 	return done;
 }
 
+// The beginning of the key, for the list of slow requests.
+static void dispatch_key_keep(struct worker_slot *s, const struct proto_request *r)
+{
+	if (r->key_len == 0 || r->op == PROTO_OP_END)
+		return;
+	memcpy(s->req.key_decoded, r->key, RTE_MIN(r->key_len, WORKER_SLOW_KEY_MAX));
+	s->req.key = s->req.key_decoded;
+	s->req.key_len = r->key_len;
+}
+
 void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r, struct exec_result *res)
 {
 	struct proto_reply reply;
 	uint32_t emitted = 0;
 	struct worker_slot *keep;
+
+	enum worker_kind kind = worker_kind_of(sink, r->op);
 
 	worker_request_note(w, sink, r, res->proto.status);
 	proto_compose(r, &res->proto, w->head, &reply);
@@ -67,6 +79,8 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 		if (base_likely(done == total)) {
 			if (res->item != NULL)
 				store_unref(w->store, res->item);
+			worker_latency_done(w, sink, kind, r->key, r->key_len,
+				r->op == PROTO_OP_SET ? r->value_bytes : value_bytes);
 			return;
 		}
 		emitted = done;
@@ -76,6 +90,9 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 	keep->req.op = r->op;      // what a rollback looks at
 	keep->req.meta = r->meta;
 	keep->req.first_key = r->first_key;
+	keep->req.value_bytes = r->value_bytes;
+	dispatch_key_keep(keep, r);
+	keep->stamp.kind = (uint8_t)kind;
 	worker_slot_result_set(keep, w->head, &reply, res, emitted);
 }
 
@@ -87,14 +104,17 @@ void worker_reply_text(
 
 	if (base_list_empty(&sink->slots)) {
 		done = worker_out_append(w, o, text, len);
-		if (done == len)
+		if (done == len) {
+			worker_latency_done(w, sink, WORKER_KIND_OTHER, NULL, 0, 0);
 			return;
+		}
 	}
 	s = worker_slot_take(w, sink);
 	base_assert(s != NULL);
 	base_assert(len <= sizeof(s->head));
 	memcpy(s->head, text, len);
 	s->req.op = PROTO_OP_REPLY;
+	s->stamp.kind = WORKER_KIND_OTHER;
 	s->reply.head_len = (uint16_t)len;
 	s->emitted = done;
 	s->state = WORKER_SLOT_READY;
@@ -113,6 +133,8 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 			worker_reply_text(w, sink, o, r->reply_text);
 		return;
 	}
+	if (r->op == PROTO_OP_GET)
+		sink->multi = !r->first_key;
 	if (base_likely(q->owner == w->id)) {
 		exec_apply(&w->exec, r, q->hash, &w->result);
 		worker_reply_local(w, sink, o, r, &w->result);
@@ -124,6 +146,7 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, q->hash);
 	s->owner = (uint16_t)q->owner;
+	s->stamp.kind = (uint8_t)worker_kind_of(sink, r->op);
 	worker_msg_send(w, s, WORKER_MSG_APPLY);
 }
 

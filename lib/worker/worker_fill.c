@@ -44,6 +44,7 @@ static bool fill_local(struct worker *w, struct worker_conn *c, struct worker_ou
 	s = worker_slot_take(w, &c->sink);
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, hash);
+	s->stamp.kind = WORKER_KIND_SET;
 	s->state = WORKER_SLOT_FILL;
 	s->item = it;
 	c->fill_slot = s;
@@ -65,6 +66,7 @@ static bool fill_remote(struct worker *w, struct worker_conn *c, const struct pr
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, hash);
 	s->owner = (uint16_t)owner;
+	s->stamp.kind = WORKER_KIND_SET;
 	c->fill_slot = s;
 	c->fill_done = 0;
 	w->n.requests_remote++;
@@ -124,6 +126,7 @@ static void fill_finish(struct worker *w, struct worker_conn *c)
 
 	c->fill_slot = NULL;
 	c->state = WORKER_CONN_COMMAND;
+	worker_stamp_mark(w, s, WORKER_PART_RECEIVE);
 	if (s->owner == w->id) {
 		fill_finish_local(w, c, s, valid);
 	} else if (s->payload == NULL) {

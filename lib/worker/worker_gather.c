@@ -111,6 +111,7 @@ static void gather_finish(struct worker *w, struct worker_gather *g)
 	struct worker_slot *s = g->slot;
 
 	s->state = WORKER_SLOT_READY;
+	worker_stamp_mark(w, s, WORKER_PART_SHARD);
 	if (s->sink != NULL)
 		gather_reply(w, g, s);
 	w->gathers_out--;
@@ -206,6 +207,7 @@ bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct work
 	g->slot = worker_slot_take(w, sink);
 	base_assert(g->slot != NULL);
 	worker_slot_request_set(g->slot, r, 0);
+	g->slot->stamp.kind = WORKER_KIND_OTHER;
 	g->missing = w->count - 1;
 	for (unsigned i = 0; i < w->count; i++) {
 		if (i != w->id)

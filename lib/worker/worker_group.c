@@ -6,39 +6,36 @@
 #include <stdlib.h>
 
 #include "worker/worker_internal.h"
+#include "worker/worker_snapshot.h"
 
 #define GROUP_CREDITS 1024
 #define GROUP_FRAMES  2048
 #define GROUP_NEWS    16 // a reader further behind than this does without
 #define NEWS_WORDS    4
 
-// Versioned snapshot: odd while it is written. Copied by words, so that a torn read is detected
-// and never undefined.
-#define GROUP_SNAPSHOT_WORDS(type) ((sizeof(type) + 7) / 8)
-
 struct group_orders { // writer: control core
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_orders)];
+	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_orders)];
 };
 
 struct group_report { // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_report)];
+	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_report)];
 };
 
 struct group_probe { // writer: control core
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_probe)];
+	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_probe)];
 };
 
 struct group_answer { // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_probe_answer)];
+	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_probe_answer)];
 };
 
 struct group_text { // writer: control core
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[GROUP_SNAPSHOT_WORDS(struct worker_memory_text)];
+	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_memory_text)];
 };
 
 struct group_news {                               // writer: the worker
@@ -58,45 +55,13 @@ struct worker_group {
 	struct group_report report[WORKER_MAX];
 	struct group_probe probe[WORKER_MAX];
 	struct group_answer answer[WORKER_MAX];
-	struct group_text memory_text;
+	struct group_text memory_text, alarm_text;
 	struct group_news news[WORKER_MAX];
 	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
 	struct flight *flight[WORKER_MAX];
 	struct worker_times *times[WORKER_MAX];
+	struct worker_latency *latency[WORKER_MAX];
 };
-
-static void snapshot_write(uint64_t *version, uint64_t *to, const void *from, size_t bytes)
-{
-	uint64_t v = __atomic_load_n(version, __ATOMIC_RELAXED);
-	const char *p = from;
-
-	__atomic_store_n(version, v + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	for (size_t i = 0; i < bytes; i += 8) {
-		uint64_t word = 0;
-
-		memcpy(&word, p + i, base_min_u64(8, bytes - i));
-		__atomic_store_n(&to[i / 8], word, __ATOMIC_RELAXED);
-	}
-	__atomic_store_n(version, v + 2, __ATOMIC_RELEASE);
-}
-
-// The version that was read; 0 when a writer was at work: try again.
-static uint64_t snapshot_read(const uint64_t *version, const uint64_t *from, void *to, size_t bytes)
-{
-	uint64_t v = __atomic_load_n(version, __ATOMIC_ACQUIRE);
-	char *p = to;
-
-	if (v & 1)
-		return 0;
-	for (size_t i = 0; i < bytes; i += 8) {
-		uint64_t word = __atomic_load_n(&from[i / 8], __ATOMIC_RELAXED);
-
-		memcpy(p + i, &word, base_min_u64(8, bytes - i));
-	}
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(version, __ATOMIC_RELAXED) == v ? v : 0;
-}
 
 static struct worker_ring *ring_open(uint32_t capacity)
 {
@@ -134,6 +99,10 @@ static int records_open(struct worker_group *g)
 		if (g->times[i] == NULL)
 			return -ENOMEM;
 		memset(g->times[i], 0, sizeof(*g->times[i]));
+		g->latency[i] = aligned_alloc(BASE_CACHE_LINE, sizeof(*g->latency[i]));
+		if (g->latency[i] == NULL)
+			return -ENOMEM;
+		memset(g->latency[i], 0, sizeof(*g->latency[i]));
 	}
 	return 0;
 }
@@ -194,6 +163,7 @@ void worker_group_close(struct worker_group *g)
 	for (unsigned i = 0; i < WORKER_MAX; i++) {
 		free(g->flight[i]);
 		free(g->times[i]);
+		free(g->latency[i]);
 	}
 	free(g);
 }
@@ -214,6 +184,18 @@ struct worker_times *worker_times_own(struct worker_group *g, unsigned id)
 {
 	base_assert(id < g->workers);
 	return g->times[id];
+}
+
+const struct worker_latency *worker_latency_get(const struct worker_group *g, unsigned id)
+{
+	base_assert(id < g->workers);
+	return g->latency[id];
+}
+
+struct worker_latency *worker_latency_own(struct worker_group *g, unsigned id)
+{
+	base_assert(id < g->workers);
+	return g->latency[id];
 }
 
 void worker_group_peers_set(struct worker_group *g, struct worker *w)
@@ -241,7 +223,7 @@ void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_
 	struct group_orders *o = &g->orders[id];
 
 	base_assert(id < g->workers);
-	snapshot_write(&o->version, o->word, orders, sizeof(*orders));
+	worker_snapshot_write(&o->version, o->word, orders, sizeof(*orders));
 }
 
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out)
@@ -251,7 +233,7 @@ void worker_report_get(struct worker_group *g, unsigned id, struct worker_report
 	base_assert(id < g->workers);
 	// A write takes under a microsecond and happens once a millisecond: 1,000 tries are ample.
 	for (int i = 0; i < 1000; i++) {
-		if (snapshot_read(&r->version, r->word, out, sizeof(*out)) > 0 ||
+		if (worker_snapshot_read(&r->version, r->word, out, sizeof(*out)) > 0 ||
 			__atomic_load_n(&r->version, __ATOMIC_RELAXED) == 0)
 			return;
 	}
@@ -265,6 +247,7 @@ void worker_report_publish(struct worker *w)
 		.drained = w->drained,
 		.taken = net_taken(w->net),
 		.flush_seq = w->flush_seq,
+		.latency_seq = w->latency_seq,
 		.ledger_seq = w->orders.ledger_seq,
 		.capture_seq = w->orders.capture_seq,
 		.snapshot_seq = w->orders.snapshot_seq,
@@ -275,7 +258,7 @@ void worker_report_publish(struct worker *w)
 	};
 
 	worker_counters_collect(w, &rep.n);
-	snapshot_write(&r->version, r->word, &rep, sizeof(rep));
+	worker_snapshot_write(&r->version, r->word, &rep, sizeof(rep));
 }
 
 void worker_orders_read(struct worker *w)
@@ -286,7 +269,7 @@ void worker_orders_read(struct worker *w)
 
 	if (__atomic_load_n(&o->version, __ATOMIC_RELAXED) == w->orders_version)
 		return;
-	version = snapshot_read(&o->version, o->word, &orders, sizeof(orders));
+	version = worker_snapshot_read(&o->version, o->word, &orders, sizeof(orders));
 	if (version == 0)
 		return; // next turn
 	w->orders_version = version;
@@ -296,37 +279,57 @@ void worker_orders_read(struct worker *w)
 // ---- memory: lines for `stats memory`, questions about keys ------------------------------------
 #define GROUP_TRIES 10 // of a snapshot that is written once a second
 
-void worker_memory_text_set(struct worker_group *g, const char *text, size_t len)
+static void text_set(struct group_text *to, const char *text, size_t len)
 {
 	struct worker_memory_text t = {.len = base_min_u64(len, sizeof(t.text))};
 
 	memcpy(t.text, text, t.len);
-	snapshot_write(&g->memory_text.version, g->memory_text.word, &t, sizeof(t));
+	worker_snapshot_write(&to->version, to->word, &t, sizeof(t));
 }
 
-bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out)
+static bool text_get(const struct group_text *from, struct worker_memory_text *out)
 {
-	if (__atomic_load_n(&g->memory_text.version, __ATOMIC_RELAXED) == 0)
+	if (__atomic_load_n(&from->version, __ATOMIC_RELAXED) == 0)
 		return false;
 	for (int i = 0; i < GROUP_TRIES; i++) {
-		if (snapshot_read(&g->memory_text.version, g->memory_text.word, out, sizeof(*out)) >
-			0)
+		if (worker_snapshot_read(&from->version, from->word, out, sizeof(*out)) > 0)
 			return true;
 	}
 	return false;
 }
 
+void worker_memory_text_set(struct worker_group *g, const char *text, size_t len)
+{
+	text_set(&g->memory_text, text, len);
+}
+
+bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out)
+{
+	return text_get(&g->memory_text, out);
+}
+
+void worker_alarm_text_set(struct worker_group *g, const char *text, size_t len)
+{
+	text_set(&g->alarm_text, text, len);
+}
+
+bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *out)
+{
+	return text_get(&g->alarm_text, out);
+}
+
 void worker_probe_ask(struct worker_group *g, unsigned id, const struct worker_probe *probe)
 {
 	base_assert(id < g->workers && probe->key_len <= sizeof(probe->key));
-	snapshot_write(&g->probe[id].version, g->probe[id].word, probe, sizeof(*probe));
+	worker_snapshot_write(&g->probe[id].version, g->probe[id].word, probe, sizeof(*probe));
 }
 
 bool worker_probe_answer_get(
 	struct worker_group *g, unsigned id, uint64_t seq, struct worker_probe_answer *out)
 {
 	base_assert(id < g->workers);
-	return snapshot_read(&g->answer[id].version, g->answer[id].word, out, sizeof(*out)) > 0 &&
+	return worker_snapshot_read(&g->answer[id].version, g->answer[id].word, out, sizeof(*out)) >
+		0 &&
 		out->seq == seq;
 }
 
@@ -337,7 +340,7 @@ bool worker_probe_next(struct worker *w, struct worker_probe *out)
 
 	if (base_likely(__atomic_load_n(&p->version, __ATOMIC_RELAXED) == w->probe_version))
 		return false;
-	version = snapshot_read(&p->version, p->word, out, sizeof(*out));
+	version = worker_snapshot_read(&p->version, p->word, out, sizeof(*out));
 	if (version == 0)
 		return false; // next time
 	w->probe_version = version;
@@ -348,7 +351,7 @@ void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answ
 {
 	struct group_answer *a = &w->group->answer[w->id];
 
-	snapshot_write(&a->version, a->word, answer, sizeof(*answer));
+	worker_snapshot_write(&a->version, a->word, answer, sizeof(*answer));
 }
 
 // ---- news: neighbours, ICMP errors -------------------------------------------------------------

@@ -31,7 +31,10 @@ struct worker_sink {
 	uint32_t slot_count;
 	uint32_t pinned_bytes; // of values in finished slots
 	bool udp;
+	bool multi;        // the present retrieval line has a second key
+	uint32_t since_us; // when its input began to wait for us; 0: it does not
 };
+static_assert(sizeof(struct worker_sink) == 32, "every connection has one");
 
 enum worker_conn_state {
 	WORKER_CONN_COMMAND, // at a command line
@@ -89,6 +92,13 @@ enum worker_slot_state {
 	WORKER_SLOT_READY, // the reply can be written
 };
 
+struct worker_stamp {      // worker_latency.c
+	uint64_t since_ns; // when it came
+	uint64_t mark_ns;  // when the last part ended
+	uint64_t part_ns[WORKER_PART_OUTPUT];
+	uint8_t kind; // enum worker_kind
+};
+
 struct worker_gather; // one stats or flush_all over all shards
 
 struct worker_slot {
@@ -112,6 +122,7 @@ struct worker_slot {
 	struct store_span value[2]; // ... which lies there; asked by the owner
 	uint8_t msg;                // enum worker_msg
 	uint8_t refused;            // RESERVE: no item, the reply is composed
+	struct worker_stamp stamp;  // the requester's
 	struct proto_reply reply;
 	struct proto_request req;
 	char head[PROTO_HEAD_MAX];
@@ -217,6 +228,13 @@ struct worker_clients { // a pass over all connections, some a millisecond
 	uint64_t scarce_us; // since when packet buffers or slots have been short; 0: they are not
 };
 
+#define WORKER_LATE_MAX 64
+struct worker_late { // requests of earlier turns that ended in this one
+	unsigned n;
+	uint8_t kind[WORKER_LATE_MAX];
+	uint64_t age_ns[WORKER_LATE_MAX]; // at the turn's begin
+};
+
 struct worker_loan {
 	uint64_t seq;         // the last that was asked for
 	uint64_t limit_bytes; // ... the limit that would do
@@ -269,6 +287,10 @@ struct worker {
 	struct tcp *tcp;
 	struct exec exec;
 	struct base_now now;
+	uint64_t turn_ns;                     // the same
+	uint32_t turn_requests[WORKER_KINDS]; // that came and were answered in this turn
+	uint32_t noted_least;                 // bytes from which on a request replaces `noted`
+	struct worker_latency *latency;       // the group's
 	uint64_t net_deadline_us, tcp_deadline_us, report_us;
 	bool steer; // frames are hashed in software
 	bool stopping, drained, busy;
@@ -298,7 +320,10 @@ struct worker {
 	struct worker_orders orders; // the last copy
 	uint64_t orders_version;
 	uint64_t probe_version; // of the last question answered
-	uint64_t flush_seq;
+	uint64_t flush_seq, latency_seq;
+	struct worker_late late;
+	struct worker_slow noted;   // the largest request of the turn
+	struct worker_slow carried; // total_ns: the turn of which its key is
 	struct worker_counters
 		n; // own fields; the modules' are joined in by worker_counters_collect
 	struct worker_counters reset; // as they were at the last `stats reset`
@@ -428,6 +453,72 @@ void worker_plain_fetch(struct worker *w, struct worker_range range);
 // with.
 enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	struct worker_range range, uint32_t *used);
+
+// ---- worker_latency.c --------------------------------------------------------------------------
+void worker_latency_turn(struct worker *w, uint64_t now_ns); // the last one ends
+void worker_latency_reset(struct worker *w);
+// The turn's largest request, in case it was long.
+void worker_latency_note(struct worker *w, const struct worker_sink *sink, enum worker_kind kind,
+	const char *key, unsigned key_len, uint32_t bytes);
+void worker_latency_late(struct worker *w, const struct worker_sink *sink, enum worker_kind kind,
+	const char *key, unsigned key_len, uint32_t bytes);
+// The turn from which a request of the sink is counted: this one, or that since which its input
+// waits.
+uint64_t worker_latency_since(const struct worker *w, const struct worker_sink *sink);
+// At the end of a look at the input: whether some of it waits for us.
+void worker_latency_wait(struct worker *w, struct worker_sink *sink, bool waits, bool done_some);
+// The slot's reply is written.
+void worker_latency_slot(
+	struct worker *w, const struct worker_sink *sink, const struct worker_slot *s);
+
+static inline enum worker_kind worker_kind_of(const struct worker_sink *sink, unsigned op)
+{
+	static const uint8_t kind[] = {
+		[PROTO_OP_GET] = WORKER_KIND_NONE, // its line's end counts
+		[PROTO_OP_SET] = WORKER_KIND_SET,
+		[PROTO_OP_DELETE] = WORKER_KIND_DELETE,
+		[PROTO_OP_ARITH] = WORKER_KIND_ARITH,
+		[PROTO_OP_TOUCH] = WORKER_KIND_TOUCH,
+		[PROTO_OP_META_GET] = WORKER_KIND_GET,
+		[PROTO_OP_META_NOOP] = WORKER_KIND_OTHER,
+	};
+
+	if (op == PROTO_OP_END)
+		return sink->multi ? WORKER_KIND_MULTIGET : WORKER_KIND_GET;
+	return op < BASE_ARRAY_LEN(kind) ? (enum worker_kind)kind[op] : WORKER_KIND_OTHER;
+}
+
+// A request is answered, without a slot.
+static inline void worker_latency_done(struct worker *w, const struct worker_sink *sink,
+	enum worker_kind kind, const char *key, unsigned key_len, uint32_t bytes)
+{
+	if (base_likely(sink->since_us == 0))
+		w->turn_requests[kind]++;
+	else
+		worker_latency_late(w, sink, kind, key, key_len, bytes);
+	if (base_unlikely(bytes >= w->noted_least))
+		worker_latency_note(w, sink, kind, key, key_len, bytes);
+}
+
+static inline void worker_stamp_set(
+	struct worker *w, const struct worker_sink *sink, struct worker_slot *s)
+{
+	struct worker_stamp *t = &s->stamp;
+
+	t->kind = WORKER_KIND_NONE;
+	t->since_ns = sink != NULL ? worker_latency_since(w, sink) : w->turn_ns;
+	t->mark_ns = w->turn_ns;
+	t->part_ns[WORKER_PART_QUEUE] = w->turn_ns - t->since_ns;
+	t->part_ns[WORKER_PART_RECEIVE] = t->part_ns[WORKER_PART_SHARD] = 0;
+}
+
+// What it has waited for since the last mark was this.
+static inline void worker_stamp_mark(
+	const struct worker *w, struct worker_slot *s, enum worker_part part)
+{
+	s->stamp.part_ns[part] += w->turn_ns - s->stamp.mark_ns;
+	s->stamp.mark_ns = w->turn_ns;
+}
 
 // ---- worker_msg.c: between workers -------------------------------------------------------------
 bool worker_credit(const struct worker *w, unsigned owner);
@@ -564,6 +655,7 @@ void worker_tx_close(struct worker *w);
 
 // ---- worker_group.c ----------------------------------------------------------------------------
 void worker_group_peers_set(struct worker_group *g, struct worker *w);
+struct worker_latency *worker_latency_own(struct worker_group *g, unsigned id);
 struct worker_times *worker_times_own(struct worker_group *g, unsigned id);
 void worker_report_publish(struct worker *w);
 
@@ -574,6 +666,7 @@ struct worker_memory_text {
 
 // False when it was being written all the while.
 bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out);
+bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *out);
 // True once for each question.
 bool worker_probe_next(struct worker *w, struct worker_probe *out);
 void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answer);

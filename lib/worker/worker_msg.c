@@ -132,6 +132,7 @@ static void msg_home(struct worker *w, struct worker_slot *s)
 		worker_gather_home(w, s);
 		return;
 	}
+	worker_stamp_mark(w, s, WORKER_PART_SHARD);
 	if (s->msg == WORKER_MSG_RESERVE && !s->refused) {
 		if (sink != NULL)
 			worker_fill_reserved(w, s);

@@ -183,6 +183,7 @@ bool worker_out_sink(struct worker *w, struct worker_out *o, struct worker_sink 
 			return false;
 		base_assert(sink->pinned_bytes >= s->value_bytes);
 		sink->pinned_bytes -= s->value_bytes;
+		worker_latency_slot(w, sink, s);
 		worker_slot_done(w, s);
 	}
 	return true;

@@ -131,10 +131,12 @@ static inline bool place_has(
 	return p->at != NULL;
 }
 
-static void request_note(struct worker *w, const struct worker_conn *c, const struct proto_plain *l,
-	enum proto_status status)
+static inline void request_note(struct worker *w, const struct worker_conn *c,
+	const struct proto_plain *l, enum proto_status status, enum worker_kind kind,
+	uint32_t value_bytes)
 {
 	w->n.requests++;
+	worker_latency_done(w, &c->sink, kind, l->key, l->key_len, value_bytes);
 	flight_request(
 		w->flight, l->op, status, worker_conn_mark(c), worker_key_end(l->key, l->key_len));
 }
@@ -155,7 +157,13 @@ static bool get_quick(struct worker *w, struct worker_conn *c, struct worker_out
 	if (!place_has(w, o, p, around) ||
 		!exec_get_small(&w->exec, l->key, l->key_len, look_of(w, q), p->room - around, &it))
 		return false;
-	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS);
+	if (!l->end)
+		c->sink.multi = !l->first;
+	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS,
+		!l->end            ? WORKER_KIND_NONE
+			: l->first ? WORKER_KIND_GET
+				   : WORKER_KIND_MULTIGET,
+		it != NULL ? it->value_bytes : 0);
 	at = p->at;
 	if (base_likely(it != NULL))
 		at = value_compose(at, it);
@@ -177,7 +185,8 @@ static bool meta_get_quick(struct worker *w, struct worker_conn *c, struct worke
 		!exec_meta_get_small(
 			&w->exec, l->key, l->key_len, look_of(w, q), p->room - PLAIN_AROUND, &it))
 		return false;
-	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS);
+	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS, WORKER_KIND_GET,
+		it != NULL ? it->value_bytes : 0);
 	at = it != NULL ? meta_compose(p->at, l, it) : put(p->at, "EN\r\n", 4);
 	p->room -= (uint32_t)(at - p->at);
 	p->at = at;
@@ -193,7 +202,7 @@ static bool set_quick(struct worker *w, struct worker_conn *c, struct worker_out
 	if (!place_has(w, o, p, sizeof(stored)) ||
 		!exec_set_over(&w->exec, &q->line, look_of(w, q)))
 		return false;
-	request_note(w, c, &q->line, PROTO_OK);
+	request_note(w, c, &q->line, PROTO_OK, WORKER_KIND_SET, q->line.value_bytes);
 	p->at = put(p->at, stored, sizeof(stored));
 	p->room -= sizeof(stored);
 	return true;

@@ -247,14 +247,38 @@ static bool quick_answer(
 	return true;
 }
 
+// One of them stands for all, should the turn be long.
+static inline void quick_note(struct worker *w, const struct worker_quick *q)
+{
+	struct worker_slow *e = &w->noted;
+	// the client's address, ours, and the ports
+	const char *ip = rte_pktmbuf_mtod_offset(q->m, const char *, NET_PLAIN_HEAD - 16);
+	uint32_t src;
+	rte_be16_t port;
+
+	memcpy(&src, ip, sizeof(src));
+	memcpy(&port, ip + 8, sizeof(port));
+	e->ip = base_ip4(src);
+	e->port = rte_be_to_cpu_16(port);
+	e->udp = true;
+	e->kind = WORKER_KIND_GET;
+	e->bytes = 0;
+	e->key_len = q->key_len;
+	memcpy(e->key, q->key, sizeof(e->key)); // the buffer has room behind a shorter one
+	w->noted_least = 1;
+}
+
 void worker_quick_run(struct worker *w)
 {
 	unsigned n = w->quicks, answered = 0;
 
+	if (n > 0 && w->noted_least == 0)
+		quick_note(w, &w->quick[0]);
 	w->quicks = 0; // an answer that takes the common way comes back here
 	store_looks_fetch(w->store, w->quick_look, n);
 	for (unsigned i = 0; i < n; i++)
 		answered += quick_answer(w, &w->quick[i], &w->quick_look[i]);
+	w->turn_requests[WORKER_KIND_GET] += answered;
 	w->n.requests += answered;
 	w->n.udp_requests += answered;
 	w->n.udp_quick += answered;

@@ -13,6 +13,11 @@ size_t worker_dpdk_bytes(void)
 		WORKER_DGRAMS * sizeof(struct worker_dgram) + 2 * BASE_CACHE_LINE;
 }
 
+unsigned worker_slots_count(void)
+{
+	return WORKER_SLOTS;
+}
+
 int worker_slots_open(struct worker *w)
 {
 	base_list_init(&w->slots_free);
@@ -44,6 +49,8 @@ void worker_sink_init(struct worker_sink *sink, bool udp)
 	sink->slot_count = 0;
 	sink->pinned_bytes = 0;
 	sink->udp = udp;
+	sink->multi = false;
+	sink->since_us = 0;
 }
 
 struct worker_slot *worker_slot_take(struct worker *w, struct worker_sink *sink)
@@ -68,7 +75,9 @@ struct worker_slot *worker_slot_take(struct worker *w, struct worker_sink *sink)
 	s->drop = s->item_held = false;
 	s->refused = 0;
 	s->owner = (uint16_t)w->id;
+	s->req.key_len = 0;
 	memset(&s->reply, 0, sizeof(s->reply));
+	worker_stamp_set(w, sink, s);
 	w->slots_out++;
 	w->n.slots_used++;
 	if (sink != NULL) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The replies to `stats`, `stats settings`, `stats items` and `stats slabs`: memcached 1.6.45's
 // keys in its order, since monitors read them all. What has no counterpart here is 0 or off; all
-// items are shown as one slab class. `stats memory` and `stats shards` are our own.
+// items are shown as one slab class. `stats memory`, `stats alarms` and `stats shards` are our own.
 
 #include <stdio.h>
 
@@ -325,14 +325,16 @@ static void stat_slabs(struct stat_out *o, const struct worker_counters *c)
 	stat_raw(o, "END\r\n");
 }
 
-static void stat_memory(struct stat_out *o, const struct worker *w)
+// What the control core has written.
+static void stat_lines(struct stat_out *o, const struct worker *w,
+	bool get(struct worker_group *g, struct worker_memory_text *out))
 {
-	struct worker_memory_text memory;
+	struct worker_memory_text lines;
 
-	if (worker_memory_text_get(w->group, &memory)) {
-		base_assert(o->len + memory.len < o->size);
-		memcpy(o->buf + o->len, memory.text, memory.len);
-		o->len += memory.len;
+	if (get(w->group, &lines)) {
+		base_assert(o->len + lines.len < o->size);
+		memcpy(o->buf + o->len, lines.text, lines.len);
+		o->len += lines.len;
 	}
 	stat_raw(o, "END\r\n");
 }
@@ -382,7 +384,7 @@ const char *worker_stats_constant(const char *args, size_t args_len)
 		{"extstore", "END\r\n"},
 	};
 	static const char *const known[] = {
-		"settings", "items", "slabs", "reset", "conns", "memory", "shards"};
+		"settings", "items", "slabs", "reset", "conns", "memory", "shards", "alarms"};
 
 	if (args_len == 0)
 		return NULL;
@@ -409,7 +411,9 @@ size_t worker_stats_write(const struct worker *w, const struct worker_counters *
 	else if (strcmp(word, "slabs") == 0)
 		stat_slabs(&o, sum);
 	else if (strcmp(word, "memory") == 0)
-		stat_memory(&o, w);
+		stat_lines(&o, w, worker_memory_text_get);
+	else if (strcmp(word, "alarms") == 0)
+		stat_lines(&o, w, worker_alarm_text_get);
 	else if (strcmp(word, "shards") == 0)
 		stat_shards(&o, w);
 	else

@@ -91,6 +91,7 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 	memcpy(s->payload, rest, r->value_bytes);
 	worker_slot_request_set(s, r, q->hash);
 	s->owner = (uint16_t)q->owner;
+	s->stamp.kind = WORKER_KIND_SET;
 	w->n.requests_remote++;
 	worker_msg_send(w, s, WORKER_MSG_SET);
 	return true;
