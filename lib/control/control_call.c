@@ -9,6 +9,11 @@
 #include "control/control_internal.h"
 
 #define CALL_WAIT_S 5 // a control core whose CPU others have is late by seconds
+// Whoever floods the socket gets a fifth of the control core, which may be a worker's too.
+#define PAUSE_LEAST_US 1000
+#define PAUSE_MOST_US  20000
+#define PAUSE_TIMES    4    // as long as the last answers took
+#define SERVE_US       5000 // spent on answers in one tick; the others' come with the next
 
 struct call { // on the stack of the thread that waits
 	struct base_list node;
@@ -24,6 +29,7 @@ struct control_calls {
 	pthread_cond_t answered;
 	pthread_cond_t asked;    // the control core waits for it between two ticks
 	bool news;               // posted since the last tick
+	uint64_t answer_us;      // not before that
 	struct base_list posted; // of struct call
 	uint64_t last_id;
 	bool refused; // nobody serves any more
@@ -61,10 +67,27 @@ void control_calls_close(struct control *c)
 	mem_free(c->mem, MEM_OTHER, q, sizeof(*q));
 }
 
+static uint64_t time_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static struct timespec time_at(uint64_t us)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+}
+
 void control_calls_serve(struct control *c)
 {
 	struct control_calls *q = c->calls;
+	uint64_t began_us = time_us(), ended_us;
 
+	if (began_us < q->answer_us)
+		return;
 	pthread_mutex_lock(&q->lock);
 	q->news = false;
 	if (!base_list_empty(&q->posted))
@@ -73,6 +96,10 @@ void control_calls_serve(struct control *c)
 		struct call *call = base_container_of(node, struct call, node);
 		int rc;
 
+		if (time_us() - began_us > SERVE_US) {
+			q->news = true;
+			break;
+		}
 		c->serving = call->id;
 		rc = control_command_run(c, call->command, call->params, call->reply);
 		if (rc == CONTROL_AGAIN)
@@ -83,23 +110,28 @@ void control_calls_serve(struct control *c)
 	}
 	pthread_cond_broadcast(&q->answered);
 	pthread_mutex_unlock(&q->lock);
+	ended_us = time_us();
+	q->answer_us = ended_us +
+		base_min_u64(base_max_u64(PAUSE_TIMES * (ended_us - began_us), PAUSE_LEAST_US),
+			PAUSE_MOST_US);
 }
 
 void control_wait(struct control *c)
 {
 	struct control_calls *q = c->calls;
-	struct timespec until;
+	uint64_t due_us = time_us() + (uint64_t)control_tick_us(c);
+	struct timespec until = time_at(due_us);
+	bool news;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += control_tick_us(c) * 1000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&q->lock);
 	while (!q->news && pthread_cond_timedwait(&q->asked, &q->lock, &until) == 0)
 		;
+	news = q->news;
 	pthread_mutex_unlock(&q->lock);
+	// Too soon after the last answers: who else asks meanwhile does not end this sleep.
+	until = time_at(base_min_u64(due_us, q->answer_us));
+	if (news)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
 void control_calls_refuse(struct control *c)
