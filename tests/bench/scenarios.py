@@ -20,6 +20,7 @@ import servers
 import stack
 import stages
 import store_speed
+import telemetry_flood
 from rounds import Case
 
 
@@ -168,5 +169,9 @@ SCENARIOS = {
     "syn-flood": Scenario(
         "a million SYNs a second from nobody beside half of the peak load",
         run=stack.flood_run,
+    ),
+    "telemetry": Scenario(
+        "answers on the telemetry socket under full load, and ten thousand random requests",
+        run=telemetry_flood.run,
     ),
 }
