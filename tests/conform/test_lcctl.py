@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from wire import eventually
+
 pytestmark = pytest.mark.lcached_only("has no telemetry socket")
 
 LCCTL = pathlib.Path(__file__).resolve().parents[2] / "scripts/lcctl"
@@ -58,7 +60,7 @@ def test_purge_says_what_it_gave_back(lcctl):
     assert state["after_bytes"] <= state["before_bytes"] + (8 << 20)
 
 
-@pytest.mark.parametrize("command", ["memory", "doctor", "workers", "upkeep"])
+@pytest.mark.parametrize("command", ["memory", "doctor", "workers", "upkeep", "latency", "alarms", "shards"])
 def test_reports_for_people_and_for_programs(lcctl, command):
     assert lcctl(command).strip()
     assert json.loads(lcctl("--json", command))
@@ -120,6 +122,7 @@ def sample_make(module, at, workers, **info):
     made.info |= info
     worker = "stalled requests requests_remote evicted_keys expired_keys tx_dropped busy_us"
     worker += " connections keys used_memory limit_bytes turns turns_idle"
+    made.latency, made.alarms = {}, {"active": 0}
     made.workers = {i: dict.fromkeys(worker.split(), 0) for i in range(workers)}
     return made
 
@@ -146,6 +149,52 @@ def test_the_busiest_of_many_workers_are_shown_and_stalls_are_alarms():
     assert f"and {64 - shown} that are less busy" in "\n".join(lines)
     alarms = next(line for line in lines if line.startswith("alarms"))
     assert "worker 7 stalled" in alarms and "5 dropped/s" in alarms
+
+
+def percentiles(ns, count=1000):
+    return {"count": count} | {f"{p}_ns": ns * (i + 1) for i, p in enumerate(("p50", "p90", "p99", "p999", "max"))}
+
+
+@pytest.mark.parametrize("width, height", SIZES)
+def test_a_view_with_everything_fits(width, height):
+    module = lcctl_load()
+    before, now = sample_make(module, 0, 64), sample_make(module, 1, 64, tx_dropped=5)
+    kinds = ("get", "multiget", "set", "delete", "arith", "touch", "other", "all")
+    now.latency = {kind: percentiles(12345) for kind in kinds}
+    now.alarms = {name: {"active": 1, "since": 1, "value": 5, "text": "of something"}
+                  for name in ("link_down", "tx_dropped", "memory_full")}  # fmt: skip
+    history = [module.rates(now, before)] * 300
+    lines = module.frame(now, before, history, width, height)
+    assert len(lines) <= height and max(map(len, lines)) <= width
+    assert lines[-1].startswith("q: end")
+    if width >= 80:
+        shown = [line.split()[0] for line in lines if " us  " in line]
+        assert shown[0] == "all" and len(shown) >= 2
+        assert len(shown) == len(kinds) or height < 50
+        assert sum(line[:2].strip().isdigit() for line in lines) >= 2
+        assert any("link_down since" in line for line in lines)
+
+
+def test_latency_of_an_idle_server_is_not_shown():
+    module = lcctl_load()
+    now = sample_make(module, 0, 1)
+    now.latency = {"get": percentiles(0, 0), "all": percentiles(0, 0)}
+    assert not any("latency" in line for line in module.frame(now, now, [module.rates(now, now)], 80, 24))
+
+
+def test_slow_requests_are_listed_and_forgotten(lcctl, tcp):
+    before = json.loads(lcctl("--json", "config", "get", "slowlog-log-slower-than"))
+    try:
+        lcctl("config", "set", "slowlog-log-slower-than", "0")
+        lcctl("latency", "reset")
+        tcp.set(b"slow", b"x" * 100)
+        assert eventually(lambda: "slow" in lcctl("latency", "slow").split(":", 1)[1])
+        lcctl("config", "set", "slowlog-log-slower-than", "-1")
+        assert lcctl("latency", "reset") == "ok\n"
+        assert lcctl("latency", "slow").startswith("no limit is set")
+        assert "set" in lcctl("latency")
+    finally:
+        lcctl("config", "set", "slowlog-log-slower-than", *before.values())
 
 
 def test_numbers_keep_three_digits():
