@@ -38,6 +38,7 @@ void control_orders_push(struct control *c)
 		c->orders.snapshot = control_snapshot_tap(c, i);
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
 		c->orders.pace = c->upkeep[i].pace.order;
+		c->orders.defrag = c->upkeep[i].defrag.plan;
 		worker_orders_set(c->group, i, &c->orders);
 	}
 }

@@ -34,6 +34,9 @@ struct control_config { // fields are set by the option table alone
 	bool expire_index;
 	bool lazy_eviction, lazy_expire, lazy_server_del, lazy_user_del, lazy_user_flush;
 	uint64_t lazy_idle_percent;
+	bool defrag;
+	uint64_t defrag_ignore_bytes, defrag_lower, defrag_upper, defrag_cycle_min,
+		defrag_cycle_max;
 	uint64_t idle_sleep_us, upkeep_slice_us;
 	uint64_t verbosity;
 	int64_t slower_than_us;                 // slow requests; -1: none is

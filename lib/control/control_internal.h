@@ -6,6 +6,7 @@
 
 #include "control/control.h"
 #include "control/control_alarm.h"
+#include "control/control_defrag.h"
 #include "control/control_ledger.h"
 #include "control/control_pace.h"
 
@@ -99,6 +100,7 @@ struct control_capture {     // of the workers' frames
 // The scheduler of a worker's upkeep, and its report as the tick before saw it.
 struct control_upkeep {
 	struct control_pace pace;
+	struct control_defrag defrag;
 	uint64_t beat_us, busy_us, upkeep_ns;
 	uint64_t flushed; // up to which its pages have been given back
 };
@@ -131,6 +133,9 @@ struct control {
 	struct worker_orders orders; // the same for every worker, but for limit_bytes
 	struct control_ledger ledger;
 	struct control_upkeep upkeep[WORKER_MAX];
+	uint64_t defrag_us;       // when its figures were last looked at
+	uint64_t defrag_begun_us; // 0: no worker defragments
+	uint64_t defrag_spent_us; // ... while one did, before that
 	struct worker_report report[WORKER_MAX];
 	bool stalled[WORKER_MAX];
 	struct control_calls *calls;
@@ -226,6 +231,7 @@ void control_memory_worker_metrics(struct control *c, unsigned i, struct control
 // control_upkeep.c: at the start; each tick: true when an order has changed.
 void control_upkeep_init(struct control *c);
 bool control_upkeep_tick(struct control *c);
+void control_defrag_metrics(const struct control *c, struct control_metrics *m);
 // What counts against the worker's allowance.
 uint64_t control_shard_bytes(const struct worker_counters *n);
 

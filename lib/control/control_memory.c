@@ -276,6 +276,7 @@ static void other_metrics(
 	control_metric_add(m, "evicted_keys", n->store.evicted);
 	control_metric_add(m, "evicted_clients", n->evicted_clients);
 	expiry_metrics(&n->store, m);
+	control_defrag_metrics(c, m);
 }
 
 void control_memory_metrics(struct control *c, struct control_metrics *m)
@@ -335,6 +336,7 @@ static void worker_pages(
 	control_metric_add(m, "pages_huge", st->huge_bytes);
 	control_metric_add(m, "pages_ready", st->ready_bytes);
 	control_metric_add(m, "pages_stale", st->stale_bytes);
+	control_metric_add(m, "pages_scattered", st->scatter_bytes);
 	control_metric_add(m, "pages_returned", st->returned_bytes);
 	control_metric_add(m, "pages_late", st->late_commits);
 	control_metric_add(m, "pages_late_bytes", st->late_bytes);

@@ -26,8 +26,99 @@ void control_upkeep_init(struct control *c)
 {
 	struct control_pace_settings set = pace_settings(c->cfg);
 
-	for (unsigned i = 0; i < c->workers; i++)
+	for (unsigned i = 0; i < c->workers; i++) {
 		control_pace_init(&c->upkeep[i].pace, &set);
+		control_defrag_init(&c->upkeep[i].defrag);
+	}
+}
+
+// ---- defrag ------------------------------------------------------------------------------------
+static struct control_defrag_settings defrag_settings(const struct control *c)
+{
+	const struct control_config *cfg = c->cfg;
+
+	return (struct control_defrag_settings){
+		.on = cfg->defrag && c->orders.phase == WORKER_PHASE_RUN,
+		.ignore_bytes = cfg->defrag_ignore_bytes / c->workers,
+		.lower = (unsigned)cfg->defrag_lower,
+		.upper = (unsigned)cfg->defrag_upper,
+		.cycle_min = (unsigned)cfg->defrag_cycle_min,
+		.cycle_max = (unsigned)cfg->defrag_cycle_max,
+	};
+}
+
+// The bins are as old as the allocator's figures: up to a second.
+static struct control_defrag_figures defrag_figures(
+	const struct control *c, unsigned i, const struct control_defrag_settings *set)
+{
+	const struct worker_counters *n = &c->report[i].n;
+	struct control_defrag_figures f = {
+		.passes = n->store.defrag_passes, .running = n->store.defrag_running};
+	struct mem_domain_stats st;
+	struct mem_bin bin[MEM_BINS];
+	unsigned bins;
+
+	if (!set->on || c->domain[i] == NULL)
+		return f;
+	bins = mem_bins_read(c->domain[i], bin);
+	for (unsigned b = 0; b < bins; b++)
+		f.sparse[b] = mem_bin_sparse(&bin[b]);
+	mem_domain_stats_read(c->domain[i], &st);
+	f.allocated_bytes = st.allocated_bytes;
+	f.waste_bytes = st.small_frag_bytes;
+	f.scatter_bytes = st.scatter_bytes;
+	return f;
+}
+
+static void defrag_time_note(struct control *c)
+{
+	bool running = false;
+
+	for (unsigned i = 0; i < c->workers; i++)
+		running |= c->upkeep[i].defrag.percent > 0;
+	if (running && c->defrag_begun_us == 0)
+		c->defrag_begun_us = c->now.mono_us;
+	if (!running && c->defrag_begun_us != 0) {
+		c->defrag_spent_us += c->now.mono_us - c->defrag_begun_us;
+		c->defrag_begun_us = 0;
+	}
+}
+
+// When the allocator's figures are new. True when an order has changed.
+static bool defrag_tick(struct control *c)
+{
+	struct control_defrag_settings set = defrag_settings(c);
+	bool changed = false;
+
+	if (c->defrag_us == c->memory.process_us)
+		return false;
+	c->defrag_us = c->memory.process_us;
+	for (unsigned i = 0; i < c->workers; i++) {
+		struct control_defrag_figures f = defrag_figures(c, i, &set);
+
+		changed |= control_defrag_turn(&c->upkeep[i].defrag, &set, &f, c->now.mono_us);
+	}
+	defrag_time_note(c);
+	return changed;
+}
+
+void control_defrag_metrics(const struct control *c, struct control_metrics *m)
+{
+	const struct store_counters *n = &c->total.sum.store;
+	uint64_t now_us = c->defrag_begun_us == 0 ? 0 : c->now.mono_us - c->defrag_begun_us;
+	unsigned percent = 0;
+
+	for (unsigned i = 0; i < c->workers; i++)
+		percent = (unsigned)base_max_u64(percent, c->upkeep[i].defrag.percent);
+	control_metric_add(m, "active_defrag_running", percent);
+	control_metric_add(m, "active_defrag_hits", n->defrag_hits);
+	control_metric_add(m, "active_defrag_misses", n->defrag_misses);
+	control_metric_add(m, "active_defrag_key_hits", n->defrag_key_hits);
+	control_metric_add(m, "active_defrag_key_misses", n->defrag_key_misses);
+	control_metric_add(m, "active_defrag_bytes", n->defrag_bytes);
+	control_metric_add(m, "active_defrag_passes", n->defrag_passes);
+	control_metric_add(m, "total_active_defrag_time", (c->defrag_spent_us + now_us) / 1000);
+	control_metric_add(m, "current_active_defrag_time", now_us / 1000);
 }
 
 // Turns that found work, less the slices of upkeep in them, had requests.
@@ -39,6 +130,7 @@ static struct control_pace_load load_take(
 		.used_bytes = control_shard_bytes(&report->n),
 		.limit_bytes = report->n.limit_bytes,
 		.pending = report->upkeep_pending,
+		.defrag_percent = u->defrag.percent,
 	};
 	uint64_t busy_us = report->n.busy_us - u->busy_us, upkeep_ns = 0;
 
@@ -54,7 +146,7 @@ static struct control_pace_load load_take(
 bool control_upkeep_tick(struct control *c)
 {
 	struct control_pace_settings set = pace_settings(c->cfg);
-	bool changed = false;
+	bool changed = defrag_tick(c);
 
 	for (unsigned i = 0; i < c->workers; i++) {
 		struct control_upkeep *u = &c->upkeep[i];

@@ -288,6 +288,7 @@ struct mem_domain_stats {
 	uint64_t huge_bytes;      // of those, hugepages (not in the resident set)
 	uint64_t ready_bytes;     // held, free and clean
 	uint64_t stale_bytes;     // held, free, not yet cleared
+	uint64_t scatter_bytes;   // held and free, in pages of 2 MiB of which a part is in use
 	uint64_t returned_bytes;  // given back since open
 	uint64_t late_commits;    // requests that waited for a page to be mapped or cleared
 	uint64_t late_bytes;

@@ -29,14 +29,11 @@ uint8_t mem_bin_sparse(const struct mem_bin *b)
 uintptr_t mem_watermark(const struct mem_domain *d)
 {
 	const struct mem_source *s = d->source;
-	uint64_t used, sparse, bytes;
+	uint64_t used, bytes;
 
-	if (s == NULL || !s->large || s->keeps)
+	if (s == NULL || source_scatter_pages(s) <= s->used_pages / PAGES_SPARE)
 		return 0;
 	used = s->used_pages;
-	sparse = s->held_pages - s->empty_held_pages - base_min_u64(used, s->held_pages);
-	if (s->held_pages < s->empty_held_pages + used || sparse <= used / PAGES_SPARE)
-		return 0;
 	bytes = (used + used / PAGES_SPARE) * SOURCE_PAGE + SOURCE_CHUNK;
 	bytes -= bytes % SOURCE_CHUNK;
 	return bytes < s->taken ? (uintptr_t)s->base + bytes : 0;

@@ -274,6 +274,7 @@ void mem_source_stats_read(const struct mem_source *s, struct mem_domain_stats *
 	out->committed_bytes = used * SOURCE_PAGE;
 	out->held_bytes = held * SOURCE_PAGE;
 	out->huge_bytes = s->kind == MEM_SOURCE_HUGE ? out->held_bytes : 0;
+	out->scatter_bytes = source_scatter_pages(s) * SOURCE_PAGE;
 	out->stale_bytes = stale * SOURCE_PAGE;
 	out->ready_bytes = (held - base_min_u64(held, used + stale)) * SOURCE_PAGE;
 	out->returned_bytes = source_load(&s->returned_pages) * SOURCE_PAGE;

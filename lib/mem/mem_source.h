@@ -119,6 +119,16 @@ static inline void source_add(uint64_t *total, uint64_t n)
 	__atomic_store_n(total, source_load(total) + n, __ATOMIC_RELAXED);
 }
 
+// Where pages are large: free ones of chunks that are in use. Any thread, approximately.
+static inline uint64_t source_scatter_pages(const struct mem_source *s)
+{
+	uint64_t in_use = source_load(&s->used_pages) + source_load(&s->empty_held_pages);
+
+	if (!s->large || s->keeps)
+		return 0;
+	return source_load(&s->held_pages) - base_min_u64(source_load(&s->held_pages), in_use);
+}
+
 static inline uint64_t source_begin(const struct mem_source *s)
 {
 	return s->now_ns != NULL ? s->now_ns() : 0;

@@ -342,10 +342,13 @@ static void worker_orders_apply(struct worker *w)
 	uint64_t limit_bytes = w->orders.limit_bytes;
 	struct snapshot_tap *snapshot = w->orders.snapshot;
 	struct store_settings store = w->orders.store;
+	uint64_t version = w->orders_version;
 
 	worker_orders_read(w);
 	if (base_unlikely(snapshot != NULL && snapshot != w->orders.snapshot))
 		snapshot_tap_leave(snapshot, w->store);
+	if (base_unlikely(w->orders_version != version))
+		store_defrag_set(w->store, &w->orders.defrag);
 	// The control core sends checked settings only.
 	if (memcmp(&w->orders.store, &store, sizeof(store)) != 0)
 		store_settings_set(w->store, &w->orders.store);

@@ -107,6 +107,7 @@ struct worker_pace {
 
 struct worker_orders { // writer: control core; reader: the worker, a copy a turn
 	struct worker_pace pace;
+	struct store_defrag_plan defrag;
 	uint64_t limit_bytes;
 	uint64_t ledger_seq;        // of the ledger's changes: told back by the report
 	uint64_t loan_seq;          // the last loan that was answered

@@ -44,6 +44,7 @@ struct sim_config {
 	uint64_t maxmemory_bytes, item_bytes_max;
 	unsigned policy, lazyfree, hz;
 	bool expire_index;
+	bool defrag; // every item is moved, again and again
 	bool roomy; // nothing has to be evicted, ever
 	uint32_t query_bytes, output_bytes;
 	uint16_t mtu;

@@ -142,6 +142,7 @@ void sim_config_make(struct sim_config *c, uint64_t seed)
 	faults_make(c, &rng);
 	offloads_make(c, &rng);
 	expiry_make(c, &rng);
+	c->defrag = sim_pick(&rng, 4) == 0;
 }
 
 void sim_config_print(const struct sim_config *c)
@@ -149,12 +150,12 @@ void sim_config_print(const struct sim_config *c)
 	const struct sim_link_config *l = &c->link;
 
 	printf("seed %llu: %u workers on %u queues%s, %s, maxmemory %llu, items to %llu, mtu %u, "
-	       "step %llu us, tso %u%s, expiry %s at %u Hz\n",
+	       "step %llu us, tso %u%s, expiry %s at %u Hz%s\n",
 		(unsigned long long)c->seed, c->workers, c->queues,
 		c->spread == PORT_SPREAD_TOEPLITZ ? " (steered)" : "", policy_word(c),
 		(unsigned long long)c->maxmemory_bytes, (unsigned long long)c->item_bytes_max,
 		c->mtu, (unsigned long long)c->step_us, c->tso_mbufs, c->lro ? ", lro" : "",
-		c->expire_index ? "by index" : "sampled", c->hz);
+		c->expire_index ? "by index" : "sampled", c->hz, c->defrag ? ", defrag" : "");
 	printf("  link: delay %llu+%llu us, loss %.1f%%, dup %.1f%%, reorder %.1f%% by %llu us, "
 	       "corrupt %.1f%%, old %.1f%%, outages %llu us, %u bytes/ms, cut %u\n",
 		(unsigned long long)l->delay_us, (unsigned long long)l->jitter_us, l->loss / 1e4,

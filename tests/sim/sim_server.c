@@ -25,6 +25,8 @@ static void config_fill(struct sim *s)
 	k->conns_max = 256;
 	k->expire_index = c->expire_index;
 	k->hz = c->hz;
+	k->defrag_cycle_max = 25;
+	k->defrag_cycle_min = 1;
 	k->lazy_eviction = c->lazyfree & STORE_LAZY_EVICTION;
 	k->lazy_expire = c->lazyfree & STORE_LAZY_EXPIRE;
 	k->lazy_server_del = c->lazyfree & STORE_LAZY_SERVER_DEL;
@@ -104,6 +106,8 @@ void sim_server_open(struct sim *s)
 		s->now.mono_us += TICK_US;
 		sim_server_turn(s);
 	}
+	for (unsigned i = 0; i < s->cfg.workers; i++)
+		v->control->upkeep[i].defrag.all = s->cfg.defrag;
 	control_ready(v->control, s->now);
 }
 
@@ -134,6 +138,8 @@ static void tick(struct sim *s)
 	v->tick_us = s->now.mono_us + TICK_US;
 	if (s->cfg.live_config && !s->settling && sim_pick(&v->rng, LIVE_CHANGE_IN) == 0)
 		live_change(s);
+	if (s->cfg.defrag)
+		v->control->defrag_us = 0; // looked at each tick
 	control_tick(v->control, s->now);
 }
 
