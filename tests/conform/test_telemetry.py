@@ -81,7 +81,8 @@ def test_upkeep_says_what_took_how_long(telemetry, tcp):
     assert upkeep["slice_us"] == 50
     assert 0 <= upkeep["idle_of_1000"] <= 1000
     for work in works:
-        assert 0 < upkeep[f"{work}_asked_us_a_ms"] <= 1000
+        least = 0 if work == "defrag" else 1  # it is off
+        assert least <= upkeep[f"{work}_asked_us_a_ms"] <= 1000
         assert upkeep[f"{work}_pending"] in (0, 1)
         assert upkeep[f"{work}_done_us"] >= 0
     slices = [f"{work}_slice" for work in works] + ["purge_slice", "return_slice", "ready_slice"]

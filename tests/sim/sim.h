@@ -45,7 +45,7 @@ struct sim_config {
 	unsigned policy, lazyfree, hz;
 	bool expire_index;
 	bool defrag; // every item is moved, again and again
-	bool roomy; // nothing has to be evicted, ever
+	bool roomy;  // nothing has to be evicted, ever
 	uint32_t query_bytes, output_bytes;
 	uint16_t mtu;
 	bool tx_checksums, rx_checksums, multi_segs, tx_keeps, tx_short;
