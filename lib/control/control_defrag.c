@@ -4,8 +4,8 @@
 //	fragmented: free room in slabs, and in hugepage mode in pages, of what is allocated
 //	   < lower, or < ignore-bytes: nothing
 //	   else a pass; its percentage may rise, and never falls, before it ends
-//	a pass that brought less than a 16th: effort * 0.9, and a rest of 1, 2, 4 ... 256 s; as before
-//	when an eighth more is fragmented
+//	a pass that brought less than a 16th: effort * 0.9, and a rest of 1, 2, 4 ... 256 s; as
+//	before when an eighth more is fragmented
 #include "control/control_defrag.h"
 
 #define EFFORT_WHOLE  100
