@@ -130,6 +130,11 @@ void bench_start(struct bench *b)
 	phase_enter(b, b->o->preload ? BENCH_FILL : BENCH_WARMUP);
 }
 
+uint32_t bench_keys_ordered(const struct bench *b)
+{
+	return b->o->keys + (b->phase == BENCH_FILL ? b->o->due_keys : 0);
+}
+
 static void phase_step(struct bench *b)
 {
 	double in_s = (double)(b->now_ns - b->phase_start_ns) / SECOND_NS;
@@ -137,7 +142,7 @@ static void phase_step(struct bench *b)
 	switch (b->phase) {
 	case BENCH_FILL:
 	case BENCH_CHECK:
-		if (b->next_key < b->o->keys || b->inflight)
+		if (b->next_key < bench_keys_ordered(b) || b->inflight)
 			break;
 		if (b->phase == BENCH_CHECK && (b->n.misses || b->n.errors))
 			bench_fail(b, "keys are missing or wrong after they were set");

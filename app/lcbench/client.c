@@ -80,7 +80,7 @@ static void flight_fill(struct bench *b, struct bench_flight *f, uint64_t due_ns
 	f->set = all ? b->phase == BENCH_FILL : bench_set_next(w);
 	f->keys = f->set ? 1 : b->o->multi;
 	if (all)
-		f->keys = (uint32_t)base_min_u64(f->keys, b->o->keys - b->next_key);
+		f->keys = (uint32_t)base_min_u64(f->keys, bench_keys_ordered(b) - b->next_key);
 	for (uint32_t i = 0; i < f->keys; i++)
 		f->key[i] = all ? b->next_key++ : bench_key_next(w);
 	f->version = f->set && !all ? bench_version_next(w) : 0;
@@ -96,7 +96,7 @@ bool bench_client_next(struct bench *b, struct bench_client *c, struct bench_req
 	if (c->dead || c->inflight >= flights_now(b) || b->phase == BENCH_DONE ||
 		b->phase == BENCH_CONNECT)
 		return false;
-	if (in_order(b) ? b->next_key == b->o->keys : !may_send(b, c, &due_ns))
+	if (in_order(b) ? b->next_key == bench_keys_ordered(b) : !may_send(b, c, &due_ns))
 		return false;
 	slot = c->head + c->inflight;
 	f = &c->flight[slot < b->per_client ? slot : slot - b->per_client];

@@ -179,6 +179,8 @@ void bench_close(struct bench *b);
 uint64_t bench_now_ns(void);
 // Starts the phases. Call once the clients are connected.
 void bench_start(struct bench *b);
+// How many keys the phase goes through in order: BENCH_FILL, BENCH_CHECK.
+uint32_t bench_keys_ordered(const struct bench *b);
 // Once a turn: time, phases, progress. `busy`: the last turn had something to do. False: over.
 bool bench_turn(struct bench *b, bool busy);
 void bench_fail(struct bench *b, const char *why);

@@ -56,6 +56,9 @@ static const struct option_row rows[] = {
 	ROW("versions", NUMBER, versions, 1, UINT32_MAX,
 		"values that sets choose among, a key (1)"),
 	ROW("ttl", NUMBER, ttl_s, 0, 2592000, "seconds that a set asks for (0: no end)"),
+	ROW("due-keys", NUMBER, due_keys, 0, BENCH_KEYS_MAX,
+		"keys beside --keys that --preload sets and nobody asks for (0)"),
+	ROW("due-at", NUMBER, due_at, 0, UINT32_MAX, "... and the Unix time when they expire (0)"),
 	ROW("seed", NUMBER, seed, 0, 1e15, "of all choices (1)"),
 
 	ROW("connections", NUMBER, connections, 1, BENCH_CONNS_MAX,

@@ -42,7 +42,8 @@ struct bench_options {
 	bool set;         // --mode
 	unsigned sets;    // percent of sets; above 100: as `set` says
 	uint32_t keys, key_size, multi, versions, ttl_s;
-	double zipf; // exponent; 0: uniform
+	uint32_t due_keys, due_at; // set as well, to be gone at that Unix time; never asked for
+	double zipf;               // exponent; 0: uniform
 	const char *value_size;
 	struct sizes value_sizes;    // what that says
 	char cluster_value_size[16]; // of --cluster

@@ -82,6 +82,8 @@ int bench_options_check(struct bench_options *o)
 		return refuse("--sources and --syn-flood need --driver");
 	if (o->churn > o->connections || (o->churn && o->pipeline > 1))
 		return refuse("--churn is at most --connections, one request in flight");
+	if (o->keys + o->due_keys > BENCH_KEYS_MAX || (o->due_keys && !o->preload))
+		return refuse("--due-keys and --keys are 100 million at most, and need --preload");
 	if (o->multi > o->keys)
 		return refuse("--multi is at most --keys");
 	if (o->answer && (o->sockets || o->value_sizes.min != o->value_sizes.max))

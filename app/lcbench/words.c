@@ -13,7 +13,11 @@
 
 void words_open(struct words *w, const struct bench_options *o)
 {
-	*w = (struct words){.meta = o->meta, .key_size = o->key_size, .ttl_s = o->ttl_s};
+	*w = (struct words){.meta = o->meta,
+		.key_size = o->key_size,
+		.ttl_s = o->ttl_s,
+		.due_from = o->due_keys ? o->keys : UINT32_MAX,
+		.due_at = o->due_at};
 	memset(w->key, 'k', o->key_size);
 	static_assert(WORDS_KEY_MAX + WORD_MAX <= WORDS_LINE_MAX, "a line has room");
 }
@@ -99,6 +103,7 @@ size_t words_get_write(const struct words *w, const uint32_t *key, uint32_t keys
 size_t words_set_write(
 	const struct words *w, uint32_t key, uint32_t version, uint32_t size, char *to)
 {
+	uint32_t ttl_s = base_likely(key < w->due_from) ? w->ttl_s : w->due_at;
 	char *p = put(to, w->meta ? "ms " : "set ");
 
 	p = key_put(w, p, key);
@@ -106,11 +111,11 @@ size_t words_set_write(
 	if (w->meta) {
 		p = put(number_put(p, size), " F");
 		p = number_put(p, version);
-		if (w->ttl_s)
-			p = number_put(put(p, " T"), w->ttl_s);
+		if (ttl_s)
+			p = number_put(put(p, " T"), ttl_s);
 	} else {
 		p = put(number_put(p, version), " ");
-		p = put(number_put(p, w->ttl_s), " ");
+		p = put(number_put(p, ttl_s), " ");
 		p = number_put(p, size);
 	}
 	p = put(p, "\r\n");

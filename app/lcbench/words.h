@@ -28,6 +28,7 @@ struct words {
 	bool meta;
 	uint32_t key_size;
 	uint32_t ttl_s;
+	uint32_t due_from, due_at;   // keys from this one on expire at that Unix time
 	char key[WORDS_KEY_MAX + 1]; // the 'k's, and room for the digits
 };
 

@@ -5,9 +5,12 @@
 // is counted: all of the worker's way, the driver's part of it included, and nothing of the
 // client's.
 //
-//	bench_instructions BURSTS SOCKET        counts, as JSON
-//	bench_instructions BURSTS SOCKET run    counts nothing: to be looked at by
-//		valgrind --tool=callgrind --toggle-collect=turn_counted
+//	bench_instructions BURSTS SOCKET [WORD ...]
+//
+// and of these words: `run`: counts nothing, to be looked at by
+// valgrind --tool=callgrind --toggle-collect=turn_counted; a number: of items beside those that are
+// asked for; `due`: all items have a deadline, far ahead; `sampled`: expire-index no. Counted apart,
+// as `look`, is an idle turn a tenth of a second later, in which upkeep looks at what it has to do.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +27,7 @@
 #include <rte_udp.h>
 
 #include "proto/proto.h"
-#include "worker/worker.h"
+#include "worker/worker_internal.h"
 
 #define BURST       32
 #define KEYS        1024
@@ -33,6 +36,9 @@
 #define DESCRIPTORS 1024
 #define TURNS_MAX   1000 // that a burst may take
 #define WAIT_MS     10000
+#define LOOK_US     100000 // between looks at the deadlines of a sample: hz 10
+#define DEADLINE_S  1800000000u
+#define ITEM_MOST   256 // bytes that an item and its part of the index take at most
 #define CLIENT_IP   RTE_BE32(RTE_IPV4(198u, 18, 211, 1))
 #define SERVER_IP   RTE_BE32(RTE_IPV4(198u, 18, 211, 2))
 
@@ -57,7 +63,8 @@ struct bench {
 	struct worker_group *group;
 	struct worker *worker;
 	struct base_now now;
-	bool traced;
+	bool traced, due, sampled;
+	uint32_t items;
 };
 
 static _Noreturn void die(const char *what)
@@ -138,7 +145,7 @@ static void worker_start(struct bench *b)
 	struct worker_options wo = {.port = &b->port,
 		.net = &b->config,
 		.settings = &b->settings,
-		.limit_bytes = 64 << 20,
+		.limit_bytes = (64u << 20) + (uint64_t)b->items * ITEM_MOST,
 		.store = store_settings_default(),
 		.conns_max = 1000,
 		.seed = 7};
@@ -156,6 +163,7 @@ static void worker_start(struct bench *b)
 		worker_group_open(&b->group, &(struct worker_group_options){.workers = 1}))
 		die("no memory");
 	wo.mem = b->mem;
+	wo.store.expire_index = !b->sampled;
 	if (worker_open(&b->worker, b->group, &wo))
 		die("the worker does not open");
 }
@@ -255,13 +263,36 @@ static void answers_take(
 	}
 }
 
+// Straight into the shard: a million a second.
+static void items_set(struct bench *b)
+{
+	char text[KEY_BYTES + 1];
+
+	turn(b, false);
+	for (uint32_t i = 0; i < b->items; i++) {
+		struct store_key key = {.key = text, .len = KEY_BYTES};
+		struct store_item *it;
+
+		key_write(text, KEYS + i);
+		key.hash = base_hash(text, KEY_BYTES);
+		if (store_reserve(b->worker->store, &key, 0, b->due ? DEADLINE_S : 0, VALUE_BYTES,
+			    &it) != STORE_OK)
+			die("an item is refused");
+		store_commit(b->worker->store, it, key.hash, 0);
+	}
+	while (store_step(b->worker->store, 1000))
+		;
+	if (store_counters_get(b->worker->store)->deadlines != (b->due ? b->items : 0))
+		die("deadlines are missing");
+}
+
 static void keys_set(struct bench *b)
 {
 	char text[128];
 
 	for (unsigned k = 0; k < KEYS; k++) {
-		int n = snprintf(text, sizeof(text), "set %0*u 0 0 %u\r\n%0*u\r\n", KEY_BYTES, k,
-			VALUE_BYTES, VALUE_BYTES, k);
+		int n = snprintf(text, sizeof(text), "set %0*u 0 %u %u\r\n%0*u\r\n", KEY_BYTES, k,
+			b->due ? DEADLINE_S : 0, VALUE_BYTES, VALUE_BYTES, k);
 
 		frame_send(b, text, (size_t)n, (uint16_t)k);
 		answers_take(b, 1, false, "STORED\r\n", 8);
@@ -284,21 +315,22 @@ static void bursts_ask(struct bench *b, unsigned bursts, bool counted)
 	}
 }
 
-static void served(long bursts, const char *socket, bool traced)
+static void served(struct bench *b, long bursts, const char *socket)
 {
 	char *eal[] = {"bench_instructions", "--no-huge", "--no-pci", "--no-shconf",
 		"--no-telemetry", "--force-max-simd-bitwidth=512", "-m", "192", "--iova-mode=va",
 		"--log-level=*:error", "--file-prefix=bench_instructions"};
-	static struct bench b;
 
-	b.traced = traced;
 	if (rte_eal_init(BASE_ARRAY_LEN(eal), eal) < 0)
 		die("EAL does not start");
-	devices_open(&b, socket);
-	worker_start(&b);
-	keys_set(&b);
-	bursts_ask(&b, 100, false); // pools and rings as they are in the long run
-	bursts_ask(&b, (unsigned)bursts, true);
+	devices_open(b, socket);
+	worker_start(b);
+	items_set(b);
+	keys_set(b);
+	bursts_ask(b, 100, false); // pools and rings as they are in the long run
+	bursts_ask(b, (unsigned)bursts, true);
+	b->now.mono_us += LOOK_US;
+	turn(b, true);
 	_exit(0); // all of it goes with the process
 }
 
@@ -315,6 +347,7 @@ struct tracer {
 	struct map map[256];
 	unsigned maps;
 	uint64_t n[PARTS];
+	uint64_t last; // of all, in the turn counted last
 };
 
 static void maps_read(struct tracer *t)
@@ -370,18 +403,20 @@ static void turn_count(struct tracer *t)
 
 	if (t->maps == 0)
 		maps_read(t);
+	t->last = 0;
 	for (;;) {
 		if (ptrace(PTRACE_GETREGS, t->pid, NULL, &regs))
 			die("no registers");
 		if (regs.rip == (uint64_t)(uintptr_t)count_end)
 			return;
 		t->n[part_of(t, regs.rip)]++;
+		t->last++;
 		if (ptrace(PTRACE_SINGLESTEP, t->pid, NULL, NULL) || stop_wait(t) != SIGTRAP)
 			die("no step");
 	}
 }
 
-static void counted(long bursts, const char *socket)
+static void counted(struct bench *b, long bursts, const char *socket)
 {
 	struct tracer t = {.pid = fork()};
 	double gets = (double)bursts * BURST;
@@ -393,7 +428,8 @@ static void counted(long bursts, const char *socket)
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 			die("it may not be traced");
 		raise(SIGSTOP);
-		served(bursts, socket, true);
+		b->traced = true;
+		served(b, bursts, socket);
 	}
 	stop_wait(&t);
 	if (ptrace(PTRACE_SETOPTIONS, t.pid, NULL, PTRACE_O_EXITKILL) ||
@@ -405,19 +441,29 @@ static void counted(long bursts, const char *socket)
 		if (ptrace(PTRACE_CONT, t.pid, NULL, sig == SIGTRAP ? 0 : sig))
 			die("it does not go on");
 	}
-	printf("{\"gets\": %.0f, \"server\": %.1f, \"driver\": %.1f, \"libraries\": %.1f}\n", gets,
-		(double)t.n[SERVER] / gets, (double)t.n[DRIVER] / gets,
-		(double)t.n[LIBRARIES] / gets);
+	// A look has no packets to send: what is not the server's own is next to nothing.
+	printf("{\"gets\": %.0f, \"server\": %.1f, \"driver\": %.1f, \"libraries\": %.1f, "
+	       "\"look\": %lu}\n",
+		gets, (double)(t.n[SERVER] - t.last) / gets, (double)t.n[DRIVER] / gets,
+		(double)t.n[LIBRARIES] / gets, (unsigned long)t.last);
 }
 
 int main(int argc, char **argv)
 {
+	static struct bench b;
+	bool run = false;
 	long bursts;
 
-	if (argc < 3 || argc > 4 || (bursts = strtol(argv[1], NULL, 10)) < 1)
-		die("usage: bench_instructions BURSTS SOCKET [run]");
-	if (argc == 4)
-		served(bursts, argv[2], false);
-	counted(bursts, argv[2]);
+	if (argc < 3 || (bursts = strtol(argv[1], NULL, 10)) < 1)
+		die("usage: bench_instructions BURSTS SOCKET [run] [ITEMS] [due] [sampled]");
+	for (int i = 3; i < argc; i++) {
+		run |= strcmp(argv[i], "run") == 0;
+		b.due |= strcmp(argv[i], "due") == 0;
+		b.sampled |= strcmp(argv[i], "sampled") == 0;
+		b.items += (uint32_t)strtoul(argv[i], NULL, 10);
+	}
+	if (run)
+		served(&b, bursts, argv[2]);
+	counted(&b, bursts, argv[2]);
 	return 0;
 }

@@ -2,6 +2,7 @@
 """Instructions that a get of 32 B over UDP takes in user space, the driver's among them: counted one
 by one (bench_instructions)."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,10 +15,12 @@ MOST = 350
 BURSTS = 10
 
 
-def lcached_counts(bursts, scratch):
+def lcached_counts(bursts, scratch, *words):
     """Instructions a get, by whose they are."""
     link = os.path.join(scratch, "instructions.sock")
-    done = subprocess.run([PROGRAM, str(bursts), link], capture_output=True, text=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
+    done = subprocess.run([PROGRAM, str(bursts), link, *words], capture_output=True, text=True)
     if done.returncode:
         raise Trouble(done.stderr.strip())
     return json.loads(done.stdout)

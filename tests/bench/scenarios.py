@@ -10,6 +10,7 @@ import curves
 import density
 import evict
 import evict_speed
+import expire
 import hit_ratio
 import instructions
 import latency
@@ -145,6 +146,14 @@ SCENARIOS = {
     "evict-speed": Scenario(
         "sets, and gets' latencies, at the limit against below it; memcached's too",
         run=evict_speed.run,
+    ),
+    "expire-storm": Scenario(
+        "a million keys due in one second under a full load of gets; memcached and redis too",
+        run=expire.storm_run,
+    ),
+    "expire-idle": Scenario(
+        "instructions of a get beside ten million keys with far deadlines, against without deadlines",
+        run=expire.idle_run,
     ),
     "shrink": Scenario(
         "maxmemory cut from 4 GiB to 1 GiB under load; memcached and redis too",

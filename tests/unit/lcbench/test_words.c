@@ -42,6 +42,14 @@ static void text_requests(void **state)
 	o.ttl_s = 60;
 	words_open(&w, &o);
 	set_is(&w, UINT32_MAX, 1000, "set kk00000012 4294967295 60 1000\r\n");
+	o.keys = 12; // those behind them have a time of their own
+	o.due_keys = 1;
+	o.due_at = 1700000000;
+	words_open(&w, &o);
+	set_is(&w, 0, 5, "set kk00000012 0 1700000000 5\r\n");
+	o.keys = 13;
+	words_open(&w, &o);
+	set_is(&w, 0, 5, "set kk00000012 0 60 5\r\n");
 	assert_true(words_end_follows(&w, 1));
 }
 
