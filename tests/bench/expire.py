@@ -17,7 +17,7 @@ from said import measuring_wait
 
 KEYS, DUE_KEYS, VALUE_BYTES = 100000, 1000000, 100
 GONE_S, LATENCY_MOST = 2.0, 1.5
-QUIET_S, QUIET_LEAST_S, POLL_S = 4.0, 1.0, 0.05
+QUIET_S, QUIET_LEAST_S, POLL_S, LAST_S = 4.0, 1.0, 0.05, 0.3
 WAIT_S = 30.0          # for the peers to be done
 FILL_S = {"lcached": 14, "memcached": 20, "redis": 35}  # from the start until all is set and asked for
 
@@ -41,11 +41,12 @@ class Memcached:
         return memcached_stat(self.where, "curr_items"), memcached_stat(self.where, "bytes")
 
 
-def polled(held, until):
-    """Asks until then, as storm_watch does."""
-    while time.monotonic() < until:
+def polled(held, due_s):
+    """Asks as storm_watch does, until they are all but due; and returns when they are."""
+    while time.time() < due_s - LAST_S:
         last = held()
         time.sleep(POLL_S)
+    time.sleep(max(due_s - time.time(), 0))
     return last
 
 
@@ -82,7 +83,7 @@ def lcbench_storm(side, watcher, args, scratch, options=()):
         held = watcher(process, where).held
         time.sleep(max(left - QUIET_S, 0))
         generator.send_signal(signal.SIGUSR1)
-        out["keys_before"], out["used_before"] = polled(held, time.monotonic() + due_s - time.time())
+        out["keys_before"], out["used_before"] = polled(held, due_s)
         out["rss_before_mib"] = rss_mib(process.pid)
         generator.send_signal(signal.SIGUSR1)
         storm_watch(held, keys, due_s, out)
@@ -141,7 +142,7 @@ def redis_storm(args, scratch):
             raise Trouble(f"redis: the keys were set too slowly, {left:.1f} s are left")
         time.sleep(max(left - QUIET_S, 0))
         quiet, stop, thread = stretch(WAIT_S)
-        out["keys_before"], out["used_before"] = polled(held, time.monotonic() + due_s - time.time())
+        out["keys_before"], out["used_before"] = polled(held, due_s)
         out["rss_before_mib"] = rss_mib(peer.process.pid)
         stop.set()
         thread.join()

@@ -9,8 +9,9 @@
 //
 // and of these words: `run`: counts nothing, to be looked at by
 // valgrind --tool=callgrind --toggle-collect=turn_counted; a number: of items beside those that are
-// asked for; `due`: all items have a deadline, far ahead; `sampled`: expire-index no. Counted apart,
-// as `look`, is an idle turn a tenth of a second later, in which upkeep looks at what it has to do.
+// asked for; `due`: all items have a deadline, far ahead; `sampled`: expire-index no. Counted
+// apart, as `look`, is an idle turn a tenth of a second later, in which upkeep looks at what it has
+// to do.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
