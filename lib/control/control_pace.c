@@ -28,7 +28,7 @@ static struct share share_of(
 		[STORE_WORK_EXPIRE] = {250, 400, 70},
 		[STORE_WORK_ROOM] = {300, 500, 90},
 		[STORE_WORK_INDEX] = {250, 250, 70},
-		[WORKER_WORK_SNAPSHOT] = {100, 100, 70},
+		[WORKER_WORK_SNAPSHOT] = {25, 25, 10}, // the writer takes more than the walk
 	};
 	struct share s = shares[work];
 
