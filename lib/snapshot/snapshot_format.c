@@ -48,6 +48,11 @@ static uint64_t get64(const char *from)
 	return le64toh(v);
 }
 
+void snapshot_sum_put(char *to, const char *from, uint64_t n)
+{
+	put64(to, base_hash(from, n));
+}
+
 // ---- header -------------------------------------------------------------------------------------
 void snapshot_header_put(char *to, const struct snapshot_info *info)
 {
@@ -59,7 +64,7 @@ void snapshot_header_put(char *to, const struct snapshot_info *info)
 	put32(to + 32, info->shards);
 	put32(to + 36, info->file);
 	put32(to + 40, info->block_bytes);
-	put64(to + 8, base_hash(to + 16, SNAPSHOT_HEADER - 16));
+	snapshot_sum_put(to + 8, to + 16, SNAPSHOT_HEADER - 16);
 }
 
 const char *snapshot_header_get(const char *from, struct snapshot_info *info)
@@ -90,7 +95,7 @@ void snapshot_block_put(char *to, const struct snapshot_block *b)
 	put32(to + 20, b->bytes);
 	put32(to + 24, b->items);
 	put32(to + 28, b->rest);
-	put64(to, base_hash(to + SUM_BYTES, SNAPSHOT_BLOCK_HEAD - SUM_BYTES + b->bytes));
+	snapshot_sum_put(to, to + SUM_BYTES, SNAPSHOT_BLOCK_HEAD - SUM_BYTES + b->bytes);
 }
 
 const char *snapshot_block_get(const char *from, struct snapshot_block *b)
@@ -149,7 +154,7 @@ void snapshot_trailer_put(char *to, const struct snapshot_trailer *t)
 	put64(to + 32, t->bytes);
 	put64(to + 40, t->cas_next);
 	put64(to + 48, t->wall_s);
-	put64(to, base_hash(to + SUM_BYTES, SNAPSHOT_TRAILER - SUM_BYTES));
+	snapshot_sum_put(to, to + SUM_BYTES, SNAPSHOT_TRAILER - SUM_BYTES);
 }
 
 bool snapshot_is_trailer(const char *from)

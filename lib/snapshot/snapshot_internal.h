@@ -36,6 +36,8 @@ bool snapshot_block_sound(const char *from, uint32_t bytes);
 const char *snapshot_trailer_get(const char *from, struct snapshot_trailer *t);
 bool snapshot_is_trailer(const char *from); // 12 bytes
 void snapshot_item_get(const char *from, struct snapshot_item *it);
+// The sum of n bytes, as a part has it.
+void snapshot_sum_put(char *to, const char *from, uint64_t n);
 
 // ---- snapshot_file.c: the writer's -------------------------------------------------------------
 struct snapshot_file {
