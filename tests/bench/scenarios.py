@@ -18,6 +18,7 @@ import lazyfree
 import loss
 import scale
 import servers
+import snapshot
 import stack
 import stages
 import store_speed
@@ -138,6 +139,10 @@ SCENARIOS = {
     "density": Scenario(
         "items held in 1 GiB of resident memory, beside memcached and redis",
         run=density.run,
+    ),
+    "snapshot": Scenario(
+        "a snapshot of 4 GiB under load, and its restore, beside redis' BGSAVE",
+        run=snapshot.run,
     ),
     "lazyfree": Scenario(
         "the longest turn while 512 MiB or 20 million items are freed, beside memcached and redis",

@@ -39,12 +39,12 @@ def build():
 
 
 @contextlib.contextmanager
-def server(name, command):
-    """A server pinned to its core, stopped by SIGTERM."""
+def server(name, command, cores=SERVER_CORE):
+    """A server pinned to its core, or several, stopped by SIGTERM."""
     log = os.path.join(LOGS, name + ".log")
     with open(log, "w") as out:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
+            ["taskset", "-c", str(cores), *command],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -139,13 +139,14 @@ def link_ends(scratch, lines=(), server_lines=(), ends=SMALL):
 
 @contextlib.contextmanager
 def lcached_server(
-    scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=(), options=(), ends=SMALL
+    scratch, memory_mb=MEMORY_MB, connections=4096, lines=(), server_lines=(), options=(), ends=SMALL,
+    cores=SERVER_CORE,
 ):
     """The server's process, and lcbench's options to reach it. virtio-user waits for its peer before
     the server is ready: only its socket is waited for."""
     with link_ends(scratch, lines, server_lines, ends) as (link, ours, theirs):
         command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
-        with server("lcached", [*command, "-c", str(connections), *options]) as process:
+        with server("lcached", [*command, "-c", str(connections), *options], cores) as process:
             wait_for(process, lambda: os.path.exists(link), "lcached")
             yield process, ["--driver", theirs]
 
