@@ -54,7 +54,8 @@ static void file_read(const char *at, size_t len)
 		snapshot_fault_format(snapshot_reader_fault(r), line, sizeof(line));
 		base_assert(snapshot_reader_fault(r)->byte <= len);
 	} else {
-		base_assert(items == snapshot_reader_info(r)->items && snapshot_reader_bytes(r) == len);
+		base_assert(
+			items == snapshot_reader_info(r)->items && snapshot_reader_bytes(r) == len);
 	}
 	base_assert(all != 1); // used
 	snapshot_reader_close(r);
