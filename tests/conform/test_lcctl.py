@@ -203,6 +203,7 @@ def test_numbers_keep_three_digits():
         "0", "999", "1.00 k", "12.3 k", "5.08 M"]  # fmt: skip
     assert module.size(1536) == "1.50 KiB" and module.span(90061) == "1d 01:01:01"
     assert module.spark([0, 1, 8], 4) == "  ▂█"
+    assert module.chart([0, 1, 8, 16], 5, 2) == ["    █", "  ▁██"]
 
 
 def test_text_of_clients_moves_no_cursor():
