@@ -13,6 +13,7 @@ ASK = [  # all that changes nothing for who asks behind it
     "/lcached/latency/reset", "/lcached/alarms", "/lcached/workers", "/lcached/worker,0",
     "/lcached/shards", "/lcached/config", "/lcached/config,maxmemory", "/lcached/config/rewrite",
     "/lcached/config/set,maxmemory-samples=5", "/lcached/capture",
+    "/lcached/snapshot",
 ]  # fmt: skip
 STRANGE = [b"", b",", b"/", b"/lcached", b"/lcached/", b"/lcached/none", b"/lcached/info,,", b"\x00",
            b"/lcached/worker,-1", b"/lcached/worker,99999999999999999999", b"/lcached/latency,%s%n",
