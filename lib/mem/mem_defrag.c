@@ -6,7 +6,7 @@
 
 #define SPARSE_WHOLE  256 // of mem_bin_sparse
 #define SPARSE_FAVOUR 8   // a slab may be an eighth fuller than the mean
-#define PAGES_SPARE   16  // of the used pages: left free below the watermark
+#define PAGES_SPARE   32  // of the used pages: left free below the watermark
 #define WINDOW_PART   64  // of the used pages: in a window
 
 // The slab that is being filled counts as half full: it is among those held, not among the partly

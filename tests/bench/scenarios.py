@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import cross_shard
 import curves
+import defrag
 import density
 import evict
 import evict_speed
@@ -183,6 +184,14 @@ SCENARIOS = {
     "syn-flood": Scenario(
         "a million SYNs a second from nobody beside half of the peak load",
         run=stack.flood_run,
+    ),
+    "defrag": Scenario(
+        "fragmentation, and its end under load; memcached's slab rebalancer beside it",
+        run=defrag.run,
+    ),
+    "defrag-hugepages": Scenario(
+        "2 MiB pages held for what is live, after the same",
+        run=defrag.run_hugepages,
     ),
     "telemetry": Scenario(
         "answers on the telemetry socket under full load, and ten thousand random requests",
