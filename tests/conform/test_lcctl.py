@@ -175,6 +175,15 @@ def test_a_view_with_everything_fits(width, height):
         assert any("link_down since" in line for line in lines)
 
 
+def test_what_defragmentation_moves_is_shown():
+    module = lcctl_load()
+    before, now = sample_make(module, 0, 1), sample_make(module, 1, 1, active_defrag_hits=1234)
+    history = [module.rates(now, before)]
+    assert "moved 1.23 k/s" in "\n".join(module.frame(now, before, history, 80, 24))
+    wide = "\n".join(module.frame(now, before, history, 200, 50))
+    assert "moved 1.23 k/s" in wide and "freed" in wide
+
+
 def test_latency_of_an_idle_server_is_not_shown():
     module = lcctl_load()
     now = sample_make(module, 0, 1)
