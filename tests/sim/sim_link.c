@@ -130,15 +130,27 @@ static uint64_t arrival(struct sim *s, unsigned from, uint16_t len)
 	return at;
 }
 
+static bool is_fragment(const uint8_t *data)
+{
+	if (data[12] == 0x86) // IPv6
+		return data[20] == IPPROTO_FRAGMENT;
+	return (data[20] & 0x3f) != 0 || data[21] != 0;
+}
+
 // One bit of what checksums cover. (A flipped address of the link would be the wire's own CRC's
-// affair.)
-static void corrupt(struct sim *s, struct sim_frame *f)
+// affair.) Of fragments bits are only set: one sum is over all of them, and would not see a bit that
+// is set in one and cleared in another. False: it was set.
+static bool corrupt(struct sim *s, struct sim_frame *f)
 {
 	unsigned bits = (unsigned)(f->len - RTE_ETHER_HDR_LEN) * 8;
 	unsigned bit = (unsigned)sim_pick(&s->link.rng, bits);
+	uint8_t *byte = &f->data[RTE_ETHER_HDR_LEN + bit / 8], mask = (uint8_t)(1 << bit % 8);
 
-	f->data[RTE_ETHER_HDR_LEN + bit / 8] ^= (uint8_t)(1 << bit % 8);
+	if (is_fragment(f->data) && (*byte & mask))
+		return false;
+	*byte ^= mask;
 	s->link.corrupted++;
+	return true;
 }
 
 // A router on the way passes at most cut_bytes of payload at a time.
@@ -190,10 +202,8 @@ static void copy_send(struct sim *s, unsigned from, unsigned to, const uint8_t *
 		l->spare[l->spares++] = f;
 		return;
 	}
-	if (!l->calm && is_ip(data, len) && sim_chance(&l->rng, c->corrupt)) {
-		corrupt(s, f);
-		f->forged = true; // nothing of it counts
-	}
+	if (!l->calm && is_ip(data, len) && sim_chance(&l->rng, c->corrupt))
+		f->forged = corrupt(s, f); // nothing of it counts
 	sim_frame_push(s, f, at);
 }
 
