@@ -9,7 +9,9 @@
 
 #include "control/control_internal.h"
 
-#define IDLE_NS 200000 // between looks of the writer at empty rings
+// Between looks of the writer that had taken all there was. A worker under load hands over item by
+// item: a writer that looked for each would take a core of its own.
+#define IDLE_NS 1000000
 
 // The writer: nothing but the file. It runs where DPDK puts threads that are no lcores.
 static void *writer_run(void *arg)

@@ -14,7 +14,7 @@
 #define PURGE_BYTES_FIRST ((uint64_t)256 << 10)
 #define PURGE_BYTES_MOST  ((uint64_t)512 << 10)
 #define PURGE_SOON_BYTES  ((uint64_t)64 << 10)
-#define PURGE_NS          25000 // a move that takes longer is followed by smaller ones
+#define PURGE_NS          10000 // a move that takes longer is followed by smaller ones
 #define PURGE_SHORT       4     // one of a fourth, by larger ones
 
 enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us)

@@ -183,7 +183,8 @@ static void record_write(struct snapshot *sn, const struct snapshot_record *r)
 		snapshot_fail(sn, sn->file.error, "write");
 }
 
-// False: there was nothing. After an error what comes is passed over, so that its pins go back.
+// False: all that there was has been taken. After an error what comes is passed over, so that its
+// pins go back.
 static bool tap_drain(struct snapshot *sn, struct snapshot_tap *t)
 {
 	const struct snapshot_record *r;
@@ -194,7 +195,7 @@ static bool tap_drain(struct snapshot *sn, struct snapshot_tap *t)
 			record_write(sn, r);
 		snapshot_tap_pass(t, r);
 	}
-	return n > 0;
+	return n == TURN_RECORDS;
 }
 
 static bool taps_ended(struct snapshot *sn)
@@ -254,14 +255,14 @@ static void snapshot_end(struct snapshot *sn, uint64_t wall_s)
 
 enum snapshot_go snapshot_turn(struct snapshot *sn, uint64_t wall_s)
 {
-	bool any = false;
+	bool more = false;
 
 	base_assert(!sn->finished);
 	if (__atomic_load_n(&sn->cancelled, __ATOMIC_RELAXED))
 		snapshot_fail(sn, -ECANCELED, "given up");
 	for (unsigned i = 0; i < sn->workers; i++)
-		any |= tap_drain(sn, &sn->tap[i]);
-	if (any)
+		more |= tap_drain(sn, &sn->tap[i]);
+	if (more)
 		return SNAPSHOT_GO_ON;
 	if (!taps_ended(sn))
 		return SNAPSHOT_GO_IDLE;

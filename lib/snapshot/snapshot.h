@@ -58,7 +58,7 @@ struct snapshot_tap *snapshot_tap(struct snapshot *sn, unsigned worker);
 const char *snapshot_path(const struct snapshot *sn);
 
 enum snapshot_go { SNAPSHOT_GO_ON, SNAPSHOT_GO_IDLE, SNAPSHOT_GO_END };
-// The writer's: takes what the rings have, and writes. IDLE: there was nothing. END: the file
+// The writer's: takes what the rings have, and writes. IDLE: that was all for now. END: the file
 // stands under its name, or is gone for an error; never call it again.
 enum snapshot_go snapshot_turn(struct snapshot *sn, uint64_t wall_s);
 // Any thread: gives it up.

@@ -138,8 +138,8 @@ static bool is_fragment(const uint8_t *data)
 }
 
 // One bit of what checksums cover. (A flipped address of the link would be the wire's own CRC's
-// affair.) Of fragments bits are only set: one sum is over all of them, and would not see a bit that
-// is set in one and cleared in another. False: it was set.
+// affair.) Of fragments bits are only set: one sum is over all of them, and would not see a bit
+// that is set in one and cleared in another. False: it was set.
 static bool corrupt(struct sim *s, struct sim_frame *f)
 {
 	unsigned bits = (unsigned)(f->len - RTE_ETHER_HDR_LEN) * 8;

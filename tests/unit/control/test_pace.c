@@ -37,7 +37,7 @@ static unsigned sum_us(const struct worker_pace *order, uint64_t works)
 	return sum;
 }
 
-static void a_busy_worker_expires_for_a_quarter_of_its_time(void **state)
+static void a_busy_worker_expires_for_a_tenth_of_its_time(void **state)
 {
 	struct control_pace_load busy = {
 		.passed_us = MS, .requests_us = MS, .pending = BIT(STORE_WORK_EXPIRE)};
@@ -45,10 +45,10 @@ static void a_busy_worker_expires_for_a_quarter_of_its_time(void **state)
 	struct control_pace p = settled(&usual, &busy);
 
 	assert_int_equal(p.idle, 0);
-	assert_int_equal(p.order.us_a_ms[STORE_WORK_EXPIRE], 250);
+	assert_int_equal(p.order.us_a_ms[STORE_WORK_EXPIRE], 100);
 	assert_int_equal(p.order.slice_us, 50);
 	p = settled(&most, &busy); // 43 %, as Redis has it at effort 10
-	assert_in_range(p.order.us_a_ms[STORE_WORK_EXPIRE], 405, 430);
+	assert_in_range(p.order.us_a_ms[STORE_WORK_EXPIRE], 425, 435);
 }
 
 static void an_idle_worker_gives_most_of_its_time(void **state)
@@ -178,7 +178,7 @@ static void defrag_has_what_it_is_told_to_have_and_no_more(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_busy_worker_expires_for_a_quarter_of_its_time),
+		cmocka_unit_test(a_busy_worker_expires_for_a_tenth_of_its_time),
 		cmocka_unit_test(an_idle_worker_gives_most_of_its_time),
 		cmocka_unit_test(a_shard_at_its_limit_frees_faster),
 		cmocka_unit_test(all_together_leave_half_to_the_requests),
