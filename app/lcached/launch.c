@@ -108,7 +108,7 @@ static int worker_thread(void *arg)
 	mem_thread_mark(mem); // nothing past the domain from here on
 	t->mem = mem;
 	__atomic_store_n(&t->state, LCACHED_THREAD_READY, __ATOMIC_RELEASE);
-	if (t->server->cfg.restore[0] != '\0') {
+	if (t->server->restores) {
 		lcached_load(t, w);
 		mem_thread_mark(mem); // the reader's buffers came and went
 	}

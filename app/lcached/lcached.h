@@ -51,6 +51,7 @@ struct lcached {
 	uint64_t seed;
 	char restore_path[SNAPSHOT_PATH_MAX];
 	uint64_t restore_items; // in that file
+	bool restores;          // there is one, and it can be read
 	bool served;            // it has been ready
 	struct lcached_thread thread[WORKER_MAX];
 };
@@ -74,7 +75,7 @@ void lcached_crash_remove(void);
 
 // ---- warm.c
 // Before a device is touched: whether the file to be restored can be one. 0, or -EINVAL with one
-// line in err. Where there is nothing to be restored, cfg.restore is empty afterwards.
+// line in err. restores: it can, and will be.
 int lcached_restore_check(struct lcached *s, char *err, size_t err_len);
 // A worker's thread: its shard's items.
 void lcached_load(struct lcached_thread *t, struct worker *w);

@@ -180,6 +180,8 @@ static int serve(struct lcached *s)
 		&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name, s->port.offloads);
 	if (rc < 0)
 		return rc;
+	if (s->restores)
+		control_phase_set(s->control, WORKER_PHASE_LOAD);
 	control_port_set(s->control, &s->port);
 	control_packet_bytes_set(s->control, s->eal.memory_bytes, s->eal.hugepages);
 	rc = lcached_threads_start(s);

@@ -21,11 +21,6 @@ static void path_make(const struct lcached *s, char *path, size_t len)
 		snprintf(path, len, "%s/%s", dir, name);
 }
 
-static void restore_forget(struct lcached *s)
-{
-	s->cfg.restore[0] = '\0'; // for the control core: there is nothing to load
-}
-
 int lcached_restore_check(struct lcached *s, char *err, size_t err_len)
 {
 	char why[SNAPSHOT_PATH_MAX + 256];
@@ -38,16 +33,15 @@ int lcached_restore_check(struct lcached *s, char *err, size_t err_len)
 	rc = snapshot_file_check(s->restore_path, &info, why, sizeof(why));
 	if (rc == 0) {
 		s->restore_items = info.items;
+		s->restores = true;
 		return 0;
 	}
 	if (rc == -ENOENT && strcmp(s->cfg.restore, s->cfg.snapshot_on_exit) == 0) {
 		base_info("restore: %s: not there yet: the server starts empty", s->restore_path);
-		restore_forget(s);
 		return 0;
 	}
 	if (s->cfg.restore_or_empty) {
 		base_warn("restore: %s: the server starts empty", why);
-		restore_forget(s);
 		return 0;
 	}
 	snprintf(err, err_len, "restore: %s", why);
@@ -180,7 +174,7 @@ int lcached_restore(struct lcached *s)
 	uint64_t start_us = base_now_read().mono_us;
 	const char *fault;
 
-	if (s->cfg.restore[0] == '\0')
+	if (!s->restores)
 		return 0;
 	base_info("restore: %s: %llu items", s->restore_path, (unsigned long long)s->restore_items);
 	if (loads_wait(s, &fault)) {

@@ -105,7 +105,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 	c->driver = driver;
 	c->offloads = offloads;
 	c->workers = (unsigned)cfg->workers;
-	c->orders.phase = cfg->restore[0] != '\0' ? WORKER_PHASE_LOAD : WORKER_PHASE_RUN;
+	c->orders.phase = WORKER_PHASE_RUN;
 	rc = control_calls_open(c);
 	if (rc < 0) {
 		mem_free(mem, MEM_OTHER, c, sizeof(*c));

@@ -196,6 +196,8 @@ def test_a_restart_is_warm(launch, tmp_path):
     both = ["--restore", "w.lc", "--snapshot-on-exit", "w.lc"]
     with running(launch, tmp_path, 2, both) as (server, telemetry), Tcp() as conn:
         assert "not there yet" in server.stderr()
+        # as it was given: a rewrite must keep it
+        assert telemetry.ask("/lcached/config,restore") == {"restore": "w.lc"}
         fill(conn, list(range(ITEMS)))
     assert leftovers(tmp_path) == ["w.lc"]
     for workers in (1, 3):
