@@ -53,9 +53,11 @@ void worker_loan_turn(struct worker *w)
 	l->asked_us = 0;
 	for (unsigned i = 0; i < w->count; i++) {
 		struct worker_peer *p = &w->peer[i];
+		struct worker_slot *s = p->kept;
 
-		if (p->kept != NULL)
-			worker_msg_serve(w, p, p->kept);
+		// One peer's set may have taken what was lent: the next one asks again.
 		p->kept = NULL;
+		if (s != NULL && !worker_loan_keep(w, p, s))
+			worker_msg_serve(w, p, s);
 	}
 }
