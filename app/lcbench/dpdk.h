@@ -10,7 +10,7 @@
 #define DPDK_BURST         64
 #define DPDK_HELD          4096
 #define DPDK_UDP_PORT      40000 // source port of connection 0
-#define DPDK_CONNECT_S     10    // for all connections to be there, and a second for each
+#define DPDK_CONNECT_S     30    // for all connections to be there, and a second for each
 #define DPDK_CONNECT_PER_S 10000 // ... so many
 
 struct dpdk {
