@@ -229,8 +229,8 @@ static void slow_turn_put(struct worker *w, uint64_t ns, uint64_t requests)
 {
 	struct worker_slow e = w->noted;
 
-	if (w->noted_least == 0)
-		return; // nobody asked for anything
+	if (w->noted_least == 0 || w->noted_least == UINT32_MAX)
+		return; // nobody asked for anything; nothing was noted when the turn began
 	base_assert(e.kind != WORKER_KIND_NONE);
 	e.total_ns = ns;
 	memset(e.part_ns, 0, sizeof(e.part_ns));

@@ -255,6 +255,26 @@ static void the_slowest_are_kept_and_forgotten(void **state)
 	lab_close();
 }
 
+// Nothing was noted of the turn in which the order came: who was asked is not known.
+static void a_log_that_is_turned_on_begins_with_the_next_turn(void **state)
+{
+	struct client *c;
+
+	lab_open(&(struct lab_options){.workers = 1});
+	slow_from(WORKER_SLOW_NEVER);
+	c = client_connect();
+	lab->orders.slow_us = 0;
+	worker_orders_set(lab->group, 0, &lab->orders);
+	talk(c, "get a\r\n", "END\r\n");
+	lab_run(1000);
+	talk(c, "get a\r\n", "END\r\n");
+	lab_run(1000);
+	assert_true(slow_count() > 0);
+	assert_int_equal(slowest().kind, WORKER_KIND_GET);
+	client_abort(c);
+	lab_close();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(every_kind_is_counted_once),
 	cmocka_unit_test(a_request_takes_as_long_as_its_turn),
@@ -263,6 +283,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_value_that_comes_slowly_is_seen),
 	cmocka_unit_test(a_long_turn_names_its_largest_request),
 	cmocka_unit_test(the_slowest_are_kept_and_forgotten),
+	cmocka_unit_test(a_log_that_is_turned_on_begins_with_the_next_turn),
 };
 
 LAB_MAIN("latency", tests)
