@@ -187,7 +187,7 @@ enum mem_slice mem_domain_upkeep(struct mem_domain *d, uint64_t now_us);
 // caller. True when it did something.
 bool mem_domain_help(struct mem_domain *d);
 // Gives memory back: moves freed extents from jemalloc to the page source, as many as have lately
-// taken some 25 us, and what was more than enough for dirty_decay_ms to the system, at most 64
+// taken some 10 us, and what was more than enough for dirty_decay_ms to the system, at most 64
 // kernel pages or one 2 MiB page. For every turn. A few nanoseconds when there is nothing to do.
 enum mem_slice mem_purge_slice(struct mem_domain *d, uint64_t now_us);
 // Owner, between pieces of much that it frees: when 64 KiB of freed extents have gathered, the next

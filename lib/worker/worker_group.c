@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "worker/worker_internal.h"
-#include "worker/worker_snapshot.h"
+#include "worker/worker_versioned.h"
 
 #define GROUP_CREDITS 1024
 #define GROUP_FRAMES  2048
@@ -15,27 +15,27 @@
 
 struct group_orders { // writer: control core
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_orders)];
+	uint64_t word[WORKER_VERSIONED_WORDS(struct worker_orders)];
 };
 
 struct group_report { // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_report)];
+	uint64_t word[WORKER_VERSIONED_WORDS(struct worker_report)];
 };
 
 struct group_probe { // writer: control core
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_probe)];
+	uint64_t word[WORKER_VERSIONED_WORDS(struct worker_probe)];
 };
 
 struct group_answer { // writer: the worker
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_probe_answer)];
+	uint64_t word[WORKER_VERSIONED_WORDS(struct worker_probe_answer)];
 };
 
 struct group_text { // writer: control core
 	_Alignas(BASE_CACHE_LINE) uint64_t version;
-	uint64_t word[WORKER_SNAPSHOT_WORDS(struct worker_memory_text)];
+	uint64_t word[WORKER_VERSIONED_WORDS(struct worker_memory_text)];
 };
 
 struct group_news {                               // writer: the worker
@@ -223,7 +223,7 @@ void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_
 	struct group_orders *o = &g->orders[id];
 
 	base_assert(id < g->workers);
-	worker_snapshot_write(&o->version, o->word, orders, sizeof(*orders));
+	worker_versioned_write(&o->version, o->word, orders, sizeof(*orders));
 }
 
 void worker_report_get(struct worker_group *g, unsigned id, struct worker_report *out)
@@ -233,7 +233,7 @@ void worker_report_get(struct worker_group *g, unsigned id, struct worker_report
 	base_assert(id < g->workers);
 	// A write takes under a microsecond and happens once a millisecond: 1,000 tries are ample.
 	for (int i = 0; i < 1000; i++) {
-		if (worker_snapshot_read(&r->version, r->word, out, sizeof(*out)) > 0 ||
+		if (worker_versioned_read(&r->version, r->word, out, sizeof(*out)) > 0 ||
 			__atomic_load_n(&r->version, __ATOMIC_RELAXED) == 0)
 			return;
 	}
@@ -258,7 +258,7 @@ void worker_report_publish(struct worker *w)
 	};
 
 	worker_counters_collect(w, &rep.n);
-	worker_snapshot_write(&r->version, r->word, &rep, sizeof(rep));
+	worker_versioned_write(&r->version, r->word, &rep, sizeof(rep));
 }
 
 void worker_orders_read(struct worker *w)
@@ -269,7 +269,7 @@ void worker_orders_read(struct worker *w)
 
 	if (__atomic_load_n(&o->version, __ATOMIC_RELAXED) == w->orders_version)
 		return;
-	version = worker_snapshot_read(&o->version, o->word, &orders, sizeof(orders));
+	version = worker_versioned_read(&o->version, o->word, &orders, sizeof(orders));
 	if (version == 0)
 		return; // next turn
 	w->orders_version = version;
@@ -284,7 +284,7 @@ static void text_set(struct group_text *to, const char *text, size_t len)
 	struct worker_memory_text t = {.len = base_min_u64(len, sizeof(t.text))};
 
 	memcpy(t.text, text, t.len);
-	worker_snapshot_write(&to->version, to->word, &t, sizeof(t));
+	worker_versioned_write(&to->version, to->word, &t, sizeof(t));
 }
 
 static bool text_get(const struct group_text *from, struct worker_memory_text *out)
@@ -292,7 +292,7 @@ static bool text_get(const struct group_text *from, struct worker_memory_text *o
 	if (__atomic_load_n(&from->version, __ATOMIC_RELAXED) == 0)
 		return false;
 	for (int i = 0; i < GROUP_TRIES; i++) {
-		if (worker_snapshot_read(&from->version, from->word, out, sizeof(*out)) > 0)
+		if (worker_versioned_read(&from->version, from->word, out, sizeof(*out)) > 0)
 			return true;
 	}
 	return false;
@@ -321,15 +321,15 @@ bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *ou
 void worker_probe_ask(struct worker_group *g, unsigned id, const struct worker_probe *probe)
 {
 	base_assert(id < g->workers && probe->key_len <= sizeof(probe->key));
-	worker_snapshot_write(&g->probe[id].version, g->probe[id].word, probe, sizeof(*probe));
+	worker_versioned_write(&g->probe[id].version, g->probe[id].word, probe, sizeof(*probe));
 }
 
 bool worker_probe_answer_get(
 	struct worker_group *g, unsigned id, uint64_t seq, struct worker_probe_answer *out)
 {
 	base_assert(id < g->workers);
-	return worker_snapshot_read(&g->answer[id].version, g->answer[id].word, out, sizeof(*out)) >
-		0 &&
+	return worker_versioned_read(
+		       &g->answer[id].version, g->answer[id].word, out, sizeof(*out)) > 0 &&
 		out->seq == seq;
 }
 
@@ -340,7 +340,7 @@ bool worker_probe_next(struct worker *w, struct worker_probe *out)
 
 	if (base_likely(__atomic_load_n(&p->version, __ATOMIC_RELAXED) == w->probe_version))
 		return false;
-	version = worker_snapshot_read(&p->version, p->word, out, sizeof(*out));
+	version = worker_versioned_read(&p->version, p->word, out, sizeof(*out));
 	if (version == 0)
 		return false; // next time
 	w->probe_version = version;
@@ -351,7 +351,7 @@ void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answ
 {
 	struct group_answer *a = &w->group->answer[w->id];
 
-	worker_snapshot_write(&a->version, a->word, answer, sizeof(*answer));
+	worker_versioned_write(&a->version, a->word, answer, sizeof(*answer));
 }
 
 // ---- news: neighbours, ICMP errors -------------------------------------------------------------

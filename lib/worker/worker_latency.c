@@ -7,7 +7,7 @@
 // for a slot) has a stamp of the turn in which it began, and its age is known in the turn that
 // ends it.
 #include "worker/worker_internal.h"
-#include "worker/worker_snapshot.h"
+#include "worker/worker_versioned.h"
 
 #define SLOW_OLD_S 3600 // an entry of that age goes first
 
@@ -44,7 +44,7 @@ const char *worker_part_name(enum worker_part part)
 
 // ---- the slowest -------------------------------------------------------------------------------
 static_assert(sizeof(((struct worker_slow_row *)0)->word) ==
-		WORKER_SNAPSHOT_WORDS(struct worker_slow) * 8,
+		WORKER_VERSIONED_WORDS(struct worker_slow) * 8,
 	"a row holds one");
 static_assert(WORKER_KINDS % 2 == 0, "looked at by twos");
 
@@ -54,7 +54,7 @@ bool worker_slow_read(const struct worker_latency *l, unsigned i, struct worker_
 
 	base_assert(i < WORKER_SLOW_MAX);
 	// Torn is as good as empty: there are others.
-	return worker_snapshot_read(&row->version, row->word, out, sizeof(*out)) != 0 &&
+	return worker_versioned_read(&row->version, row->word, out, sizeof(*out)) != 0 &&
 		out->kind != WORKER_KIND_NONE;
 }
 
@@ -87,7 +87,7 @@ static void slow_put(struct worker *w, struct worker_slow *e)
 	if (row == NULL)
 		return;
 	e->wall_s = w->now.wall_s;
-	worker_snapshot_write(&row->version, row->word, e, sizeof(*e));
+	worker_versioned_write(&row->version, row->word, e, sizeof(*e));
 }
 
 static void slow_key_set(struct worker_slow *e, const char *key, unsigned len)
@@ -281,6 +281,6 @@ void worker_latency_reset(struct worker *w)
 	for (unsigned i = 0; i < WORKER_SLOW_MAX; i++) {
 		struct worker_slow_row *row = &w->latency->slow[i];
 
-		worker_snapshot_write(&row->version, row->word, &none, sizeof(none));
+		worker_versioned_write(&row->version, row->word, &none, sizeof(none));
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A versioned snapshot: one writer, any reader. Odd while it is written. Copied by words, so that a
-// torn read is detected and never undefined.
+// A copy with a version: one writer, any reader. The version is odd while it is written. Copied by
+// words, so that a torn read is detected and never undefined.
 #pragma once
 
 #include <stdint.h>
@@ -8,9 +8,9 @@
 
 #include "base/base.h"
 
-#define WORKER_SNAPSHOT_WORDS(type) ((sizeof(type) + 7) / 8)
+#define WORKER_VERSIONED_WORDS(type) ((sizeof(type) + 7) / 8)
 
-static inline void worker_snapshot_write(
+static inline void worker_versioned_write(
 	uint64_t *version, uint64_t *to, const void *from, size_t bytes)
 {
 	uint64_t v = __atomic_load_n(version, __ATOMIC_RELAXED);
@@ -28,7 +28,7 @@ static inline void worker_snapshot_write(
 }
 
 // The version that was read; 0 when a writer was at work: try again.
-static inline uint64_t worker_snapshot_read(
+static inline uint64_t worker_versioned_read(
 	const uint64_t *version, const uint64_t *from, void *to, size_t bytes)
 {
 	uint64_t v = __atomic_load_n(version, __ATOMIC_ACQUIRE);
