@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// proto: bytes to requests and results to bytes, for memcached's classic text and meta commands and
-// its UDP frame. Pure and incremental: allocates nothing, keeps no pointer past the call.
+// proto: bytes to requests and results to bytes, for memcached's classic text and meta commands,
+// its binary protocol and its UDP frame. Pure and incremental: allocates nothing, keeps no pointer
+// past the call.
 //
 // Owner thread: the caller; one struct proto_parser a connection (or one for a datagram).
 //
@@ -14,8 +15,8 @@
 //
 // A retrieval with n keys (get, gets, gat, gats) comes out as n requests and one PROTO_OP_END, so a
 // line of any length needs no buffer. A storage command comes out when its command line is
-// complete; the caller then receives r.value_bytes + 2 bytes by itself, and checks the last two
-// with proto_data_end_valid().
+// complete; the caller then receives r.value_bytes and proto_value_end(&r) bytes behind them by
+// itself, and checks those with proto_data_end_valid().
 #pragma once
 
 #include <stdbool.h>
@@ -46,6 +47,7 @@ enum proto_op {
 	PROTO_OP_QUIT,
 	PROTO_OP_REPLY, // nothing to execute: send `reply_text` (an error, or a constant answer)
 	PROTO_OP_CLOSE, // nothing to execute: close the connection, after `reply_text` if any
+	PROTO_OP_AUTH,  // `key` is a user, `args` a password (NULL: none that could be right)
 };
 
 enum proto_mode { // of PROTO_OP_SET
@@ -60,17 +62,20 @@ enum proto_mode { // of PROTO_OP_SET
 // Meta flags present in a request, a bit each (letters as in memcached's protocol document).
 // PROTO_FLAG('k') etc.: a..z are bits 0..25, A..Z bits 26..51.
 #define PROTO_FLAG(letter) (UINT64_C(1) << ((letter) >= 'a' ? (letter) - 'a' : (letter) - 'A' + 26))
+// Among these flags: a binary request, which has `opcode` and four bytes of `opaque`. Of the
+// letters it uses C (compare a CAS number) and N (incr and decr make the item).
+#define PROTO_BINARY (UINT64_C(1) << 63)
 
-// The parser writes the first part of each request whole, the second part of meta commands alone,
-// and the rest where a flag says so: what no flag or op announces is undefined.
+// The parser writes the first part of each request whole, the second part of meta and binary
+// commands alone, and the rest where a flag says so: what no flag or op announces is undefined.
 struct proto_request {
 	// -- set in every request (0 where it does not apply)
 	uint8_t op;      // enum proto_op
-	uint8_t mode;    // enum proto_mode
+	uint8_t mode;    // enum proto_mode; binary PROTO_OP_REPLY, _CLOSE: enum proto_binary_status
 	uint8_t key_len; // 1..250
 	bool meta;       // a meta command: reply in meta's form
 	bool noreply;    // classic noreply
-	bool quiet;      // meta q
+	bool quiet;      // meta q; a quiet binary command
 	bool with_cas;   // gets, gats
 	bool touch;      // gat, gats, touch; meta T
 	bool decr;       // decr, ma with mode D
@@ -82,7 +87,7 @@ struct proto_request {
 	uint8_t return_count; // meta: number of letters in `returns`
 	uint32_t client_flags;
 	uint32_t value_bytes; // of a PROTO_OP_SET, without the final \r\n
-	uint64_t flags;       // meta: PROTO_FLAG bits of what was given
+	uint64_t flags;       // meta: PROTO_FLAG bits of what was given; PROTO_BINARY
 	const char *key;      // into the input, or into key_decoded; valid until the input moves
 	int64_t exptime;      // classic exptime, meta T; as sent (seconds, <= 30 days relative)
 	uint64_t cas_compare; // cas, meta C
@@ -90,12 +95,12 @@ struct proto_request {
 	// for the caller rather than the executor:
 	size_t consumed;        // bytes of the input that this request took
 	const char *reply_text; // PROTO_OP_REPLY: constant, with its \r\n, or "" when noreply hides
-				// it; PROTO_OP_CLOSE: the same, or NULL
+				// it; PROTO_OP_CLOSE: the same, or NULL. Binary: the body
 	uint64_t
 		swallow_bytes; // bytes of the stream to drop after this (the body of a refused set)
-	const char *args;      // PROTO_OP_STATS: what followed, without spaces around it
+	const char *args;      // PROTO_OP_STATS: what followed, without spaces around it; AUTH
 
-	// -- set in every meta request
+	// -- set in every meta and binary request
 	int64_t vivify_ttl;  // N
 	int64_t recache_ttl; // R
 	uint64_t cas_set;    // E
@@ -104,7 +109,8 @@ struct proto_request {
 	// and T stand among them, because their place counts ("t T60" shows the old time, "T60 t"
 	// the new one); they print nothing.
 	char returns[PROTO_FLAGS_MAX]; // return_count of them
-	char opaque[PROTO_OPAQUE_MAX]; // opaque_len of them, without the O
+	char opaque[PROTO_OPAQUE_MAX]; // opaque_len of them, without the O; binary: four
+	uint8_t opcode;                // binary
 	char key_decoded[PROTO_KEY_MAX + 6];
 };
 
@@ -113,6 +119,7 @@ struct proto_parser {
 	uint8_t state; // enum proto_state; 0: at the start of a command
 	bool with_cas, touch, first_key;
 	bool bad_exptime; // gat with an exptime that is none: an error once a key is seen
+	uint8_t sasl;     // enum proto_sasl
 	int64_t exptime;
 	uint64_t item_bytes_max;
 };
@@ -126,7 +133,17 @@ enum proto_verdict {
 // (SERVER_ERROR object too large for cache). Those of set and ms come out as requests for all that,
 // because their refusal also deletes the old value: the executor refuses them, and the caller then
 // drops value_bytes + 2 bytes.
+//
+// The first byte decides whether the input is text or binary.
 void proto_parser_init(struct proto_parser *p, uint64_t item_bytes_max);
+
+enum proto_language { PROTO_AUTO, PROTO_ASCII, PROTO_BINARY_ONLY };
+
+// Right behind proto_parser_init. `locked`: nothing but PROTO_OP_AUTH (and what any binary client
+// may ask) comes out before proto_parser_unlock; the language may not be PROTO_AUTO then.
+void proto_parser_restrict(struct proto_parser *p, enum proto_language language, bool locked);
+// The user of a PROTO_OP_AUTH is known.
+void proto_parser_unlock(struct proto_parser *p);
 
 // Takes one request from the front of data[0..len). `len` > 0. With PROTO_MORE nothing was consumed
 // but what r->consumed says (keys already handed out are never asked for again). The caller offers
@@ -164,6 +181,17 @@ void proto_plain_after(struct proto_parser *p, bool end);
 // The same request in proto_parse's words; `consumed` without the line's end, or the value.
 void proto_plain_request(const struct proto_plain *l, struct proto_request *r);
 
+static inline bool proto_is_binary(const struct proto_request *r)
+{
+	return (r->flags & PROTO_BINARY) != 0;
+}
+
+// Bytes behind the value of a PROTO_OP_SET: its \r\n, in text.
+static inline uint32_t proto_value_end(const struct proto_request *r)
+{
+	return proto_is_binary(r) ? 0 : 2;
+}
+
 // True when the two bytes behind a value are \r\n.
 static inline bool proto_data_end_valid(const char end[2])
 {
@@ -180,6 +208,21 @@ enum proto_status {
 	PROTO_NO_MEMORY,   // SERVER_ERROR out of memory storing object
 	PROTO_TOO_LARGE,   // SERVER_ERROR object too large for cache
 	PROTO_BAD_CHUNK,   // CLIENT_ERROR bad data chunk
+	PROTO_DENIED,      // CLIENT_ERROR authentication failure
+};
+
+enum proto_binary_status { // as on the wire; below 0x100
+	PROTO_BINARY_OK = 0x00,
+	PROTO_BINARY_NOT_FOUND = 0x01,
+	PROTO_BINARY_EXISTS = 0x02,
+	PROTO_BINARY_TOO_LARGE = 0x03,
+	PROTO_BINARY_INVALID = 0x04,
+	PROTO_BINARY_NOT_STORED = 0x05,
+	PROTO_BINARY_NON_NUMERIC = 0x06,
+	PROTO_BINARY_AUTH_ERROR = 0x20,
+	PROTO_BINARY_AUTH_CONTINUE = 0x21,
+	PROTO_BINARY_UNKNOWN = 0x81,
+	PROTO_BINARY_NO_MEMORY = 0x82,
 };
 
 // What an executor found or did. Values are views: valid while the item is.
@@ -210,10 +253,19 @@ struct proto_reply {
 
 // Writes the reply to (r, res): at most PROTO_HEAD_MAX bytes into head. Suppressed replies
 // (noreply, quiet, a miss of a classic get) give head_len 0, and `value` false whatever res says.
-// For every op but STATS, QUIT and CLOSE; res may be NULL for those that nothing executes (END,
-// META_NOOP, FLUSH_ALL, VERSION, VERBOSITY, REPLY).
+// For every op but STATS; res may be NULL for those that nothing executes (END, META_NOOP,
+// FLUSH_ALL, VERSION, VERBOSITY, QUIT, REPLY, CLOSE).
 void proto_compose(const struct proto_request *r, const struct proto_result *res, char *head,
 	struct proto_reply *out);
+
+// The answer to a binary stat, made of the text that answers `stats`: a packet for each line, and
+// an empty one; or an error where the text is one. Returns its length, which is at most
+// PROTO_STATS_BINARY_MAX(len); `out` is apart from `text`.
+#define PROTO_STATS_LINE_MIN 8 // bytes of the shortest line
+#define PROTO_STATS_BINARY_MAX(len) \
+	((len) + ((len) / PROTO_STATS_LINE_MIN + 2) * (size_t)PROTO_BINARY_HEADER)
+#define PROTO_BINARY_HEADER 24
+size_t proto_stats_binary(const struct proto_request *r, const char *text, size_t len, char *out);
 
 // ---- UDP frame (doc/protocol.txt, "UDP protocol") ----------------------------------------------
 #define PROTO_UDP_HEADER  8

@@ -18,6 +18,8 @@ const char *proto_status_text(const struct proto_request *r, const struct proto_
 		return PROTO_TEXT_TOO_LARGE;
 	case PROTO_BAD_CHUNK:
 		return "CLIENT_ERROR bad data chunk\r\n";
+	case PROTO_DENIED:
+		return PROTO_TEXT_DENIED;
 	default:
 		return NULL;
 	}
@@ -47,6 +49,7 @@ static const char *done_text(const struct proto_request *r)
 {
 	switch ((enum proto_op)r->op) {
 	case PROTO_OP_SET:
+	case PROTO_OP_AUTH:
 		return "STORED\r\n";
 	case PROTO_OP_DELETE:
 		return "DELETED\r\n";
@@ -109,6 +112,12 @@ void proto_compose(const struct proto_request *r, const struct proto_result *res
 
 	out->value = false;
 	out->tail_len = 0;
+	if (base_unlikely(proto_is_binary(r))) {
+		p = proto_compose_binary(r, res, p, out);
+		base_assert(p - head <= PROTO_HEAD_MAX);
+		out->head_len = (uint16_t)(p - head);
+		return;
+	}
 	switch ((enum proto_op)r->op) {
 	case PROTO_OP_END:
 		p = proto_put_text(p, "END\r\n");
@@ -122,14 +131,15 @@ void proto_compose(const struct proto_request *r, const struct proto_result *res
 			p = proto_put_text(p, "OK\r\n");
 		break;
 	case PROTO_OP_VERSION:
-		p = proto_put_text(p, "VERSION 1.6.45-lcached-" LC_VERSION "\r\n");
+		p = proto_put_text(p, "VERSION " PROTO_VERSION_TEXT "\r\n");
 		break;
 	case PROTO_OP_REPLY:
-		p = proto_put(p, r->reply_text, strlen(r->reply_text));
+	case PROTO_OP_CLOSE:
+		if (r->reply_text != NULL)
+			p = proto_put(p, r->reply_text, strlen(r->reply_text));
 		break;
 	case PROTO_OP_STATS:
 	case PROTO_OP_QUIT:
-	case PROTO_OP_CLOSE:
 		break;
 	default:
 		p = compose_keyed(r, res, p, out);

@@ -15,15 +15,32 @@
 #define PROTO_TEXT_BAD_EXPTIME "CLIENT_ERROR invalid exptime argument\r\n"
 #define PROTO_TEXT_BAD_DELTA   "CLIENT_ERROR invalid numeric delta argument\r\n"
 #define PROTO_TEXT_TOO_LARGE   "SERVER_ERROR object too large for cache\r\n"
+#define PROTO_TEXT_NOBODY      "CLIENT_ERROR unauthenticated\r\n"
+#define PROTO_TEXT_DENIED      "CLIENT_ERROR authentication failure\r\n"
+#define PROTO_TEXT_BAD_TOKEN   "CLIENT_ERROR bad authentication token format\r\n"
+#define PROTO_TEXT_BAD_END     "CLIENT_ERROR bad command line termination\r\n"
 
 // Longest value that a command line may announce (memcached: INT_MAX less its \r\n).
 #define PROTO_VALUE_MAX (INT64_C(0x7fffffff) - 2)
 
 enum proto_state {
 	PROTO_STATE_COMMAND, // at the start of a command line
+	PROTO_STATE_BEGIN,   // the same, and the first byte ever tells text from binary
 	PROTO_STATE_KEYS,    // inside the key list of a retrieval
 	PROTO_STATE_SKIP,    // in a retrieval line that has been answered with an error
+	PROTO_STATE_BINARY,  // at the start of a packet
+	PROTO_STATE_AUTH,    // at the start of a line, and nobody knows who sends it
 };
+
+enum proto_sasl {
+	PROTO_SASL_OFF,
+	PROTO_SASL_LOCKED,
+	PROTO_SASL_STARTED, // ... and PLAIN has been chosen, without a message
+	PROTO_SASL_UNLOCKED,
+};
+
+#define PROTO_BINARY_REQUEST 0x80 // the first byte of a packet
+#define PROTO_BINARY_REPLY   0x81
 
 // The most that any command looks at; a longer line keeps its first 23 and its last.
 #define PROTO_TOKENS_MAX 24
@@ -57,6 +74,22 @@ size_t proto_base64_decode(const char *in, size_t in_len, char *out);
 // Returns the length written: 4 bytes for each 3 begun.
 size_t proto_base64_encode(const char *in, size_t in_len, char *out);
 
+static inline enum proto_verdict proto_more(struct proto_request *r, size_t consumed)
+{
+	r->consumed = consumed;
+	return PROTO_MORE;
+}
+
+static inline enum proto_verdict proto_requested(
+	struct proto_request *r, enum proto_op op, size_t consumed)
+{
+	r->op = (uint8_t)op;
+	r->consumed = consumed;
+	return PROTO_REQUEST;
+}
+
+#define PROTO_VERSION_TEXT "1.6.45-lcached-" LC_VERSION
+
 // Makes r an answer without execution.
 static inline void proto_refuse(struct proto_request *r, const char *text)
 {
@@ -71,6 +104,15 @@ void proto_classic_parse(
 // True when the line is a meta command (two letters, m first), and r is filled.
 bool proto_meta_parse(const struct proto_tokens *t, struct proto_request *r);
 
+// The next packet of data[0..len), or the next line of who has not yet said who he is: as
+// proto_parse. The first part of r is cleared.
+enum proto_verdict proto_binary_parse(
+	struct proto_parser *p, const char *data, size_t len, struct proto_request *r);
+enum proto_verdict proto_auth_parse(const char *data, size_t len, struct proto_request *r);
+
+// Replies of binary commands. Returns the end of what was written.
+char *proto_compose_binary(const struct proto_request *r, const struct proto_result *res, char *p,
+	struct proto_reply *out);
 // Replies of meta commands. Returns the end of what was written.
 char *proto_compose_meta(const struct proto_request *r, const struct proto_result *res, char *p,
 	struct proto_reply *out);

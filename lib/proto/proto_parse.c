@@ -11,20 +11,25 @@ static_assert(sizeof(struct proto_parser) == 24, "one in every connection");
 
 void proto_parser_init(struct proto_parser *p, uint64_t item_bytes_max)
 {
-	*p = (struct proto_parser){.item_bytes_max = item_bytes_max};
+	*p = (struct proto_parser){.state = PROTO_STATE_BEGIN, .item_bytes_max = item_bytes_max};
 }
 
-static enum proto_verdict more(struct proto_request *r, size_t consumed)
+void proto_parser_restrict(struct proto_parser *p, enum proto_language language, bool locked)
 {
-	r->consumed = consumed;
-	return PROTO_MORE;
+	base_assert(!locked || language != PROTO_AUTO);
+	if (language == PROTO_ASCII)
+		p->state = locked ? PROTO_STATE_AUTH : PROTO_STATE_COMMAND;
+	else if (language == PROTO_BINARY_ONLY)
+		p->state = PROTO_STATE_BINARY;
+	p->sasl = locked && language == PROTO_BINARY_ONLY ? PROTO_SASL_LOCKED : PROTO_SASL_OFF;
 }
 
-static enum proto_verdict request(struct proto_request *r, enum proto_op op, size_t consumed)
+void proto_parser_unlock(struct proto_parser *p)
 {
-	r->op = (uint8_t)op;
-	r->consumed = consumed;
-	return PROTO_REQUEST;
+	if (p->state == PROTO_STATE_AUTH)
+		p->state = PROTO_STATE_COMMAND;
+	else
+		p->sasl = PROTO_SASL_UNLOCKED;
 }
 
 // The line failed at byte `at`: answers, and drops the rest of it.
@@ -33,16 +38,16 @@ static enum proto_verdict keys_refuse(struct proto_parser *p, struct proto_reque
 	p->state = PROTO_STATE_SKIP;
 	r->reply_text = p->bad_exptime ? PROTO_TEXT_BAD_EXPTIME : PROTO_TEXT_BAD_FORMAT;
 	r->rollback = !p->first_key;
-	return request(r, PROTO_OP_REPLY, at);
+	return proto_requested(r, PROTO_OP_REPLY, at);
 }
 
 static enum proto_verdict keys_end(struct proto_parser *p, struct proto_request *r, size_t consumed)
 {
 	p->state = PROTO_STATE_COMMAND;
 	if (!p->first_key)
-		return request(r, PROTO_OP_END, consumed);
+		return proto_requested(r, PROTO_OP_END, consumed);
 	r->reply_text = PROTO_TEXT_BAD_FORMAT; // a line without a key
-	return request(r, PROTO_OP_REPLY, consumed);
+	return proto_requested(r, PROTO_OP_REPLY, consumed);
 }
 
 static enum proto_verdict keys_key(struct proto_parser *p, struct proto_request *r, const char *key,
@@ -57,7 +62,7 @@ static enum proto_verdict keys_key(struct proto_parser *p, struct proto_request 
 	r->exptime = p->exptime;
 	r->first_key = p->first_key;
 	p->first_key = false;
-	return request(r, PROTO_OP_GET, consumed);
+	return proto_requested(r, PROTO_OP_GET, consumed);
 }
 
 // The next key of a retrieval, or its end, from data[at..len).
@@ -78,7 +83,7 @@ static enum proto_verdict keys_next(
 			return keys_key(p, r, key, (size_t)(space - key), (size_t)(space - data));
 		if (window == KEY_WINDOW)
 			return keys_refuse(p, r, at + window);
-		return more(r, at);
+		return proto_more(r, at);
 	}
 	key_len = (size_t)(newline - key);
 	if (key_len > 0 && key[key_len - 1] == '\r')
@@ -111,7 +116,8 @@ static enum proto_verdict gat_begin(struct proto_parser *p, const char *data, si
 	for (end = at; end < line_max && data[end] != ' ' && data[end] != '\n'; end++)
 		;
 	if (end == line_max)
-		return len < PROTO_LINE_MAX ? more(r, 0) : request(r, PROTO_OP_CLOSE, len);
+		return len < PROTO_LINE_MAX ? proto_more(r, 0)
+					    : proto_requested(r, PROTO_OP_CLOSE, len);
 	p->state = PROTO_STATE_KEYS;
 	p->with_cas = with_cas;
 	p->touch = p->first_key = true;
@@ -128,7 +134,8 @@ static enum proto_verdict line_parse(
 	size_t line_len;
 
 	if (newline == NULL)
-		return len < PROTO_LINE_MAX ? more(r, 0) : request(r, PROTO_OP_CLOSE, len);
+		return len < PROTO_LINE_MAX ? proto_more(r, 0)
+					    : proto_requested(r, PROTO_OP_CLOSE, len);
 	line_len = (size_t)(newline - data);
 	r->consumed = line_len + 1;
 	if (line_len > 0 && data[line_len - 1] == '\r')
@@ -168,14 +175,21 @@ enum proto_verdict proto_parse(
 		const char *newline = memchr(data, '\n', len);
 
 		if (newline == NULL)
-			return more(r, len);
+			return proto_more(r, len);
 		p->state = PROTO_STATE_COMMAND;
 		skipped = (size_t)(newline - data) + 1;
 		if (skipped == len)
-			return more(r, len);
+			return proto_more(r, len);
 	}
+	if (base_unlikely(p->state == PROTO_STATE_BEGIN))
+		p->state = (unsigned char)data[0] == PROTO_BINARY_REQUEST ? PROTO_STATE_BINARY
+									  : PROTO_STATE_COMMAND;
 	if (p->state == PROTO_STATE_KEYS)
 		v = keys_next(p, data, len, 0, r);
+	else if (base_unlikely(p->state == PROTO_STATE_BINARY))
+		v = proto_binary_parse(p, data, len, r);
+	else if (base_unlikely(p->state == PROTO_STATE_AUTH))
+		v = proto_auth_parse(data, len, r);
 	else
 		v = command_parse(p, data + skipped, len - skipped, r);
 	r->consumed += skipped;

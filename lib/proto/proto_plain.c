@@ -150,7 +150,8 @@ static bool plain_set(const char *data, size_t len, struct proto_plain *out)
 	return true;
 }
 
-static_assert(PROTO_STATE_COMMAND == 0, "a parser at the start of a command");
+static_assert(PROTO_STATE_COMMAND == 0 && PROTO_STATE_BEGIN == 1,
+	"a parser at the start of a command line");
 
 bool proto_plain_parse(
 	struct proto_parser *p, const char *data, size_t len, struct proto_plain *out)
@@ -164,7 +165,7 @@ bool proto_plain_parse(
 	} else {
 		uint32_t verb;
 
-		if (p->state != PROTO_STATE_COMMAND || len < 5) // a verb, and more
+		if (p->state > PROTO_STATE_BEGIN || len < 5) // a verb, and more
 			return false;
 		memcpy(&verb, data, sizeof(verb));
 		if (memcmp(&verb, "get ", sizeof(verb)) == 0)

@@ -81,7 +81,8 @@ static inline const char *feed_op_name(const struct proto_request *r)
 		[PROTO_OP_VERBOSITY] = "verbosity",
 		[PROTO_OP_QUIT] = "quit",
 		[PROTO_OP_REPLY] = "reply",
-		[PROTO_OP_CLOSE] = "close"};
+		[PROTO_OP_CLOSE] = "close",
+		[PROTO_OP_AUTH] = "auth"};
 
 	if (r->op == PROTO_OP_SET)
 		return modes[r->mode];
@@ -112,6 +113,17 @@ static inline void feed_say_meta(struct feed *f, const struct proto_request *r)
 		feed_say(f, " initial=%" PRIu64, r->initial);
 }
 
+static inline void feed_say_binary(struct feed *f, const struct proto_request *r)
+{
+	feed_say(f, " %#x opaque=%02x%02x%02x%02x", r->opcode, (unsigned char)r->opaque[0],
+		(unsigned char)r->opaque[1], (unsigned char)r->opaque[2],
+		(unsigned char)r->opaque[3]);
+	if (r->op == PROTO_OP_ARITH)
+		feed_say(f, " initial=%" PRIu64, r->initial);
+	if (r->flags & PROTO_FLAG('N'))
+		feed_say(f, " vivify=%" PRId64, r->vivify_ttl);
+}
+
 // One line that says all that the request means. Fields of no meaning to it must not show.
 static inline void feed_say_request(struct feed *f, const struct proto_request *r)
 {
@@ -119,6 +131,8 @@ static inline void feed_say_request(struct feed *f, const struct proto_request *
 	if (r->op == PROTO_OP_REPLY || r->op == PROTO_OP_CLOSE) {
 		const char *text = r->reply_text != NULL ? r->reply_text : "";
 
+		if (proto_is_binary(r))
+			feed_say(f, " %#x status=%#x", r->opcode, r->mode);
 		feed_say(f, " '%.*s'", (int)strcspn(text, "\r"), text);
 		if (r->rollback)
 			feed_say(f, " rollback");
@@ -131,6 +145,13 @@ static inline void feed_say_request(struct feed *f, const struct proto_request *
 		feed_say(f, " ");
 		feed_say_bytes(f, r->key, r->key_len);
 	}
+	if (r->op == PROTO_OP_AUTH) {
+		feed_say(f, " password=");
+		feed_say_bytes(f, r->args, r->args != NULL ? r->args_len : 0);
+		feed_say(f, " swallow=%" PRIu64, r->swallow_bytes);
+	}
+	if (proto_is_binary(r))
+		feed_say_binary(f, r);
 	if (r->meta && r->op != PROTO_OP_META_NOOP)
 		feed_say_meta(f, r);
 	if (r->first_key)
@@ -159,10 +180,17 @@ static inline void feed_check(const struct proto_request *r, enum proto_verdict 
 	base_assert(v == PROTO_MORE || r->consumed > 0);
 	if (v == PROTO_MORE)
 		return;
-	base_assert(r->op <= PROTO_OP_CLOSE);
+	base_assert(r->op <= PROTO_OP_AUTH);
 	base_assert(r->op != PROTO_OP_REPLY || r->reply_text != NULL);
+	base_assert(r->op != PROTO_OP_AUTH || r->args == NULL || r->key_len > 0);
 	base_assert(r->return_count <= PROTO_FLAGS_MAX && r->opaque_len < PROTO_OPAQUE_MAX);
 	base_assert(r->key_len <= PROTO_KEY_MAX);
+}
+
+// Who has the password "pass" is known.
+static inline bool feed_known(const struct proto_request *r)
+{
+	return r->args != NULL && r->args_len == 4 && memcmp(r->args, "pass", 4) == 0;
 }
 
 static inline bool feed_same(const struct proto_parser *a, const struct proto_parser *b)
@@ -229,6 +257,8 @@ static inline void feed_some(struct feed *f, const char *data, size_t *at, size_
 		*at += r.consumed;
 		if (v == PROTO_REQUEST)
 			feed_say_request(f, &r);
+		if (v == PROTO_REQUEST && r.op == PROTO_OP_AUTH && feed_known(&r))
+			proto_parser_unlock(&f->parser);
 		free(copy);
 		if (v == PROTO_MORE && *at < have && r.consumed == 0)
 			return;
@@ -237,7 +267,7 @@ static inline void feed_some(struct feed *f, const char *data, size_t *at, size_
 		f->closed = r.op == PROTO_OP_CLOSE || r.op == PROTO_OP_QUIT;
 		f->drop_bytes = r.swallow_bytes;
 		if (r.op == PROTO_OP_SET)
-			f->drop_bytes = (uint64_t)r.value_bytes + 2;
+			f->drop_bytes = (uint64_t)r.value_bytes + proto_value_end(&r);
 	}
 }
 

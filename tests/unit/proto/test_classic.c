@@ -171,7 +171,7 @@ static void what_is_no_command_is_an_error(void **state)
 		{"  mn\r\n", ERROR}, {"GET a\r\n", ERROR}, {"getx a\r\n", ERROR},
 		{"sets a 0 0 1\r\n", ERROR}, {"set\tb\r\n", ERROR}, {"foo noreply\r\n", ERROR},
 		{"m\r\n", ERROR}, {"xy a\r\n", ERROR}, {"mx a\r\n", ERROR}, {"versionx\n", ERROR},
-		{"\x80\x01\r\n", ERROR});
+		{"\xff\x01\r\n", ERROR});
 }
 
 static void a_browser_is_hung_up_on(void **state)
