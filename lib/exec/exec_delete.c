@@ -15,6 +15,7 @@ void exec_touch(
 	}
 	ex->n.touch_hits++;
 	store_deadline_set(ex->store, it, exec_deadline_of(ex, r->exptime));
+	exec_describe(ex, it, out); // a binary reply shows flags and CAS number
 	store_touch_access(ex->store, it);
 }
 

@@ -7,13 +7,12 @@ static bool exec_mode_joins(const struct proto_request *r)
 	return r->mode == PROTO_MODE_APPEND || r->mode == PROTO_MODE_PREPEND;
 }
 
-// ms with C turns set and replace into cas.
+// C (of ms, or of a binary command) turns set and replace into cas.
 static bool exec_mode_cas(const struct proto_request *r)
 {
 	if (r->mode == PROTO_MODE_CAS)
 		return true;
-	return r->meta && exec_has(r, 'C') &&
-		(r->mode == PROTO_MODE_SET || r->mode == PROTO_MODE_REPLACE);
+	return exec_has(r, 'C') && (r->mode == PROTO_MODE_SET || r->mode == PROTO_MODE_REPLACE);
 }
 
 void exec_reserve(struct exec *ex, const struct proto_request *r, uint64_t hash,
@@ -125,7 +124,7 @@ static enum proto_status exec_decide_present(struct exec *ex, const struct proto
 	}
 	if (!exec_mode_joins(r))
 		return PROTO_OK;
-	if (r->meta && exec_has(r, 'C') && r->cas_compare != 0 && r->cas_compare != old->cas)
+	if (exec_has(r, 'C') && r->cas_compare != 0 && r->cas_compare != old->cas)
 		return PROTO_EXISTS;
 	if (exec_join_in_place(ex, r->mode == PROTO_MODE_APPEND, old, *item))
 		joined = old;

@@ -107,8 +107,7 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 	case PROTO_OP_CLOSE:
 		if (base_list_empty(&w->slots_free))
 			return false;
-		if (r->reply_text != NULL)
-			worker_reply_text(w, &c->sink, o, r->reply_text);
+		worker_reply_constant(w, &c->sink, o, r);
 		c->state = WORKER_CONN_QUIT;
 		break;
 	default:

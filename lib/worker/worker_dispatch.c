@@ -63,7 +63,7 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 	uint32_t emitted = 0;
 	struct worker_slot *keep;
 
-	enum worker_kind kind = worker_kind_of(sink, r->op);
+	enum worker_kind kind = worker_kind_of(sink, r);
 
 	worker_request_note(w, sink, r, res->proto.status);
 	proto_compose(r, &res->proto, w->head, &reply);
@@ -96,14 +96,14 @@ void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worke
 	worker_slot_result_set(keep, w->head, &reply, res, emitted);
 }
 
-void worker_reply_text(
-	struct worker *w, struct worker_sink *sink, struct worker_out *o, const char *text)
+void worker_reply_bytes(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const char *bytes, uint32_t len)
 {
-	uint32_t len = (uint32_t)strlen(text), done = 0;
+	uint32_t done = 0;
 	struct worker_slot *s;
 
 	if (base_list_empty(&sink->slots)) {
-		done = worker_out_append(w, o, text, len);
+		done = worker_out_append(w, o, bytes, len);
 		if (done == len) {
 			worker_latency_done(w, sink, WORKER_KIND_OTHER, NULL, 0, 0);
 			return;
@@ -112,12 +112,22 @@ void worker_reply_text(
 	s = worker_slot_take(w, sink);
 	base_assert(s != NULL);
 	base_assert(len <= sizeof(s->head));
-	memcpy(s->head, text, len);
+	memcpy(s->head, bytes, len);
 	s->req.op = PROTO_OP_REPLY;
 	s->stamp.kind = WORKER_KIND_OTHER;
 	s->reply.head_len = (uint16_t)len;
 	s->emitted = done;
 	s->state = WORKER_SLOT_READY;
+}
+
+void worker_reply_constant(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r)
+{
+	struct proto_reply reply;
+
+	proto_compose(r, NULL, w->head, &reply);
+	if (r->op == PROTO_OP_REPLY || reply.head_len > 0)
+		worker_reply_bytes(w, sink, o, w->head, reply.head_len);
 }
 
 void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_out *o,
@@ -129,8 +139,7 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 	w->n.requests += r->op != PROTO_OP_END; // the end of a `get` line is part of it
 	if (r->op == PROTO_OP_REPLY) {
 		w->n.protocol_errors++;
-		if (r->reply_text != NULL)
-			worker_reply_text(w, sink, o, r->reply_text);
+		worker_reply_constant(w, sink, o, r);
 		return;
 	}
 	if (r->op == PROTO_OP_GET)
@@ -146,7 +155,7 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 	base_assert(s != NULL);
 	worker_slot_request_set(s, r, q->hash);
 	s->owner = (uint16_t)q->owner;
-	s->stamp.kind = (uint8_t)worker_kind_of(sink, r->op);
+	s->stamp.kind = (uint8_t)worker_kind_of(sink, r);
 	worker_msg_send(w, s, WORKER_MSG_APPLY);
 }
 

@@ -4,6 +4,17 @@
 
 #include "worker/worker_internal.h"
 
+// Of the value, and of what must stand behind it.
+static inline uint64_t fill_bytes(const struct proto_request *r)
+{
+	return (uint64_t)r->value_bytes + proto_value_end(r);
+}
+
+static inline bool fill_end_valid(const struct proto_request *r, const char *end)
+{
+	return proto_value_end(r) == 0 || proto_data_end_valid(end);
+}
+
 // The whole value lies in the bytes at hand: reserve, copy, commit, without a slot.
 static void fill_at_once(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	const struct proto_request *r, uint64_t hash, const char *value)
@@ -11,7 +22,7 @@ static void fill_at_once(struct worker *w, struct worker_conn *c, struct worker_
 	struct store_item *it;
 
 	exec_reserve(&w->exec, r, hash, &it, &w->result);
-	if (it != NULL && proto_data_end_valid(value + r->value_bytes)) {
+	if (it != NULL && fill_end_valid(r, value + r->value_bytes)) {
 		store_value_write(it, 0, value, r->value_bytes);
 		exec_commit(&w->exec, r, hash, it, &w->result);
 	} else if (it != NULL) {
@@ -25,7 +36,7 @@ static void fill_at_once(struct worker *w, struct worker_conn *c, struct worker_
 static void fill_refuse(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	const struct proto_request *r, struct exec_result *res)
 {
-	c->swallow_bytes = (uint64_t)r->value_bytes + 2;
+	c->swallow_bytes = fill_bytes(r);
 	c->state = WORKER_CONN_SWALLOW;
 	worker_reply_local(w, &c->sink, o, r, res);
 }
@@ -95,9 +106,9 @@ bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_ou
 	w->n.requests++;
 	if (q->owner != w->id)
 		return fill_remote(w, c, r, q->hash, q->owner);
-	if (rest_bytes >= (uint64_t)r->value_bytes + 2) {
+	if (rest_bytes >= fill_bytes(r)) {
 		fill_at_once(w, c, o, r, q->hash, rest);
-		*taken = r->value_bytes + 2;
+		*taken = (uint32_t)fill_bytes(r);
 		return true;
 	}
 	return fill_local(w, c, o, r, q->hash);
@@ -122,7 +133,7 @@ static void fill_finish_local(
 static void fill_finish(struct worker *w, struct worker_conn *c)
 {
 	struct worker_slot *s = c->fill_slot;
-	bool valid = proto_data_end_valid(c->fill_end);
+	bool valid = fill_end_valid(&s->req, c->fill_end);
 
 	c->fill_slot = NULL;
 	c->state = WORKER_CONN_COMMAND;
@@ -152,9 +163,10 @@ bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker
 {
 	struct worker_slot *s = c->fill_slot;
 	uint32_t value_bytes = s->req.value_bytes;
+	uint64_t all_bytes = fill_bytes(&s->req);
 	struct rte_mbuf *m;
 
-	while (c->fill_done < value_bytes + 2 && (m = tcp_rx_peek(c->tcp)) != NULL) {
+	while (c->fill_done < all_bytes && (m = tcp_rx_peek(c->tcp)) != NULL) {
 		const char *from = rte_pktmbuf_mtod(m, const char *);
 		uint32_t n;
 
@@ -169,7 +181,7 @@ bool worker_fill_continue(struct worker *w, struct worker_conn *c, struct worker
 		w->n.bytes_read += n;
 		tcp_rx_consume(w->tcp, c->tcp, n);
 	}
-	if (c->fill_done < value_bytes + 2)
+	if (c->fill_done < all_bytes)
 		return false;
 	fill_finish(w, c);
 	worker_out_sink(w, o, &c->sink);
@@ -192,7 +204,7 @@ void worker_fill_refused(struct worker_slot *s)
 
 	base_assert(c->state == WORKER_CONN_RESERVE && c->fill_slot == s);
 	c->fill_slot = NULL;
-	c->swallow_bytes = (uint64_t)s->req.value_bytes + 2;
+	c->swallow_bytes = fill_bytes(&s->req);
 	c->state = WORKER_CONN_SWALLOW;
 }
 

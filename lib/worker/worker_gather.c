@@ -77,6 +77,30 @@ static void gather_conns_reply(struct worker *w, struct worker_gather *g, struct
 	g->text = NULL;
 }
 
+// What is written for text becomes the packets of a binary reply.
+static void gather_binary_set(struct worker *w, struct worker_slot *s)
+{
+	static const char no_memory[] = "SERVER_ERROR out of memory writing stats\r\n";
+	const char *text = s->payload != NULL ? s->payload : s->head;
+	size_t len = s->payload != NULL ? s->value_bytes : s->reply.head_len;
+	uint32_t room = (uint32_t)PROTO_STATS_BINARY_MAX(len);
+	char *packets = mem_try_alloc(w->mem, MEM_OUTPUT, room, NULL);
+	size_t bytes = 0;
+
+	if (packets != NULL)
+		bytes = proto_stats_binary(&s->req, text, len, packets);
+	if (s->payload != NULL)
+		mem_free(w->mem, MEM_OUTPUT, s->payload, s->payload_bytes);
+	s->payload = NULL;
+	s->value_bytes = s->value[0].bytes = 0;
+	s->reply.head_len = 0;
+	if (packets != NULL)
+		gather_text_set(s, packets, room, (uint32_t)bytes);
+	else
+		s->reply.head_len = (uint16_t)proto_stats_binary(
+			&s->req, no_memory, sizeof(no_memory) - 1, s->head);
+}
+
 static void gather_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
 {
 	struct proto_result ok = {.status = PROTO_OK};
@@ -95,6 +119,8 @@ static void gather_reply(struct worker *w, struct worker_gather *g, struct worke
 		proto_compose(&s->req, &ok, s->head, &s->reply);
 		break;
 	}
+	if (g->msg != WORKER_MSG_FLUSH && proto_is_binary(&s->req))
+		gather_binary_set(w, s);
 	s->sink->pinned_bytes += s->value_bytes;
 }
 
@@ -185,18 +211,44 @@ static struct worker_gather *gather_open(struct worker *w, const struct proto_re
 	return g;
 }
 
+// The answer where no shard has to be asked, else NULL.
+static const char *gather_constant(const struct proto_request *r)
+{
+	static const char conns[] = "conns"; // memcached has them in text alone
+
+	if (r->op != PROTO_OP_STATS)
+		return NULL;
+	if (proto_is_binary(r) && r->args_len == sizeof(conns) - 1 &&
+		memcmp(r->args, conns, sizeof(conns) - 1) == 0)
+		return "ERROR\r\n";
+	return worker_stats_constant(r->args, r->args_len);
+}
+
+static void gather_constant_reply(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!proto_is_binary(r)) {
+		worker_reply_bytes(w, sink, o, text, (uint32_t)len);
+		return;
+	}
+	base_assert(PROTO_STATS_BINARY_MAX(len) <= sizeof(w->head));
+	len = proto_stats_binary(r, text, len, w->head);
+	worker_reply_bytes(w, sink, o, w->head, (uint32_t)len);
+}
+
 bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r)
 {
-	const char *constant =
-		r->op == PROTO_OP_STATS ? worker_stats_constant(r->args, r->args_len) : NULL;
+	const char *constant = gather_constant(r);
 	struct worker_gather *g;
 
 	if (!gather_ready(w))
 		return false;
 	if (constant != NULL) {
 		w->n.requests++;
-		worker_reply_text(w, sink, o, constant);
+		gather_constant_reply(w, sink, o, r, constant);
 		return true;
 	}
 	g = gather_open(w, r);

@@ -53,7 +53,7 @@ struct worker_conn {
 	struct worker_slot *fill_slot; // FILL, RESERVE: request and destination
 	uint64_t swallow_bytes;
 	struct proto_parser parser;
-	uint32_t fill_done; // value bytes and the two behind them, received so far
+	uint32_t fill_done; // value bytes and those behind them, received so far
 	uint32_t heard_s;   // of the server's time, when the client last sent something
 	uint8_t state;      // enum worker_conn_state
 	bool peer_fin;
@@ -427,9 +427,12 @@ bool worker_dispatch_ready(const struct worker *w, unsigned owner);
 // Writes a finished local result in order.
 void worker_reply_local(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r, struct exec_result *res);
-// A reply of text alone (constant).
-void worker_reply_text(
-	struct worker *w, struct worker_sink *sink, struct worker_out *o, const char *text);
+// A reply that is at hand whole, of PROTO_HEAD_MAX bytes at most.
+void worker_reply_bytes(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const char *bytes, uint32_t len);
+// The reply to what nothing executes (PROTO_OP_REPLY, _CLOSE, _QUIT), if there is one.
+void worker_reply_constant(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r);
 void worker_rollback(struct worker *w, struct worker_sink *sink, struct worker_out *o);
 
 // ---- worker_ahead.c ----------------------------------------------------------------------------
@@ -471,7 +474,8 @@ void worker_latency_wait(struct worker *w, struct worker_sink *sink, bool waits,
 void worker_latency_slot(
 	struct worker *w, const struct worker_sink *sink, const struct worker_slot *s);
 
-static inline enum worker_kind worker_kind_of(const struct worker_sink *sink, unsigned op)
+static inline enum worker_kind worker_kind_of(
+	const struct worker_sink *sink, const struct proto_request *r)
 {
 	static const uint8_t kind[] = {
 		[PROTO_OP_GET] = WORKER_KIND_NONE, // its line's end counts
@@ -483,9 +487,11 @@ static inline enum worker_kind worker_kind_of(const struct worker_sink *sink, un
 		[PROTO_OP_META_NOOP] = WORKER_KIND_OTHER,
 	};
 
-	if (op == PROTO_OP_END)
+	if (r->op == PROTO_OP_END)
 		return sink->multi ? WORKER_KIND_MULTIGET : WORKER_KIND_GET;
-	return op < BASE_ARRAY_LEN(kind) ? (enum worker_kind)kind[op] : WORKER_KIND_OTHER;
+	if (r->op == PROTO_OP_GET && proto_is_binary(r))
+		return WORKER_KIND_GET;
+	return r->op < BASE_ARRAY_LEN(kind) ? (enum worker_kind)kind[r->op] : WORKER_KIND_OTHER;
 }
 
 // A request is answered, without a slot.

@@ -190,7 +190,7 @@ static const char *const settings_fixed[][2] = {
 	{"reqs_per_event", "1024"},
 	{"cas_enabled", "yes"},
 	{"tcp_backlog", "4096"},
-	{"binding_protocol", "ascii"},
+	{"binding_protocol", "auto-negotiate"},
 	{"auth_enabled_sasl", "no"},
 	{"auth_enabled_ascii", "no"},
 	{"maxconns_fast", "yes"},

@@ -65,8 +65,8 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 	if (!worker_dispatch_ready(w, q->owner))
 		return false;
 	w->n.requests++;
-	if (rest_bytes < (size_t)r->value_bytes + 2 ||
-		!proto_data_end_valid(rest + r->value_bytes)) {
+	if (rest_bytes < (size_t)r->value_bytes + proto_value_end(r) ||
+		(proto_value_end(r) > 0 && !proto_data_end_valid(rest + r->value_bytes))) {
 		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};
 		worker_reply_local(w, &d->sink, o, r, &w->result);
 		return true;
@@ -107,7 +107,7 @@ static bool dgram_request(struct worker *w, struct worker_dgram *d, struct worke
 	*skip = 0;
 	switch ((enum proto_op)r->op) {
 	case PROTO_OP_SET:
-		*skip = (size_t)r->value_bytes + 2;
+		*skip = (size_t)r->value_bytes + proto_value_end(r);
 		return dgram_set(w, d, o, q, rest, rest_bytes);
 	case PROTO_OP_STATS:
 	case PROTO_OP_FLUSH_ALL:
@@ -118,8 +118,7 @@ static bool dgram_request(struct worker *w, struct worker_dgram *d, struct worke
 		*skip = rest_bytes;
 		if (base_list_empty(&w->slots_free))
 			return false;
-		if (r->reply_text != NULL)
-			worker_reply_text(w, &d->sink, o, r->reply_text);
+		worker_reply_constant(w, &d->sink, o, r);
 		return true;
 	default:
 		if (!worker_dispatch_ready(w, q->owner))

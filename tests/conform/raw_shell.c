@@ -307,6 +307,7 @@ static void shell_accept(struct shell *s)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		// the store refuses what is too large: a set then also deletes the old value
 		proto_parser_init(&s->conn[i]->parser, UINT32_MAX);
+		proto_parser_restrict(&s->conn[i]->parser, PROTO_ASCII, false);
 		return;
 	}
 	close(fd);

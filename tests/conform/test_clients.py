@@ -41,6 +41,13 @@ def test_memccapable_ascii(server):
     assert failed == MEMCCAPABLE_FAILED, done.stdout + done.stderr
 
 
+def test_memccapable_binary(server):
+    done = run_client("memccapable", "-h", SERVER_IP, "-p", str(PORT), "-t", "5", "-b")
+    results = dict(re.findall(r"(binary(?: [a-z]+)+)\s+(\[pass\])?", done.stdout))
+    assert len(results) == 27, done.stdout + done.stderr
+    assert all(results.values()), done.stdout + done.stderr
+
+
 def npm_modules():
     """Installs the client into the user's cache, once; its node_modules, or None if offline."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
