@@ -14,7 +14,7 @@
 #define IDLE_SPIN_TURNS 2000 // turns without work before the first sleep
 #define START_WAIT_S    30
 
-static void sleep_us(uint64_t us)
+void lcached_sleep_us(uint64_t us)
 {
 	struct timespec ts = {
 		.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
@@ -34,7 +34,7 @@ static void back_off(const struct lcached *s, unsigned idle_turns, unsigned spin
 		return;
 	}
 	beyond = (idle_turns - spin_turns) / 4;
-	sleep_us(base_min_u64(limit_us, UINT64_C(1) << (beyond < 16 ? beyond : 16)));
+	lcached_sleep_us(base_min_u64(limit_us, UINT64_C(1) << (beyond < 16 ? beyond : 16)));
 }
 
 static uint64_t clock_ns(void)
@@ -133,7 +133,7 @@ static int thread_wait_ready(struct lcached_thread *t)
 			return 0;
 		if (state == LCACHED_THREAD_FAILED)
 			return -ENOMEM;
-		sleep_us(1000);
+		lcached_sleep_us(1000);
 	}
 	base_error("worker %u did not start within %d s", t->id, START_WAIT_S);
 	return -ETIMEDOUT;

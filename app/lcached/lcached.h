@@ -9,6 +9,8 @@
 //	warm.c       items out of a file at the start, and into one at the end
 #pragma once
 
+#include <pthread.h>
+
 #include "control/control.h"
 #include "port/port.h"
 #include "worker/worker.h"
@@ -50,15 +52,18 @@ struct lcached {
 	struct control *control;
 	uint64_t seed;
 	char restore_path[SNAPSHOT_PATH_MAX];
-	uint64_t restore_items; // in that file
-	bool restores;          // there is one, and it can be read
-	bool served;            // it has been ready
+	uint64_t restore_items;     // in that file
+	bool restores;              // there is one, and it can be read
+	struct snapshot_feed *feed; // while it is read, by feed_thread
+	pthread_t feed_thread;
+	bool served; // it has been ready
 	struct lcached_thread thread[WORKER_MAX];
 };
 
 // ---- launch.c: 0 or -errno, logged
 int lcached_threads_start(struct lcached *s);
 void lcached_threads_join(struct lcached *s);
+void lcached_sleep_us(uint64_t us);
 
 // ---- signal.c
 // Until lcached_signals_serving(), a signal ends the process at once with status 0 (EAL may be
@@ -77,10 +82,16 @@ void lcached_crash_remove(void);
 // Before a device is touched: whether the file to be restored can be one. 0, or -EINVAL with one
 // line in err. restores: it can, and will be.
 int lcached_restore_check(struct lcached *s, char *err, size_t err_len);
+// Before the workers start: begins to read it. 0 or -errno, logged.
+int lcached_restore_begin(struct lcached *s);
 // A worker's thread: its shard's items.
 void lcached_load(struct lcached_thread *t, struct worker *w);
 // Waits for all of them; the workers serve from then on. 0, or -EBADMSG: the file is refused.
 int lcached_restore(struct lcached *s);
+// Where lcached_restore did not come to its end: workers stop waiting for the file; and, when they
+// are gone, it is closed.
+void lcached_restore_cancel(struct lcached *s);
+void lcached_restore_end(struct lcached *s);
 // The workers are drained: what snapshot-on-exit asks for. 0 or -errno, logged.
 int lcached_snapshot_last(struct lcached *s);
 

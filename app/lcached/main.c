@@ -184,6 +184,9 @@ static int serve(struct lcached *s)
 		control_phase_set(s->control, WORKER_PHASE_LOAD);
 	control_port_set(s->control, &s->port);
 	control_packet_bytes_set(s->control, s->eal.memory_bytes, s->eal.hugepages);
+	rc = lcached_restore_begin(s);
+	if (rc < 0)
+		goto stop;
 	rc = lcached_threads_start(s);
 	if (rc < 0)
 		goto stop;
@@ -206,7 +209,9 @@ static int serve(struct lcached *s)
 	while (!lcached_stop_asked())
 		tick(s);
 stop:
+	lcached_restore_cancel(s);
 	last = workers_stop(s);
+	lcached_restore_end(s);
 	if (rc == 0)
 		rc = last;
 	lcached_telemetry_close();

@@ -2,13 +2,18 @@
 // A warm restart: items out of a file before the server is ready, and into one when it ends.
 
 #include <errno.h>
+#include <stdlib.h>
+
+#include <rte_lcore.h>
 
 #include "lcached.h"
 
 #define PROGRESS_US     2000000
 #define STUCK_US        30000000 // without an item more, a snapshot at the end is given up
 #define CANCEL_US       2000000
-#define LOAD_STEP_BYTES (1u << 20)
+#define LOAD_STEP_BYTES (256u << 10) // between turns, in which a worker asks for pages
+#define HELP_US         1000
+#define HELP_NAP_US     100
 
 // A name lies in snapshot-dir, if there is one; a path is a path.
 static void path_make(const struct lcached *s, char *path, size_t len)
@@ -48,6 +53,53 @@ int lcached_restore_check(struct lcached *s, char *err, size_t err_len)
 	return -EINVAL;
 }
 
+// ---- the thread that reads ----------------------------------------------------------------------
+static void *feed_run(void *feed)
+{
+	while (snapshot_feed_turn(feed))
+		;
+	return NULL;
+}
+
+int lcached_restore_begin(struct lcached *s)
+{
+	char err[SNAPSHOT_PATH_MAX + 256];
+	int rc;
+
+	if (!s->restores)
+		return 0;
+	rc = snapshot_feed_open(
+		&s->feed, s->restore_path, (unsigned)s->cfg.workers, err, sizeof(err));
+	if (rc < 0) {
+		base_error("restore: %s", err);
+		return rc;
+	}
+	rc = rte_ctrl_thread_create(&s->feed_thread, "lc-restore", NULL, feed_run, s->feed);
+	if (rc != 0) {
+		base_error("restore: no thread: %s", strerror(abs(rc)));
+		snapshot_feed_close(s->feed);
+		s->feed = NULL;
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+void lcached_restore_cancel(struct lcached *s)
+{
+	if (s->feed != NULL)
+		snapshot_feed_cancel(s->feed);
+}
+
+void lcached_restore_end(struct lcached *s)
+{
+	if (s->feed == NULL)
+		return;
+	snapshot_feed_cancel(s->feed);
+	pthread_join(s->feed_thread, NULL);
+	snapshot_feed_close(s->feed);
+	s->feed = NULL;
+}
+
 // ---- on the worker's thread --------------------------------------------------------------------
 static void progress_tell(struct lcached_thread *t, const struct snapshot_load *l)
 {
@@ -84,7 +136,7 @@ void lcached_load(struct lcached_thread *t, struct worker *w)
 {
 	struct lcached *s = t->server;
 	struct snapshot_load_options opt = {
-		.path = s->restore_path,
+		.feed = s->feed,
 		.store = worker_store(w),
 		.shard = t->id,
 		.shards = (unsigned)s->cfg.workers,
@@ -94,9 +146,12 @@ void lcached_load(struct lcached_thread *t, struct worker *w)
 	struct snapshot_load *l;
 	bool right = false;
 
-	if (snapshot_load_open(&l, &opt, t->load_fault, sizeof(t->load_fault)) == 0) {
+	if (snapshot_load_open(&l, &opt) == 0) {
 		right = load_run(t, w, l);
 		snapshot_load_close(l);
+	} else {
+		snprintf(t->load_fault, sizeof(t->load_fault), "%s: no memory to read it",
+			s->restore_path);
 	}
 	__atomic_store_n(
 		&t->load, right ? LCACHED_LOAD_DONE : LCACHED_LOAD_FAILED, __ATOMIC_RELEASE);
@@ -147,6 +202,17 @@ static void loaded_log(const struct lcached *s, uint64_t took_us)
 		(unsigned long long)n.expired, (unsigned long long)n.left_out);
 }
 
+// Until the next tick: the pages that the items will need.
+static void pages_make(struct lcached *s)
+{
+	uint64_t start_us = base_now_read().mono_us;
+
+	while (base_now_read().mono_us - start_us < HELP_US) {
+		if (!control_pages_help(s->control))
+			lcached_sleep_us(HELP_NAP_US);
+	}
+}
+
 // Ticks go on, so that the ledger deals memory to who needs it.
 static bool loads_wait(struct lcached *s, const char **fault)
 {
@@ -156,7 +222,7 @@ static bool loads_wait(struct lcached *s, const char **fault)
 		struct snapshot_loaded n;
 
 		control_tick(s->control, base_now_read());
-		control_wait(s->control);
+		pages_make(s);
 		if (base_now_read().mono_us - told_us < PROGRESS_US)
 			continue;
 		told_us = base_now_read().mono_us;
@@ -173,11 +239,14 @@ int lcached_restore(struct lcached *s)
 {
 	uint64_t start_us = base_now_read().mono_us;
 	const char *fault;
+	bool right;
 
 	if (!s->restores)
 		return 0;
 	base_info("restore: %s: %llu items", s->restore_path, (unsigned long long)s->restore_items);
-	if (loads_wait(s, &fault)) {
+	right = loads_wait(s, &fault);
+	lcached_restore_end(s);
+	if (right) {
 		loaded_log(s, base_now_read().mono_us - start_us);
 	} else if (!s->cfg.restore_or_empty) {
 		base_error("restore: %s", fault);

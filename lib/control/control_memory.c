@@ -43,16 +43,13 @@ static void text_publish(struct control *c)
 	worker_memory_text_set(c->group, text, control_metrics_stat(&m, text, sizeof(text)));
 }
 
-// Pages that workers ask for ahead of need are made present here. Bounded, because a tick
-// has other things to do.
-static void pages_help(struct control *c)
+bool control_pages_help(struct control *c)
 {
-	for (unsigned round = 0; round < HELP_ROUNDS; round++) {
-		for (unsigned i = 0; i < c->workers; i++) {
-			if (c->domain[i] != NULL)
-				mem_domain_help(c->domain[i]);
-		}
-	}
+	bool made = false;
+
+	for (unsigned i = 0; i < c->workers; i++)
+		made |= c->domain[i] != NULL && mem_domain_help(c->domain[i]);
+	return made;
 }
 
 void control_memory_tick(struct control *c)
@@ -64,7 +61,9 @@ void control_memory_tick(struct control *c)
 		m->evicted_before = evicted;
 		m->evicting_us = now_us;
 	}
-	pages_help(c);
+	// bounded, because a tick has other things to do
+	for (unsigned round = 0; round < HELP_ROUNDS; round++)
+		control_pages_help(c);
 	if (c->cfg->background_thread && now_us - m->decay_us >= DECAY_US) {
 		m->decay_us = now_us;
 		mem_decay_step();

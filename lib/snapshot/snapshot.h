@@ -127,9 +127,22 @@ const struct snapshot_info *snapshot_reader_info(const struct snapshot_reader *r
 // Of the file.
 uint64_t snapshot_reader_bytes(const struct snapshot_reader *r);
 
+// ---- a file for all shards ---------------------------------------------------------------------
+struct snapshot_feed;
+// readers: the shards, each of which is to get all of it. 0 or -errno with one line in err.
+int snapshot_feed_open(
+	struct snapshot_feed **f, const char *path, unsigned readers, char *err, size_t err_len);
+// A thread of its own calls it until it returns false: all is read, or nobody wants more. It sleeps
+// where the readers are behind, as they do where it is.
+bool snapshot_feed_turn(struct snapshot_feed *f);
+// Any thread: readers that still want something get -ECANCELED.
+void snapshot_feed_cancel(struct snapshot_feed *f);
+// After its thread and its readers.
+void snapshot_feed_close(struct snapshot_feed *f);
+
 // ---- into a shard ------------------------------------------------------------------------------
 struct snapshot_load_options {
-	const char *path;
+	struct snapshot_feed *feed; // has `shards` readers
 	struct store *store;
 	unsigned shard, shards;
 	unsigned (*owner)(uint64_t hash, unsigned shards); // which shard has a key
@@ -145,9 +158,8 @@ struct snapshot_loaded {
 };
 
 struct snapshot_load;
-// 0 or -errno with one line in err.
-int snapshot_load_open(struct snapshot_load **l, const struct snapshot_load_options *opt, char *err,
-	size_t err_len);
+// 0 or -ENOMEM.
+int snapshot_load_open(struct snapshot_load **l, const struct snapshot_load_options *opt);
 // Some items, about `bytes` of the file. The shard's worker calls it, between turns.
 enum snapshot_got snapshot_load_step(struct snapshot_load *l, uint64_t bytes);
 void snapshot_load_get(const struct snapshot_load *l, struct snapshot_loaded *out);

@@ -60,6 +60,17 @@ void snapshot_file_item(
 void snapshot_file_end(struct snapshot_file *f, uint64_t cas_next, uint64_t wall_s);
 void snapshot_file_close(struct snapshot_file *f);
 
+// ---- snapshot_load.c ---------------------------------------------------------------------------
+// The file and its size. A descriptor or -errno.
+int snapshot_path_open(const char *path, uint64_t *bytes);
+
+// ---- snapshot_feed.c ---------------------------------------------------------------------------
+// As of a snapshot_source: waits for bytes. Its reader's thread.
+int64_t snapshot_feed_read(struct snapshot_feed *f, unsigned reader, void *to, uint64_t n);
+// This reader wants no more: the others do not wait for it.
+void snapshot_feed_leave(struct snapshot_feed *f, unsigned reader);
+uint64_t snapshot_feed_bytes(const struct snapshot_feed *f); // the file's size
+
 // ---- snapshot_tap.c ----------------------------------------------------------------------------
 #define SNAPSHOT_COPY_BYTES 1024u // longer values are read where they lie
 #define SNAPSHOT_PINS       256u  // at once; a power of two

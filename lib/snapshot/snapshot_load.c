@@ -14,28 +14,23 @@
 
 struct snapshot_load {
 	struct snapshot_reader *reader;
+	struct snapshot_feed *feed;
 	struct store *store;
 	unsigned shard, shards;
 	unsigned (*owner)(uint64_t hash, unsigned shards);
-	int fd;
 	uint64_t expected; // items of the shard, about; 0: the index has been made for them
 	uint64_t cas_most;
 	struct snapshot_loaded n;
 };
 
-static int64_t fd_read(void *arg, void *to, uint64_t n)
+static int64_t feed_read(void *arg, void *to, uint64_t n)
 {
-	const int *fd = arg;
-	ssize_t got;
+	struct snapshot_load *l = arg;
 
-	do
-		got = read(*fd, to, n);
-	while (got < 0 && errno == EINTR);
-	return got < 0 ? -errno : got;
+	return snapshot_feed_read(l->feed, l->shard, to, n);
 }
 
-// The file and its size. A descriptor or -errno.
-static int file_open(const char *path, uint64_t *bytes)
+int snapshot_path_open(const char *path, uint64_t *bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
 	struct stat st = {.st_size = 0};
@@ -54,42 +49,33 @@ static int file_open(const char *path, uint64_t *bytes)
 	return fd;
 }
 
-int snapshot_load_open(struct snapshot_load **out, const struct snapshot_load_options *opt,
-	char *err, size_t err_len)
+int snapshot_load_open(struct snapshot_load **out, const struct snapshot_load_options *opt)
 {
 	struct snapshot_load *l = calloc(1, sizeof(*l));
-	int rc = -ENOMEM;
+	int rc;
 
 	if (l == NULL)
-		goto err_alloc;
+		return -ENOMEM;
+	l->feed = opt->feed;
 	l->store = opt->store;
 	l->shard = opt->shard;
 	l->shards = opt->shards;
 	l->owner = opt->owner;
 	l->expected = opt->items / opt->shards;
-	l->fd = rc = file_open(opt->path, &l->n.total_bytes);
-	if (rc < 0)
-		goto err_file;
-	posix_fadvise(l->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	rc = snapshot_reader_open(&l->reader, &(struct snapshot_source){fd_read, &l->fd});
-	if (rc < 0)
-		goto err_reader;
+	l->n.total_bytes = snapshot_feed_bytes(opt->feed);
+	rc = snapshot_reader_open(&l->reader, &(struct snapshot_source){feed_read, l});
+	if (rc < 0) {
+		free(l);
+		return rc;
+	}
 	*out = l;
 	return 0;
-
-err_reader:
-	close(l->fd);
-err_file:
-	free(l);
-err_alloc:
-	snprintf(err, err_len, "%s: %s", opt->path, strerror(-rc));
-	return rc;
 }
 
 void snapshot_load_close(struct snapshot_load *l)
 {
+	snapshot_feed_leave(l->feed, l->shard);
 	snapshot_reader_close(l->reader);
-	close(l->fd);
 	free(l);
 }
 
@@ -107,6 +93,16 @@ static bool value_fill(struct snapshot_load *l, struct store_item *item)
 	return got == 0;
 }
 
+// A newer record than what the key has, which there is no room for: better nothing than the older.
+static void item_leave_out(struct snapshot_load *l, const struct store_key *key)
+{
+	struct store_item *old = store_find(l->store, key->key, key->len, key->hash);
+
+	if (old != NULL)
+		store_delete(l->store, old, key->hash);
+	l->n.left_out++;
+}
+
 // As a set would, but for the CAS number and the bits. Of two of one key the later replaces the
 // earlier.
 static void item_load(struct snapshot_load *l, const struct snapshot_item *it, uint64_t hash)
@@ -120,7 +116,7 @@ static void item_load(struct snapshot_load *l, const struct snapshot_item *it, u
 	}
 	if (store_reserve(l->store, &key, it->client_flags, it->deadline_s, it->value_bytes,
 		    &item) != STORE_OK) {
-		l->n.left_out++;
+		item_leave_out(l, &key);
 		return;
 	}
 	if (!value_fill(l, item)) {
@@ -226,7 +222,7 @@ int snapshot_file_check(const char *path, struct snapshot_info *out, char *err, 
 	struct snapshot_fault fault = {.what = NULL};
 	char where[160];
 	uint64_t bytes;
-	int fd = file_open(path, &bytes), rc = fd;
+	int fd = snapshot_path_open(path, &bytes), rc = fd;
 
 	if (fd >= 0) {
 		rc = ends_check(fd, bytes, out, &fault);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 
 #include "../store/store_test.h"
 #include "snapshot_test.h"
@@ -135,6 +136,13 @@ static struct snapshot_state finish(struct server *sv, struct snapshot *sn,
 	return st;
 }
 
+static void *feed_run(void *feed)
+{
+	while (snapshot_feed_turn(feed))
+		;
+	return NULL;
+}
+
 static enum snapshot_got restore(
 	struct server *sv, const char *path, struct snapshot_loaded *sum, char *why, size_t len)
 {
@@ -142,16 +150,22 @@ static enum snapshot_got restore(
 
 	*sum = (struct snapshot_loaded){0};
 	for (unsigned i = 0; i < sv->count; i++) {
-		struct snapshot_load_options opt = {.path = path,
-			.items = 12000,
+		struct snapshot_load_options opt = {.items = 12000,
 			.store = sv->t[i].s,
 			.shard = i,
 			.shards = sv->count,
 			.owner = owner_of};
 		struct snapshot_loaded n;
 		struct snapshot_load *l;
+		pthread_t thread;
 
-		assert_int_equal(snapshot_load_open(&l, &opt, why, len), 0);
+		assert_int_equal(snapshot_feed_open(&opt.feed, path, sv->count, why, len), 0);
+		for (unsigned other = 0; other < sv->count; other++) {
+			if (other != i)
+				snapshot_feed_leave(opt.feed, other);
+		}
+		assert_int_equal(pthread_create(&thread, NULL, feed_run, opt.feed), 0);
+		assert_int_equal(snapshot_load_open(&l, &opt), 0);
 		while ((got = snapshot_load_step(l, 100000)) == SNAPSHOT_GOT_ITEM)
 			store_turn(sv->t[i].s, sv->t[i].now);
 		if (got == SNAPSHOT_GOT_FAULT)
@@ -161,6 +175,8 @@ static enum snapshot_got restore(
 		sum->expired += n.expired;
 		sum->left_out += n.left_out;
 		snapshot_load_close(l);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		snapshot_feed_close(opt.feed);
 		if (got == SNAPSHOT_GOT_FAULT)
 			break;
 	}
@@ -319,6 +335,33 @@ static void test_a_limit_holds_as_at_a_set(void **state)
 		3999 - store_counters_get(sv.t[0].s)->items);
 	server_close(&sv);
 	folder_drop(folder);
+}
+
+// As of a key that the walk met twice: what came first must not outlive what came last.
+static void test_no_room_for_the_newer_leaves_no_older(void **state)
+{
+	char folder[64], path[128], why[256];
+	char *longer = calloc(1, 1 << 20);
+	struct snapshot_loaded n;
+	struct server from, to;
+
+	assert_non_null(longer);
+	file_path(path, sizeof(path), folder_make(folder), "s.lc");
+	server_open(&from, 1, 0, STORE_NOEVICTION);
+	server_open(&to, 1, 512 << 10, STORE_NOEVICTION);
+	shard_set_for(&from.t[0], "key", "older", 5, 0);
+	assert_int_equal(finish(&from, begin(&from, folder, 0), NULL, NULL).error, 0);
+	assert_int_equal(restore(&to, path, &n, why, sizeof(why)), SNAPSHOT_GOT_END);
+	assert_int_equal(store_counters_get(to.t[0].s)->items, 1);
+	shard_set_for(&from.t[0], "key", longer, 1 << 20, 0);
+	assert_int_equal(finish(&from, begin(&from, folder, 0), NULL, NULL).error, 0);
+	assert_int_equal(restore(&to, path, &n, why, sizeof(why)), SNAPSHOT_GOT_END);
+	assert_int_equal(n.left_out, 1);
+	assert_int_equal(store_counters_get(to.t[0].s)->items, 0);
+	server_close(&from);
+	server_close(&to);
+	folder_drop(folder);
+	free(longer);
 }
 
 static void flush_once(struct server *sv, void *arg)
@@ -489,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_under_writes_what_was_left_alone_is_whole),
 		cmocka_unit_test(test_what_is_due_is_neither_written_nor_restored),
 		cmocka_unit_test(test_a_limit_holds_as_at_a_set),
+		cmocka_unit_test(test_no_room_for_the_newer_leaves_no_older),
 		cmocka_unit_test(test_a_flush_in_between_makes_it_fail),
 		cmocka_unit_test(test_one_that_is_given_up_leaves_nothing_and_the_last_file_whole),
 		cmocka_unit_test(test_a_full_disk_is_told_and_nothing_stays_pinned),
