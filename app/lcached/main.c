@@ -267,7 +267,9 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 		goto err_port;
 	if (s->cfg.udp_shard_ports)
 		port_udp_steer(&s->port, &s->port_cfg, (uint16_t)s->cfg.udp_port);
-	rc = worker_group_open(&s->group, &(struct worker_group_options){.workers = eal.workers});
+	rc = worker_group_open(&s->group,
+		&(struct worker_group_options){
+			.workers = eal.workers, .conns_max = eal.conns, .seed = s->seed});
 	if (rc < 0)
 		goto err_group;
 	lcached_crash_install(s->group, eal.workers, s->cfg.flight_dir);

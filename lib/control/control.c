@@ -31,6 +31,8 @@ void control_orders_push(struct control *c)
 	c->orders.slow_us =
 		c->cfg->slower_than_us < 0 ? WORKER_SLOW_NEVER : (uint64_t)c->cfg->slower_than_us;
 	c->orders.store = control_store_settings(c->cfg);
+	c->orders.access = control_access_orders(c);
+	c->orders.access_seq = c->access.seq;
 	c->orders.ledger_seq = c->ledger.seq;
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
@@ -106,8 +108,11 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 	c->offloads = offloads;
 	c->workers = (unsigned)cfg->workers;
 	c->orders.phase = WORKER_PHASE_RUN;
-	rc = control_calls_open(c);
+	rc = control_access_open(c);
+	if (rc == 0)
+		rc = control_calls_open(c);
 	if (rc < 0) {
+		control_access_close(c);
 		mem_free(mem, MEM_OTHER, c, sizeof(*c));
 		return rc;
 	}
@@ -122,6 +127,7 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 void control_close(struct control *c)
 {
 	control_calls_close(c);
+	control_access_close(c);
 	mem_free(c->mem, MEM_OTHER, c, sizeof(*c));
 }
 
@@ -199,6 +205,7 @@ void control_tick(struct control *c, struct base_now now)
 	if (control_upkeep_tick(c))
 		control_orders_push(c);
 	control_purge_tick(c);
+	control_access_tick(c);
 	control_memory_tick(c);
 	control_capture_tick(c);
 	control_snapshot_tick(c);

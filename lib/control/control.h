@@ -16,8 +16,9 @@
 #include "worker/worker.h"
 
 // ---- configuration -----------------------------------------------------------------------------
-#define CONTROL_TEXT_MAX 256
-#define CONTROL_PERCENT  (UINT64_C(1) << 63)
+#define CONTROL_TEXT_MAX  256
+#define CONTROL_VALUE_MAX 768 // any option's value as text
+#define CONTROL_PERCENT   (UINT64_C(1) << 63)
 
 struct control_config { // fields are set by the option table alone
 	uint64_t maxmemory_bytes;
@@ -26,7 +27,9 @@ struct control_config { // fields are set by the option table alone
 	uint64_t tcp_port, udp_port;
 	bool udp_shard_ports;
 	uint64_t workers;
-	uint64_t conns_max;
+	uint64_t conns_max, conns_source, idle_timeout_s;            // 0: no limit; never
+	char allow[CONTROL_VALUE_MAX], udp_allow[CONTROL_VALUE_MAX]; // prefixes, all or none
+	uint64_t udp_factor, udp_rate;
 	uint64_t clients_max; // bytes, or CONTROL_PERCENT and a percentage of maxmemory
 	uint64_t client_output_bytes, client_query_bytes;
 	uint64_t policy; // enum store_policy

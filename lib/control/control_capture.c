@@ -180,6 +180,7 @@ void control_workers_gone(struct control *c)
 	if (c->capture.now != NULL)
 		capture_finish(c);
 	control_snapshot_workers_gone(c);
+	control_access_close(c);
 }
 
 // ---- commands ----------------------------------------------------------------------------------

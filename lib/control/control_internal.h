@@ -25,6 +25,8 @@ enum control_option_type {
 	CONTROL_OPTION_CONGESTION,
 	CONTROL_OPTION_PREFIX,     // A.B.C.D/LEN
 	CONTROL_OPTION_ADDRESS,    // A.B.C.D
+	CONTROL_OPTION_LIST,       // prefixes with commas between, all or none
+	CONTROL_OPTION_EXTENDED,   // -o NAME=VALUE,...: other options
 	CONTROL_OPTION_NOEVICTION, // -M: no value
 	CONTROL_OPTION_COUNT,      // -v: no value, counts up
 	CONTROL_OPTION_FLAG,       // -h, -V: no value
@@ -122,6 +124,13 @@ struct control_snapshot {
 	char path[SNAPSHOT_PATH_MAX]; // of this or the last one; empty: there was none
 };
 
+struct control_access { // control_access.c
+	struct access_list *allow, *udp_allow;
+	struct access_list *old[2]; // that workers may still read; NULL: none
+	uint64_t seq;               // of the changes
+	uint64_t conns_max;         // at start: what tables have room for
+};
+
 struct control {
 	struct control_config *cfg;
 	struct worker_group *group;
@@ -149,6 +158,7 @@ struct control {
 	struct control_capture capture;
 	struct control_purge purge;
 	struct control_snapshot snapshot;
+	struct control_access access;
 	const struct port *port; // NULL: not told
 	struct control_health health;
 	struct control_latency latency;
@@ -241,6 +251,16 @@ void control_purge_tick(struct control *c);
 // control_capture.c: each tick; the worker's end of the capture that runs, or NULL.
 void control_capture_tick(struct control *c);
 struct capture_tap *control_capture_tap(struct control *c, unsigned worker);
+
+// control_access.c: at the start; when no worker is left; each tick.
+int control_access_open(struct control *c);
+void control_access_close(struct control *c);
+void control_access_tick(struct control *c);
+// Before `wanted` takes the place of the present configuration. 0, CONTROL_AGAIN, or -EINVAL with
+// the reason in err.
+int control_access_change(
+	struct control *c, const struct control_config *wanted, char *err, size_t err_len);
+struct worker_access control_access_orders(const struct control *c);
 
 // control_snapshot.c: each tick; the worker's end of the one that runs, or NULL.
 void control_snapshot_tick(struct control *c);

@@ -93,6 +93,17 @@ static const struct control_option options[] = {
 	{"udp-shard-ports", 0, CONTROL_OPTION_YES_NO, false, AT(udp_shard_ports), 0, 0, "no",
 		"YES|NO",
 		"a UDP port for each worker's keys, from udp-port on; each of them takes any key"},
+	{"udp-allow", 0, CONTROL_OPTION_LIST, true, AT(udp_allow), 0, 0, "none", "PREFIX,...",
+		"sources whose answers over UDP have no limit: prefixes of either family, all or "
+		"none"},
+	{"udp-amplification", 0, CONTROL_OPTION_NUMBER, true, AT(udp_factor), 1, 100000, "1", "N",
+		"an answer over UDP to any other source is at most so many times as large as its "
+		"request"},
+	{"udp-rate", 0, CONTROL_OPTION_BYTES, true, AT(udp_rate), 0, GIB << 10, "1mb", "BYTES",
+		"a second that answers to others take, for each /24 or /64; 0: no limit"},
+	{"allow", 0, CONTROL_OPTION_LIST, true, AT(allow), 0, 0, "all", "PREFIX,...",
+		"sources that may talk to the server, over TCP and UDP: prefixes of either family, "
+		"all or none"},
 	{"workers", 't', CONTROL_OPTION_NUMBER, false, AT(workers), 1, WORKER_MAX, "1", "N",
 		"polling cores, one shard each"},
 	{"tcp-congestion", 0, CONTROL_OPTION_CONGESTION, false, AT(tcp_congestion), 1, 0, "cubic",
@@ -108,8 +119,14 @@ static const struct control_option options[] = {
 		"after 15 retransmissions"},
 	{"item-size-max", 'I', CONTROL_OPTION_ITEM_BYTES, false, AT(item_bytes_max), 1024, GIB,
 		"1mb", "SIZE", "largest item; 1k to 1g, units of 1,024"},
-	{"maxconns", 'c', CONTROL_OPTION_NUMBER, false, AT(conns_max), 1, 1 << 20, "1024", "N",
-		"TCP connections, over all workers"},
+	{"maxconns", 'c', CONTROL_OPTION_NUMBER, true, AT(conns_max), 1, 1 << 20, "1024", "N",
+		"TCP connections, over all workers; while serving, up to what it was at start"},
+	{"maxconns-per-source", 0, CONTROL_OPTION_NUMBER, true, AT(conns_source), 0, 1 << 20, "0",
+		"N", "... of one IPv4 address, or one /64 of IPv6; 0: no limit"},
+	{"idle-timeout", 0, CONTROL_OPTION_NUMBER, true, AT(idle_timeout_s), 0, 1000000, "0",
+		"SECONDS", "of silence, after which a client is sent away; 0: never"},
+	{NULL, 'o', CONTROL_OPTION_EXTENDED, false, AT(idle_timeout_s), 0, 0, NULL,
+		"NAME=VALUE,...", "options by memcached's names: idle_timeout=60"},
 	{"address", 'l', CONTROL_OPTION_PREFIX, false, AT(address), 0, 0, "", "ADDR/LEN",
 		"own address and prefix, of either family; may be repeated; else the driver "
 		"file's"},
@@ -429,6 +446,46 @@ static int address_set(struct control_config *cfg, const struct control_option *
 	return text_set(cfg, o, all, err, err_len);
 }
 
+// Prefixes of both families, checked.
+static int list_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	char *err, size_t err_len)
+{
+	struct access_prefix prefix[ACCESS_PREFIXES_MAX];
+	unsigned n;
+
+	if (access_prefixes_parse(value, prefix, &n, err, err_len) < 0)
+		return -EINVAL;
+	if (strlen(value) >= CONTROL_VALUE_MAX) {
+		snprintf(err, err_len, "a list of at most %d characters is wanted",
+			CONTROL_VALUE_MAX - 1);
+		return -EINVAL;
+	}
+	strcpy(option_text(cfg, o), value);
+	return 0;
+}
+
+// memcached's -o: each word is the option of that name, an underscore being a hyphen.
+static int extended_set(struct control_config *cfg, const char *value, char *err, size_t err_len)
+{
+	char words[CONTROL_VALUE_MAX], *save, *one, *eq;
+
+	snprintf(words, sizeof(words), "%s", value);
+	for (one = strtok_r(words, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save)) {
+		eq = strchr(one, '=');
+		if (eq != NULL)
+			*eq = '\0';
+		for (char *p = one; *p != '\0'; p++)
+			*p = *p == '_' ? '-' : *p;
+		if (eq == NULL) {
+			snprintf(err, err_len, "'%.64s' wants =VALUE", one);
+			return -EINVAL;
+		}
+		if (control_config_set(cfg, one, eq + 1, err, err_len) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 int control_option_value_set(struct control_config *cfg, const struct control_option *o,
 	const char *value, char *err, size_t err_len)
 {
@@ -455,6 +512,10 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 	case CONTROL_OPTION_PREFIX:
 	case CONTROL_OPTION_ADDRESS:
 		return address_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_LIST:
+		return list_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_EXTENDED:
+		return extended_set(cfg, value, err, err_len);
 	case CONTROL_OPTION_NOEVICTION:
 		cfg->policy = STORE_NOEVICTION;
 		return 0;
@@ -524,6 +585,7 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 	case CONTROL_OPTION_CONGESTION:
 	case CONTROL_OPTION_PREFIX:
 	case CONTROL_OPTION_ADDRESS:
+	case CONTROL_OPTION_LIST:
 		snprintf(buf, len, "%s", option_text(c, o));
 		break;
 	case CONTROL_OPTION_SHARE:

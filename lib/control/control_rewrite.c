@@ -37,7 +37,7 @@ static bool value_is_current(
 	const struct control_config *cfg, const char *name, const char *value, const char *current)
 {
 	struct control_config scratch;
-	char text[CONTROL_TEXT_MAX], err[256];
+	char text[CONTROL_VALUE_MAX], err[256];
 
 	control_config_init(&scratch);
 	scratch.region_bytes = cfg->region_bytes; // what a percentage is of
@@ -62,7 +62,7 @@ static int value_write(FILE *to, const char *name, const char *value, char *err,
 static int line_write(const struct control_config *cfg, const char *line, bool *named, FILE *to,
 	char *err, size_t err_len)
 {
-	char words[1024], current[CONTROL_TEXT_MAX], *save, *name, *value;
+	char words[1024], current[CONTROL_VALUE_MAX], *save, *name, *value;
 	int i;
 
 	snprintf(words, sizeof(words), "%s", line);
@@ -90,7 +90,7 @@ static int rest_write(
 	const struct control_config *cfg, const bool *named, FILE *to, char *err, size_t err_len)
 {
 	struct control_config start;
-	char current[CONTROL_TEXT_MAX], first[CONTROL_TEXT_MAX];
+	char current[CONTROL_VALUE_MAX], first[CONTROL_VALUE_MAX];
 	const char *name;
 	bool any = false;
 	int rc = 0;

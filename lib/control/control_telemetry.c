@@ -57,7 +57,10 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"connected_clients", n->conns},
 			{"total_connections_received", n->conns_total},
 			{"evicted_clients", n->evicted_clients},
-			{"rejected_connections", n->tcp.conns_refused},
+			{"rejected_connections", n->conns_refused + n->tcp.conns_refused},
+			{"rejected_connections_source", n->conns_source_refused},
+			{"disallowed_connections", n->conns_disallowed},
+			{"idle_kicks", n->idle_kicks},
 			{"total_commands_processed", n->requests},
 			{"total_commands_remote", n->requests_remote},
 			{"total_net_input_bytes", n->bytes_read},
@@ -84,10 +87,13 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"udp_quick", n->udp_quick},
 			{"udp_malformed", n->udp_malformed},
 			{"udp_dropped", n->udp_dropped},
+			{"udp_refused", n->udp_refused},
+			{"udp_amplified", n->udp_amplified},
+			{"udp_limited", n->udp_limited},
 			{"protocol_errors", n->protocol_errors},
 			{"parse_stalls", n->stalls},
 		},
-		31);
+		37);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)
@@ -174,6 +180,7 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 		{"tcp_syn_dropped", n->syn_dropped},
 		{"tcp_no_memory", n->no_memory},
 		{"tcp_conns_refused", n->conns_refused},
+		{"tcp_not_admitted", n->not_admitted},
 		{"tcp_too_big", n->too_big},
 		{"tcp_too_big_ignored", n->too_big_ignored},
 		{"tcp_black_holes", n->black_holes},
@@ -259,9 +266,18 @@ static int cmd_worker(struct control *c, const char *params, struct rte_tel_data
 }
 
 // ---- configuration -----------------------------------------------------------------------------
+// A list may be longer than DPDK takes at a time.
+static void config_value_reply(struct rte_tel_data *d, const char *key, const char *value)
+{
+	if (strlen(value) < RTE_TEL_MAX_STRING_LEN)
+		rte_tel_data_add_dict_string(d, key, value);
+	else
+		control_text_reply(d, key, value);
+}
+
 static int cmd_config(struct control *c, const char *params, struct rte_tel_data *d)
 {
-	char value[CONTROL_TEXT_MAX];
+	char value[CONTROL_VALUE_MAX];
 	const char *name;
 
 	rte_tel_data_start_dict(d);
@@ -276,7 +292,7 @@ static int cmd_config(struct control *c, const char *params, struct rte_tel_data
 			key[k] = name[k] == '-' ? '_' : name[k];
 		key[k] = '\0';
 		if (control_config_get(c->cfg, name, value, sizeof(value)) == 0)
-			rte_tel_data_add_dict_string(d, key, value);
+			config_value_reply(d, key, value);
 		if (params != NULL)
 			return 0;
 	}
@@ -292,6 +308,7 @@ static int config_change(
 	struct control_config wanted = *c->cfg;
 	enum mem_verdict fits = MEM_FITS;
 	char err[256], lines[512] = "";
+	int rc;
 
 	if (control_config_set(&wanted, name, value, err, sizeof(err)) < 0 ||
 		control_config_check(&wanted, err, sizeof(err)) < 0) {
@@ -301,6 +318,12 @@ static int config_change(
 	if (wanted.maxmemory_bytes > c->cfg->maxmemory_bytes)
 		fits = control_memory_check(c, &wanted, c->memory.packet_bytes,
 			c->memory.packets_huge, lines, sizeof(lines));
+	rc = fits != MEM_TOO_MUCH ? control_access_change(c, &wanted, err, sizeof(err)) : 0;
+	if (rc != 0) {
+		if (rc < 0)
+			control_text_reply(d, "error", err);
+		return rc < 0 ? 0 : rc;
+	}
 	if (fits != MEM_TOO_MUCH) {
 		control_config_set(c->cfg, name, value, err, sizeof(err));
 		control_memory_apply(c);

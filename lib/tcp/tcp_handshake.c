@@ -88,6 +88,10 @@ static void syn_input(struct tcp *tcp, const struct tcp_seg *s, const uint32_t *
 	uint32_t iss = tcp_iss(tcp, &s->key);
 	struct tcp_conn *c;
 
+	if (tcp->opt.admit != NULL && !tcp->opt.admit(tcp->opt.admit_arg, &s->key.peer)) {
+		tcp->n.not_admitted++; // to a forged source nothing is sent, either
+		return;
+	}
 	if (tcp->conns >= tcp->opt.conns_max) {
 		tcp->n.conns_refused++;
 		tcp_xmit_reset_reply(tcp, s);

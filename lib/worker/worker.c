@@ -80,7 +80,9 @@ static int worker_tcp_open(struct worker *w, const struct worker_options *opt)
 		.net = w->net,
 		.pool = w->queue->pool,
 		.seed = opt->seed ^ 0x544350ull,
-		.conns_max = opt->conns_max,
+		.conns_max = opt->conns_max + WORKER_CONNS_SPARE,
+		.admit = worker_access_admit,
+		.admit_arg = w,
 		.rcv_buf_bytes = opt->settings->client_query_bytes,
 		.snd_buf_bytes =
 			(uint32_t)base_min_u64(opt->settings->client_output_bytes, SND_BUF_BYTES),
@@ -123,6 +125,9 @@ static void worker_state_init(
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
 	w->orders.verbosity = opt->settings->verbosity;
 	w->orders.slow_us = WORKER_SLOW_US;
+	w->orders.access = opt->access;
+	if (w->orders.access.conns_max == 0)
+		w->orders.access.conns_max = opt->conns_max;
 	w->tx_owner = opt->id % opt->port->queues;
 	worker_upkeep_open(w);
 	base_list_init(&w->conns);
@@ -160,6 +165,8 @@ int worker_open(struct worker **out, struct worker_group *g, const struct worker
 	rc = worker_tcp_open(w, opt);
 	if (rc < 0)
 		goto err_tcp;
+	worker_access_open(w, opt->seed ^ 0x616363657373ull);
+	worker_access_apply(w);
 	*out = w;
 	return 0;
 
@@ -186,6 +193,7 @@ void worker_close(struct worker *w)
 	if (w->orders.snapshot != NULL)
 		snapshot_tap_abandon(w->orders.snapshot, w->store);
 	tcp_close(w->tcp);
+	worker_access_close(w);
 	net_close(w->net);
 	worker_steer_close(w);
 	if (w->tx.count > 0) {
@@ -342,13 +350,15 @@ static void worker_orders_apply(struct worker *w)
 	uint64_t limit_bytes = w->orders.limit_bytes;
 	struct snapshot_tap *snapshot = w->orders.snapshot;
 	struct store_settings store = w->orders.store;
-	uint64_t version = w->orders_version;
+	uint64_t version = w->orders_version, access_seq = w->orders.access_seq;
 
 	worker_orders_read(w);
 	if (base_unlikely(snapshot != NULL && snapshot != w->orders.snapshot))
 		snapshot_tap_leave(snapshot, w->store);
 	if (base_unlikely(w->orders_version != version))
 		store_defrag_set(w->store, &w->orders.defrag);
+	if (base_unlikely(w->orders.access_seq != access_seq))
+		worker_access_apply(w);
 	// The control core sends checked settings only.
 	if (memcmp(&w->orders.store, &store, sizeof(store)) != 0)
 		store_settings_set(w->store, &w->orders.store);

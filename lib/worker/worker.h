@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/access.h"
 #include "capture/capture.h"
 #include "exec/exec.h"
 #include "flight/flight.h"
@@ -49,6 +50,18 @@ struct worker_settings {
 	uint64_t pid;
 };
 
+// Who may talk to a worker, and how much. The lists are the control core's.
+struct worker_access {
+	const struct access_list *allow;     // of TCP and UDP; NULL: everybody
+	const struct access_list *udp_allow; // whose answers over UDP have no limit; NULL: nobody's
+	uint64_t udp_rate;     // bytes a second that go to a prefix outside of it; 0: no limit
+	uint32_t udp_factor;   // how many times its request an answer there is, at most
+	uint32_t conns_max;    // of this worker; at most options.conns_max
+	uint32_t conns_all;    // over all workers, to be shown
+	uint32_t conns_source; // of a source, over all workers; 0: no limit
+	uint32_t idle_s;       // after which a silent client is sent away; 0: never
+};
+
 struct worker_options {
 	unsigned id;
 	struct mem_domain *mem;                 // borrowed, bound to this thread or unbound
@@ -57,7 +70,8 @@ struct worker_options {
 	const struct worker_settings *settings; // borrowed
 	uint64_t limit_bytes;                   // this shard's allowance
 	struct store_settings store;            // until orders come
-	uint32_t conns_max;                     // of this worker
+	uint32_t conns_max;                     // of this worker, at most
+	struct worker_access access;            // until orders come
 	uint64_t (*now_ns)(void);               // times slices of the store's upkeep; NULL: nobody
 	uint64_t seed;
 };
@@ -73,7 +87,10 @@ struct worker_counters {
 	struct net_counters net;
 	struct tcp_counters tcp;
 	uint64_t conns, conns_total;
-	uint64_t loans, loans_refused;           // asked for beyond the allowance
+	uint64_t conns_refused, conns_source_refused; // beyond a limit; of these, that of a source
+	uint64_t conns_disallowed;     // closed, since the list of who may talk has changed
+	uint64_t idle_kicks;           // closed, for they said nothing
+	uint64_t loans, loans_refused; // asked for beyond the allowance
 	uint64_t clients_bytes, evicted_clients; // held by connections; dropped for it
 	uint64_t rx_packets, tx_packets, tx_dropped, turns, turns_idle;
 	uint64_t tx_waited; // frames that the device had no room for at first
@@ -81,6 +98,9 @@ struct worker_counters {
 	uint64_t requests, requests_remote, udp_requests;
 	uint64_t udp_quick;                  // of those, answered in place (worker_quick.c)
 	uint64_t udp_malformed, udp_dropped; // broken frame; no slot, credit or mbuf
+	uint64_t udp_refused;                // of those who may not talk
+	uint64_t udp_amplified,
+		udp_limited; // answers not sent: larger than allowed; too many bytes
 	uint64_t steered, steer_dropped, stalls, slots_used, slots_out, protocol_errors;
 	uint64_t busy_us; // time of turns that found work
 	uint64_t upkeep_slices[WORKER_WORKS], upkeep_ns[WORKER_WORKS]; // and how long they took
@@ -120,8 +140,10 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint64_t capture_seq;          // of its changes: told back by the report
 	struct snapshot_tap *snapshot; // items are handed over there; NULL: no snapshot
 	uint64_t snapshot_seq;         // as capture_seq
-	uint64_t latency_seq;          // raised by one: forget how long requests took
-	uint64_t slow_us;              // from which on a request is slow; or WORKER_SLOW_NEVER
+	struct worker_access access;
+	uint64_t access_seq;  // of its changes: told back by the report
+	uint64_t latency_seq; // raised by one: forget how long requests took
+	uint64_t slow_us;     // from which on a request is slow; or WORKER_SLOW_NEVER
 	struct store_settings store;
 };
 
@@ -132,6 +154,7 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t ledger_seq;                 // of the orders that hold
 	uint64_t capture_seq;                // no other tap than that order's is used any more
 	uint64_t snapshot_seq;               // the same of a snapshot's
+	uint64_t access_seq;                 // ... of the lists of who may talk
 	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
 	uint64_t taken;                      // own addresses found with others (net_taken)
 	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
@@ -147,8 +170,10 @@ const char *worker_work_name(unsigned work);
 // ---- group -------------------------------------------------------------------------------------
 struct worker_group_options {
 	unsigned workers;
-	unsigned credits; // slots under way between two workers; 0: 1,024; a power of two
-	unsigned frames;  // steered mbufs between two workers; 0: 2,048; a power of two
+	uint32_t conns_max; // over all workers; 0: 1,024
+	uint64_t seed;      // for tables that strangers choose the keys of
+	unsigned credits;   // slots under way between two workers; 0: 1,024; a power of two
+	unsigned frames;    // steered mbufs between two workers; 0: 2,048; a power of two
 };
 
 int worker_group_open(struct worker_group **g, const struct worker_group_options *opt);

@@ -74,6 +74,8 @@ void worker_clients_turn(struct worker *w)
 			break;
 		c = base_container_of(base_list_pop(&w->conns), struct worker_conn, node);
 		base_list_append(&w->conns, &c->node);
+		if (!worker_access_check(w, c))
+			continue;
 		bytes = conn_bytes(c);
 		k->bytes += bytes;
 		if (bytes > k->largest_bytes) {

@@ -3,7 +3,7 @@
 
 #include "worker/worker_internal.h"
 
-static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t)
+static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t, bool counted)
 {
 	struct worker_conn *c = mem_try_alloc(w->mem, MEM_CONNS, sizeof(*c), NULL);
 
@@ -14,6 +14,7 @@ static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t)
 	base_list_init(&c->stalled_node);
 	base_list_append(&w->conns, &c->node);
 	c->tcp = t;
+	c->counted = counted;
 	c->state = WORKER_CONN_COMMAND;
 	proto_parser_init(&c->parser, w->settings->item_bytes_max);
 	tcp_user_set(t, c);
@@ -27,6 +28,7 @@ void worker_conn_close(struct worker *w, struct worker_conn *c)
 	worker_fill_abandon(w, c);
 	worker_sink_orphan(w, &c->sink);
 	worker_clients_forget(w, c);
+	worker_access_conn_gone(w, c);
 	base_list_remove(&c->stalled_node);
 	base_list_remove(&c->node);
 	tcp_user_set(c->tcp, NULL);
@@ -330,6 +332,43 @@ void worker_conn_resume(struct worker *w, struct worker_conn *c)
 	conn_run(w, c, (struct conn_ahead){.plain = {0, 0}});
 }
 
+// As memcached does it: the client is told, and the connection ends.
+static void conn_refuse(struct worker *w, struct tcp_conn *t)
+{
+	static const char text[] = "ERROR Too many open connections\r\n";
+	struct worker_out o;
+
+	worker_out_init(w, &o, tcp_send_room(w->tcp, t), tcp_mss(t), 0);
+	worker_out_append(w, &o, text, sizeof(text) - 1);
+	w->n.bytes_written += o.bytes;
+	if (o.first != NULL)
+		tcp_send(w->tcp, t, o.first);
+	tcp_shutdown(w->tcp, t);
+}
+
+// NULL: it is refused, and remains tcp's until it is closed.
+static struct worker_conn *conn_accept(struct worker *w, struct tcp_conn *t)
+{
+	struct worker_conn *c;
+	struct base_ip ip;
+	uint16_t port;
+	bool counted;
+
+	if (!worker_access_conn(w, t, &counted)) {
+		conn_refuse(w, t);
+		return NULL;
+	}
+	c = conn_open(w, t, counted);
+	if (c != NULL)
+		return c;
+	if (counted) {
+		tcp_peer(t, &ip, &port);
+		access_sources_remove(worker_sources(w->group), &ip);
+	}
+	tcp_abort(w->tcp, t);
+	return NULL;
+}
+
 struct conn_event {
 	struct tcp_conn *tcp;
 	unsigned events;
@@ -342,21 +381,20 @@ static void conn_event(struct worker *w, const struct conn_event *e)
 	struct worker_conn *c = tcp_user(t);
 	unsigned events = e->events;
 
-	if (c == NULL && (events & TCP_EV_ACCEPTED)) {
-		c = conn_open(w, t);
-		if (c == NULL)
-			tcp_abort(w->tcp, t);
-	}
+	if (c == NULL && (events & TCP_EV_ACCEPTED))
+		c = conn_accept(w, t);
 	if (events & TCP_EV_CLOSED) {
 		if (c != NULL)
 			worker_conn_close(w, c);
 		tcp_release(w->tcp, t);
 		return;
 	}
-	if (c == NULL)
+	if (c == NULL) { // refused: what it says is not read
+		tcp_rx_consume(w->tcp, t, tcp_rx_bytes(t));
 		return;
+	}
 	if (events & (TCP_EV_ACCEPTED | TCP_EV_READABLE))
-		c->heard_s = (uint32_t)w->now.wall_s;
+		c->heard_s = worker_now_s(w);
 	if (events & TCP_EV_FIN)
 		c->peer_fin = true;
 	conn_run(w, c, e->ahead);

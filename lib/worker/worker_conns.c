@@ -79,7 +79,7 @@ static void conn_write(struct conns_out *o, const struct worker *w, const struct
 
 	tcp_peer(c->tcp, &peer, &port);
 	conn_lines(o, address_format(peer_text, sizeof(peer_text), "tcp", &peer, port),
-		conn_state(c), (uint32_t)w->now.wall_s - c->heard_s,
+		conn_state(c), worker_now_s(w) - c->heard_s,
 		address_format(own_text, sizeof(own_text), "tcp", net_ip(w->net, tcp_local(c->tcp)),
 			w->settings->tcp_port));
 }

@@ -10,6 +10,7 @@
 
 #define GROUP_CREDITS 1024
 #define GROUP_FRAMES  2048
+#define GROUP_CONNS   1024
 #define GROUP_NEWS    16 // a reader further behind than this does without
 #define NEWS_WORDS    4
 
@@ -61,6 +62,7 @@ struct worker_group {
 	struct flight *flight[WORKER_MAX];
 	struct worker_times *times[WORKER_MAX];
 	struct worker_latency *latency[WORKER_MAX];
+	struct access_sources *sources;
 };
 
 static struct worker_ring *ring_open(uint32_t capacity)
@@ -128,7 +130,8 @@ int worker_group_open(struct worker_group **out, const struct worker_group_optio
 			}
 		}
 	}
-	if (records_open(g) < 0) {
+	g->sources = access_sources_open(opt->conns_max ? opt->conns_max : GROUP_CONNS, opt->seed);
+	if (g->sources == NULL || records_open(g) < 0) {
 		base_error("no memory for what %u workers record", g->workers);
 		worker_group_close(g);
 		return -ENOMEM;
@@ -165,7 +168,13 @@ void worker_group_close(struct worker_group *g)
 		free(g->times[i]);
 		free(g->latency[i]);
 	}
+	access_sources_close(g->sources);
 	free(g);
+}
+
+struct access_sources *worker_sources(struct worker_group *g)
+{
+	return g->sources;
 }
 
 struct flight *worker_group_flight(struct worker_group *g, unsigned id)
@@ -251,6 +260,7 @@ void worker_report_publish(struct worker *w)
 		.ledger_seq = w->orders.ledger_seq,
 		.capture_seq = w->orders.capture_seq,
 		.snapshot_seq = w->orders.snapshot_seq,
+		.access_seq = w->orders.access_seq,
 		.loan_seq = w->loan.seq,
 		.loan_limit_bytes = w->loan.limit_bytes,
 		.cold = store_cold(w->store),

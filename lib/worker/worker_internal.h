@@ -18,6 +18,9 @@
 #define WORKER_TX_WAIT         4096 // frames that the device has no room for; a power of two
 #define WORKER_DGRAMS          1024
 #define WORKER_UDP_REPLY_BYTES (4u << 20)
+#define WORKER_UDP_NO_BUDGET   UINT32_MAX
+#define WORKER_UDP_KNOWN       256 // a power of two
+#define WORKER_CONNS_SPARE     16  // beyond the limit: told that it is reached
 #define WORKER_SCRATCH_BYTES   (2 * PROTO_LINE_MAX)
 #define WORKER_REPORT_US       1000
 #define WORKER_TURN_LONG_US    1000 // a turn that the flight recorder tells of, and what it did:
@@ -54,9 +57,10 @@ struct worker_conn {
 	uint64_t swallow_bytes;
 	struct proto_parser parser;
 	uint32_t fill_done; // value bytes and those behind them, received so far
-	uint32_t heard_s;   // of the server's time, when the client last sent something
+	uint32_t heard_s;   // worker_now_s(), when the client last sent something
 	uint8_t state;      // enum worker_conn_state
 	bool peer_fin;
+	bool counted; // by its source
 	char fill_end[2];
 };
 
@@ -66,6 +70,7 @@ struct worker_dgram {
 	struct net_packet from;
 	struct rte_mbuf *early, *early_last; // replies composed before the first one had to wait
 	uint32_t early_bytes;
+	uint32_t budget; // bytes that the answer may take, or WORKER_UDP_NO_BUDGET
 	uint16_t early_mbufs;
 	uint16_t request_id;
 };
@@ -198,6 +203,7 @@ struct worker_arrival { // a datagram that came in this turn
 	size_t len;
 	struct worker_range ahead;
 	uint16_t request_id;
+	uint32_t budget; // as worker_dgram's
 	struct net_packet from;
 };
 
@@ -225,6 +231,7 @@ struct worker_clients { // a pass over all connections, some a millisecond
 	uint64_t bytes; // of those seen
 	uint64_t largest_bytes;
 	struct worker_conn *largest;
+	uint32_t unchecked; // that may be of sources that may not talk any more
 	uint64_t scarce_us; // since when packet buffers or slots have been short; 0: they are not
 };
 
@@ -316,6 +323,10 @@ struct worker {
 	struct worker_quick quick[WORKER_BURST];
 	struct store_look quick_look[WORKER_BURST]; // of each
 	unsigned quicks;
+	bool udp_open;                        // no source of IPv4 has to be looked up
+	uint32_t udp_known[WORKER_UDP_KNOWN]; // sources found to be trusted lately
+	uint64_t udp_rate;
+	struct access_meters *meters; // NULL: UDP is off
 
 	struct worker_orders orders; // the last copy
 	uint64_t orders_version;
@@ -588,6 +599,43 @@ static inline bool worker_udp_port_own(const struct worker *w, uint16_t port)
 	return port >= s->udp_port && port - s->udp_port < (int)w->count;
 }
 
+// ---- worker_access.c ---------------------------------------------------------------------------
+void worker_access_open(struct worker *w, uint64_t seed);
+void worker_access_close(struct worker *w);
+// The orders have changed.
+void worker_access_apply(struct worker *w);
+// As tcp_options.admit.
+bool worker_access_admit(void *arg, const struct base_ip *src);
+// Whether a client may have one more connection; *counted: for its source.
+bool worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counted);
+void worker_access_conn_gone(struct worker *w, const struct worker_conn *c);
+// A look at a connection, now and then. False: it is gone.
+bool worker_access_check(struct worker *w, struct worker_conn *c);
+// Bytes that the answer to a datagram may take. False: its source may not talk (counted).
+bool worker_udp_budget(
+	struct worker *w, const struct base_ip *src, uint32_t request_bytes, uint32_t *budget);
+// False: it may not, which is counted.
+bool worker_udp_may_send(
+	struct worker *w, const struct worker_dgram *d, const struct worker_out *o);
+bool worker_udp_trusts_4(struct worker *w, uint32_t src);
+
+static inline uint32_t *worker_udp_known_at(struct worker *w, uint32_t src)
+{
+	return &w->udp_known[(src * UINT32_C(0x9e3779b1)) >> 24 & (WORKER_UDP_KNOWN - 1)];
+}
+
+// Whether answers to a source of IPv4 have no limit. 0 is none's.
+static inline bool worker_udp_trusts(struct worker *w, uint32_t src)
+{
+	return w->udp_open || *worker_udp_known_at(w, src) == src || worker_udp_trusts_4(w, src);
+}
+
+// Seconds that no change of the wall clock moves.
+static inline uint32_t worker_now_s(const struct worker *w)
+{
+	return (uint32_t)(w->now.mono_us / 1000000);
+}
+
 // ---- worker_quick.c: plain gets of this shard's keys over UDP ----------------------------------
 // Takes m when it is one; answered by worker_quick_run, in the same turn.
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m);
@@ -662,6 +710,7 @@ void worker_tx_close(struct worker *w);
 // ---- worker_group.c ----------------------------------------------------------------------------
 void worker_group_peers_set(struct worker_group *g, struct worker *w);
 struct worker_latency *worker_latency_own(struct worker_group *g, unsigned id);
+struct access_sources *worker_sources(struct worker_group *g);
 struct worker_times *worker_times_own(struct worker_group *g, unsigned id);
 void worker_report_publish(struct worker *w);
 

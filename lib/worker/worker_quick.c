@@ -102,6 +102,15 @@ static inline rte_be16_t quick_port(const struct worker *w, const struct rte_mbu
 	return rte_cpu_to_be_16(w->settings->udp_port);
 }
 
+// The client's address lies before ours and the ports.
+static inline uint32_t quick_source(const struct rte_mbuf *m)
+{
+	uint32_t src;
+
+	memcpy(&src, rte_pktmbuf_mtod_offset(m, const char *, NET_PLAIN_HEAD - 16), sizeof(src));
+	return src;
+}
+
 bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 {
 	struct worker_quick *q = &w->quick[w->quicks];
@@ -113,8 +122,8 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	if (w->arrivals > 0 || w->settings->udp_port == 0)
 		return false;
 	room = net_plain_input(w->net, m, quick_port(w, m));
-	if (room == 0)
-		return false;
+	if (room == 0 || !worker_udp_trusts(w, quick_source(m)))
+		return false; // the answer may have to be small
 	data = rte_pktmbuf_mtod_offset(m, const char *, NET_PLAIN_HEAD);
 	len = net_plain_bytes(m);
 	if (len < PROTO_UDP_HEADER + QUICK_VERB + 1 + 2 ||
@@ -253,12 +262,10 @@ static inline void quick_note(struct worker *w, const struct worker_quick *q)
 	struct worker_slow *e = &w->noted;
 	// the client's address, ours, and the ports
 	const char *ip = rte_pktmbuf_mtod_offset(q->m, const char *, NET_PLAIN_HEAD - 16);
-	uint32_t src;
 	rte_be16_t port;
 
-	memcpy(&src, ip, sizeof(src));
 	memcpy(&port, ip + 8, sizeof(port));
-	e->ip = base_ip4(src);
+	e->ip = base_ip4(quick_source(q->m));
 	e->port = rte_be_to_cpu_16(port);
 	e->udp = true;
 	e->kind = WORKER_KIND_GET;

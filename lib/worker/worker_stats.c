@@ -62,10 +62,10 @@ static void general_process(
 	stat_u64(o, "pointer_size", 64);
 	stat_seconds(o, "rusage_user", c->busy_us);
 	stat_text(o, "rusage_system", "0.000000");
-	stat_u64(o, "max_connections", w->settings->conns_max);
+	stat_u64(o, "max_connections", w->orders.access.conns_all);
 	stat_u64(o, "curr_connections", c->conns);
 	stat_u64(o, "total_connections", c->conns_total);
-	stat_u64(o, "rejected_connections", c->tcp.conns_refused);
+	stat_u64(o, "rejected_connections", c->conns_refused + c->tcp.conns_refused);
 	stat_u64(o, "connection_structures", c->conns);
 	stat_u64(o, "response_obj_oom", 0);
 	stat_u64(o, "response_obj_count", c->slots_out);
@@ -104,6 +104,8 @@ static void general_commands(
 	stat_u64(o, "store_no_memory", c->exec.store_no_memory);
 	stat_u64(o, "auth_cmds", 0);
 	stat_u64(o, "auth_errors", 0);
+	if (w->orders.access.idle_s != 0) // as memcached: else there is no such key
+		stat_u64(o, "idle_kicks", c->idle_kicks);
 }
 
 static void general_traffic(
@@ -237,16 +239,20 @@ static const char *const settings_fixed[][2] = {
 	{"client_flags_size", "4"},
 };
 
-static void settings_fixed_write(struct stat_out *o, size_t from, size_t to)
+static void settings_fixed_write(struct stat_out *o, const struct worker *w, size_t from, size_t to)
 {
-	for (size_t i = from; i < to; i++)
-		stat_text(o, settings_fixed[i][0], settings_fixed[i][1]);
+	for (size_t i = from; i < to; i++) {
+		if (strcmp(settings_fixed[i][0], "idle_timeout") == 0)
+			stat_u64(o, "idle_timeout", w->orders.access.idle_s);
+		else
+			stat_text(o, settings_fixed[i][0], settings_fixed[i][1]);
+	}
 }
 
 static void stat_settings(struct stat_out *o, const struct worker *w)
 {
 	stat_u64(o, "maxbytes", w->orders.maxmemory_bytes);
-	stat_u64(o, "maxconns", w->settings->conns_max);
+	stat_u64(o, "maxconns", w->orders.access.conns_all);
 	stat_u64(o, "tcpport", w->settings->tcp_port);
 	stat_u64(o, "udpport", w->settings->udp_port);
 	stat_text(o, "inter", w->settings->address);
@@ -256,11 +262,11 @@ static void stat_settings(struct stat_out *o, const struct worker *w)
 	stat_text(o, "domain_socket", "NULL");
 	stat_text(o, "umask", "700");
 	stat_text(o, "shutdown_command", "no");
-	settings_fixed_write(o, 0, 2);
+	settings_fixed_write(o, w, 0, 2);
 	stat_u64(o, "num_threads", w->count);
-	settings_fixed_write(o, 2, 11);
+	settings_fixed_write(o, w, 2, 11);
 	stat_u64(o, "item_size_max", w->settings->item_bytes_max);
-	settings_fixed_write(o, 11, BASE_ARRAY_LEN(settings_fixed));
+	settings_fixed_write(o, w, 11, BASE_ARRAY_LEN(settings_fixed));
 	stat_raw(o, "END\r\n");
 }
 

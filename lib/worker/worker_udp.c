@@ -49,9 +49,11 @@ static void out_free(struct worker_out *o)
 	o->first = o->last = NULL;
 }
 
-static void dgram_out_init(struct worker *w, struct worker_out *o)
+// What is larger than the budget is not even put together.
+static void dgram_out_init(struct worker *w, struct worker_out *o, uint32_t budget)
 {
-	worker_out_init(w, o, WORKER_UDP_REPLY_BYTES, PROTO_UDP_PAYLOAD, PROTO_UDP_HEADER);
+	worker_out_init(w, o, (uint32_t)base_min_u64(WORKER_UDP_REPLY_BYTES, budget),
+		PROTO_UDP_PAYLOAD, PROTO_UDP_HEADER);
 }
 
 // The value of a set must lie in the datagram whole: a short one never waits for more.
@@ -173,7 +175,14 @@ static void dgram_finish(struct worker *w, struct worker_dgram *d, struct worker
 		// mbufs ran out, or the reply is larger than the bound
 		worker_sink_orphan(w, &d->sink);
 		out_free(o);
-		w->n.udp_dropped++;
+		if (d->budget < WORKER_UDP_REPLY_BYTES)
+			w->n.udp_amplified++;
+		else
+			w->n.udp_dropped++;
+		return;
+	}
+	if (!worker_udp_may_send(w, d, o)) {
+		out_free(o);
 		return;
 	}
 	dgram_send(w, d, o);
@@ -201,6 +210,7 @@ static bool dgram_keep(struct worker *w, struct worker_dgram *d, struct worker_o
 	kept = base_container_of(node, struct worker_dgram, node);
 	kept->from = d->from;
 	kept->request_id = d->request_id;
+	kept->budget = d->budget;
 	kept->early = o->first;
 	kept->early_last = o->last;
 	kept->early_bytes = o->bytes;
@@ -218,12 +228,13 @@ static bool dgram_keep(struct worker *w, struct worker_dgram *d, struct worker_o
 
 static void arrival_run(struct worker *w, const struct worker_arrival *in)
 {
-	struct worker_dgram d = {.from = in->from, .request_id = in->request_id};
+	struct worker_dgram d = {
+		.from = in->from, .request_id = in->request_id, .budget = in->budget};
 	unsigned mark = w->ahead.n;
 	struct worker_out o;
 
 	worker_sink_init(&d.sink, true);
-	dgram_out_init(w, &o);
+	dgram_out_init(w, &o, in->budget);
 	if (!dgram_requests(w, &d, &o, in)) {
 		w->n.udp_dropped++;
 		worker_sink_orphan(w, &d.sink);
@@ -265,6 +276,10 @@ void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_pac
 		rte_pktmbuf_free(m);
 		return;
 	}
+	if (!worker_udp_budget(w, &pkt->src, pkt->data_len, &in->budget)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
 	w->n.bytes_read += pkt->data_len;
 	in->m = m;
 	in->data = data + PROTO_UDP_HEADER;
@@ -285,7 +300,7 @@ void worker_dgram_resume(struct worker *w, struct worker_dgram *d)
 
 	if (!sink_ready(&d->sink))
 		return;
-	dgram_out_init(w, &o);
+	dgram_out_init(w, &o, d->budget);
 	o.first = d->early;
 	o.last = d->early_last;
 	o.bytes = d->early_bytes;

@@ -448,6 +448,7 @@ static void thread_open(struct thread *t)
 		.limit_bytes = MEMORY_BYTES,
 		.store = store_settings_default(),
 		.conns_max = 1000,
+		.access = {.udp_allow = access_list_everybody()},
 		.seed = 7 + t->id};
 	struct mem_options mo = {.name = "worker", .numa_node = -1, .thp = true};
 

@@ -149,6 +149,7 @@ static void worker_start(struct bench *b)
 		.limit_bytes = (64u << 20) + (uint64_t)b->items * ITEM_MOST,
 		.store = store_settings_default(),
 		.conns_max = 1000,
+		.access = {.udp_allow = access_list_everybody()},
 		.seed = 7};
 
 	b->config = (struct port_config){.address = {{base_ip4(SERVER_IP), 24}}, .addresses = 1};

@@ -146,6 +146,7 @@ def lcached_server(
     the server is ready: only its socket is waited for."""
     with link_ends(scratch, lines, server_lines, ends) as (link, ours, theirs):
         command = [LCACHED, "-d", ours, "-t", "1", "-m", str(memory_mb), "-U", "11211"]
+        command += ["--udp-allow", "198.18.0.0/15"]
         with server("lcached", [*command, "-c", str(connections), *options], cores) as process:
             wait_for(process, lambda: os.path.exists(link), "lcached")
             yield process, ["--driver", theirs]

@@ -17,6 +17,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LCACHED = os.environ.get("LCACHED", str(SOURCE / "build/app/lcached/lcached"))
 KIND = os.environ.get("LCACHED_KIND", "lcached")
 SLOW = os.environ.get("LCACHED_SLOW", "") not in ("", "0")  # a sanitizer build: smaller sizes
+UDP_ALLOW = "198.18.0.0/15,fd00::/8,fe80::/10,2001:db8::/32"  # the tests' networks: answers of any size
 START_S = 60 if SLOW else 30
 SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:).*")
 
@@ -55,6 +56,7 @@ class Server:
         if self.lab.kind == "memcached":
             return ["memcached", "-u", "root", "-l", SERVER_IP, *shared, *self.options]
         conf = driver_config(self.lab, self.folder.name, self.settings)
+        shared += ["--udp-allow", UDP_ALLOW] if self.udp else []
         return [LCACHED, "-d", conf, *shared, *self.options]
 
     def start(self):

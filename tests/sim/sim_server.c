@@ -23,6 +23,7 @@ static void config_fill(struct sim *s)
 	k->client_output_bytes = c->output_bytes;
 	k->clients_max = 0;
 	k->conns_max = 256;
+	strcpy(k->udp_allow, "all");
 	k->expire_index = c->expire_index;
 	k->hz = c->hz;
 	k->defrag_cycle_max = 25;

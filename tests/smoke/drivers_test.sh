@@ -72,7 +72,8 @@ configure() {
 # serve DRIVER [options]: in the namespace; does not wait for the ready line.
 serve() {
 	: >"$folder/stdout"
-	ip netns exec "$netns" "$lcached" -d "$folder/$1.conf" -m 64 -c 64 -U 11211 "${@:2}" \
+	ip netns exec "$netns" "$lcached" -d "$folder/$1.conf" -m 64 -c 64 -U 11211 \
+		--udp-allow 198.18.0.0/15 "${@:2}" \
 		>"$folder/stdout" 2>"$folder/stderr" 8>&- &
 	server_pid=$!
 }

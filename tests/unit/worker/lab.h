@@ -283,6 +283,7 @@ static void lab_worker_open(unsigned i)
 		.limit_bytes = lab->opt.limit_bytes / lab->workers,
 		.store = store_settings_default(),
 		.conns_max = lab->opt.conns_max,
+		.access = lab->orders.access,
 		.seed = 7 + i};
 
 	assert_int_equal(
@@ -317,6 +318,10 @@ static void lab_open(const struct lab_options *opt)
 	LAB_DEFAULT(piece_max, UINT16_MAX);
 	lab->step_us = LAB_STEP_US;
 	lab->orders.pace = worker_pace_default();
+	lab->orders.access = (struct worker_access){.udp_allow = access_list_everybody(),
+		.udp_factor = 1,
+		.conns_all = lab->opt.conns_max,
+		.conns_max = lab->opt.conns_max};
 	lab->now = (struct base_now){.mono_us = 1000000, .wall_s = LAB_WALL_S};
 	port_fill();
 	lab->settings = (struct worker_settings){

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who may talk to this worker: sources of UDP and how much goes back to them, connections in all
+// and of one source, clients that say nothing.
+
+#include "worker/worker_internal.h"
+
+// An answer may be wrapped in a VLAN tag, Ethernet's header, IPv6's and UDP's for each datagram: so
+// much of each but the first counts as sent, that many small ones are no way around the factor.
+#define DATAGRAM_HEADERS (18 + 40 + 8)
+#define SHUT_S           10 // that a client has to close after it was sent away
+
+void worker_access_open(struct worker *w, uint64_t seed)
+{
+	if (w->settings->udp_port != 0)
+		w->meters = access_meters_open(w->mem, seed);
+}
+
+void worker_access_close(struct worker *w)
+{
+	access_meters_close(w->meters);
+	w->meters = NULL;
+}
+
+static bool may_talk(const struct worker_access *a, const struct base_ip *ip)
+{
+	return a->allow == NULL || access_list_has(a->allow, ip);
+}
+
+void worker_access_apply(struct worker *w)
+{
+	const struct worker_access *a = &w->orders.access;
+
+	w->udp_open = (a->allow == NULL || access_list_has_all(a->allow, true)) &&
+		a->udp_allow != NULL && access_list_has_all(a->udp_allow, true);
+	memset(w->udp_known, 0, sizeof(w->udp_known));
+	if (w->meters != NULL && w->udp_rate != a->udp_rate) {
+		w->udp_rate = a->udp_rate;
+		access_meters_rate_set(w->meters, a->udp_rate, w->now.mono_us);
+	}
+	w->clients.unchecked = (uint32_t)w->n.conns;
+}
+
+bool worker_access_admit(void *arg, const struct base_ip *src)
+{
+	const struct worker *w = arg;
+
+	return may_talk(&w->orders.access, src);
+}
+
+// ---- UDP ---------------------------------------------------------------------------------------
+bool worker_udp_trusts_4(struct worker *w, uint32_t src)
+{
+	const struct worker_access *a = &w->orders.access;
+	struct base_ip ip = base_ip4(src);
+
+	if (a->udp_allow == NULL || !access_list_has(a->udp_allow, &ip) || !may_talk(a, &ip))
+		return false;
+	*worker_udp_known_at(w, src) = src;
+	return true;
+}
+
+bool worker_udp_budget(
+	struct worker *w, const struct base_ip *src, uint32_t request_bytes, uint32_t *budget)
+{
+	const struct worker_access *a = &w->orders.access;
+	uint64_t most = (uint64_t)request_bytes * a->udp_factor;
+
+	*budget = WORKER_UDP_NO_BUDGET;
+	if (base_ip_is4(src) && worker_udp_trusts(w, base_ip_as4(src)))
+		return true;
+	if (!may_talk(a, src)) {
+		w->n.udp_refused++;
+		return false;
+	}
+	if (a->udp_allow == NULL || !access_list_has(a->udp_allow, src))
+		*budget = (uint32_t)base_min_u64(most, WORKER_UDP_NO_BUDGET - 1);
+	return true;
+}
+
+bool worker_udp_may_send(struct worker *w, const struct worker_dgram *d, const struct worker_out *o)
+{
+	uint64_t cost = o->bytes + (uint64_t)o->mbufs * (PROTO_UDP_HEADER + DATAGRAM_HEADERS);
+
+	if (base_likely(d->budget == WORKER_UDP_NO_BUDGET || o->mbufs == 0))
+		return true;
+	cost -= DATAGRAM_HEADERS;
+	if (cost > d->budget) {
+		w->n.udp_amplified++;
+		return false;
+	}
+	if (!access_meters_take(w->meters, &d->from.src, (uint32_t)cost, w->now.mono_us)) {
+		w->n.udp_limited++;
+		return false;
+	}
+	return true;
+}
+
+// ---- connections -------------------------------------------------------------------------------
+bool worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counted)
+{
+	const struct worker_access *a = &w->orders.access;
+	struct access_sources *sources = worker_sources(w->group);
+	struct base_ip ip;
+	uint16_t port;
+
+	*counted = false;
+	if (w->n.conns >= a->conns_max) {
+		w->n.conns_refused++;
+		return false;
+	}
+	tcp_peer(t, &ip, &port);
+	switch (access_sources_add(sources, &ip, a->conns_source)) {
+	case ACCESS_COUNTED:
+		*counted = true;
+		break;
+	case ACCESS_FULL:
+		w->n.conns_refused++;
+		w->n.conns_source_refused++;
+		return false;
+	case ACCESS_UNCOUNTED:
+		break;
+	}
+	return true;
+}
+
+void worker_access_conn_gone(struct worker *w, const struct worker_conn *c)
+{
+	struct base_ip ip;
+	uint16_t port;
+
+	if (!c->counted)
+		return;
+	tcp_peer(c->tcp, &ip, &port);
+	access_sources_remove(worker_sources(w->group), &ip);
+}
+
+// Nothing of it is under way but, perhaps, a value that does not come.
+static bool conn_silent(const struct worker_conn *c)
+{
+	bool asked = c->state == WORKER_CONN_COMMAND || c->state == WORKER_CONN_SWALLOW
+		? !base_list_empty(&c->sink.slots)
+		: c->state != WORKER_CONN_FILL || c->sink.slot_count > 1;
+
+	return !asked && tcp_send_pending(c->tcp) == 0;
+}
+
+static void conn_drop(struct worker *w, struct worker_conn *c)
+{
+	struct tcp_conn *t = c->tcp;
+
+	worker_conn_close(w, c);
+	tcp_abort(w->tcp, t);
+}
+
+// True: it is gone.
+static bool conn_idle(struct worker *w, struct worker_conn *c)
+{
+	uint32_t limit_s = w->orders.access.idle_s, idle_s = worker_now_s(w) - c->heard_s;
+
+	if (c->state == WORKER_CONN_SHUT && idle_s >= limit_s + SHUT_S) {
+		conn_drop(w, c); // it was asked to close, too
+		return true;
+	}
+	if (idle_s >= limit_s && conn_silent(c)) {
+		w->n.idle_kicks++;
+		worker_fill_abandon(w, c);
+		c->state = WORKER_CONN_QUIT;
+		worker_conn_resume(w, c);
+	}
+	return false;
+}
+
+bool worker_access_check(struct worker *w, struct worker_conn *c)
+{
+	struct base_ip ip;
+	uint16_t port;
+
+	if (base_unlikely(w->clients.unchecked > 0)) {
+		w->clients.unchecked--;
+		tcp_peer(c->tcp, &ip, &port);
+		if (!may_talk(&w->orders.access, &ip)) {
+			w->n.conns_disallowed++;
+			conn_drop(w, c);
+			return false;
+		}
+	}
+	return w->orders.access.idle_s == 0 || !conn_idle(w, c);
+}

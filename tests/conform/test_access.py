@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who may talk to the server: UDP that cannot be used against others, sources allowed and refused,
+limits of connections, clients that say nothing."""
+
+import contextlib
+import select
+import socket
+import struct
+import time
+
+import pytest
+
+import frames
+from netlab import CLIENT_IP, PORT, SERVER_IP
+from telemetry import Telemetry
+from wire import Tcp, Udp, eventually, noise, value_reply
+
+SERVER6 = "fd00:c612:d3::2"
+CLIENT6 = "fd00:c612:d3::1"
+DUAL = ["-l", f"{SERVER_IP}/24", "-l", f"{SERVER6}/64"]
+TOO_MANY = b"ERROR Too many open connections\r\n"
+ETH_ALL = 3
+OUTGOING = 4  # socket.PACKET_OUTGOING: what the client's side has sent itself
+
+pytestmark = pytest.mark.lcached_only("lists and limits of sources are ours")
+
+
+def asked(running, command):
+    with Telemetry(running.process.pid) as telemetry:
+        return telemetry.ask(command)
+
+
+def counter(running, name, section="stats"):
+    return asked(running, f"/lcached/info,{section}")[name]
+
+
+def configure(running, name, value):
+    reply = asked(running, f"/lcached/config/set,{name}={value}")
+    assert reply == {"status": "ok"}, reply
+
+
+def datagram(payload, request_id=1):
+    return struct.pack("!HHHH", request_id, 0, 1, 0) + payload
+
+
+class Tally:
+    """Bytes that come from the server over the link."""
+
+    def __init__(self, lab):
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+        self.sock.bind((lab.client_iface(), ETH_ALL))
+        self.bytes = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def until_quiet(self, seconds=0.5):
+        while select.select([self.sock], [], [], seconds)[0]:
+            data, peer = self.sock.recvfrom(65536)
+            self.bytes += len(data) if peer[2] != OUTGOING else 0
+        return self.bytes
+
+
+def spoofed_gets(wire, key, count):
+    """Requests for a key in the names of others on the link; the bytes that were sent."""
+    sent = 0
+    for i in range(count):
+        payload = frames.udp(4000 + i, datagram(b"get %s\r\n" % key), no_checksum=True)
+        packet = frames.ipv4(17, payload, src=f"198.18.211.{10 + i % 240}")
+        wire.send(packet)
+        sent += 14 + len(packet)
+        time.sleep(0.0002)  # the device's queue takes them all
+    return sent
+
+
+@contextlib.contextmanager
+def big_item(launch, workers, *options):
+    with launch(workers=workers, options=["-I", "2m", *options]) as running:
+        with Tcp() as conn:
+            assert conn.set(b"big", noise(1 << 20)) == b"STORED\r\n"
+        with frames.Wire(running.lab) as wire:
+            yield running, wire
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_spoofed_requests_are_not_amplified(launch, workers):
+    """1,000 requests for 1 MiB in the names of others: no more comes out than went in."""
+    with big_item(launch, workers, "--udp-allow", "none") as (running, wire):
+        with Tally(running.lab) as tally:
+            sent = spoofed_gets(wire, b"big", 1000)
+            sent += spoofed_gets(wire, b"no", 200)  # those are answered
+            received = tally.until_quiet()
+        assert counter(running, "udp_requests") == 1200
+        assert counter(running, "udp_amplified") == 1000
+        assert 200 * 14 < received <= sent
+
+
+def test_the_same_with_everybody_allowed(launch):
+    """... shows that the test above sees what comes out."""
+    with big_item(launch, 1, "--udp-allow", "all") as (running, wire):
+        with Tally(running.lab) as tally:
+            sent = spoofed_gets(wire, b"big", 3)
+            assert tally.until_quiet() > 1000 * sent
+        assert counter(running, "udp_amplified") == 0
+
+
+def test_answers_to_others_stay_within_the_factor(launch):
+    options = [*DUAL, "--udp-allow", "none", "--udp-rate", "0"]
+    with launch(options=options) as running:
+        running.lab.client.ip("addr", "add", f"{CLIENT6}/64", "dev", running.lab.client_iface(), "nodad")
+        for address in (SERVER_IP, SERVER6):
+            with Udp(address=address) as udp:
+                configure(running, "udp-amplification", 1)
+                assert udp.ask(b"set k 0 0 20\r\n%s\r\n" % bytes(20 * b"x")) == b"STORED\r\n"
+                assert udp.ask(b"get none\r\n") == b"END\r\n"
+                udp.send(b"get k\r\n")
+                assert udp.silent()
+                # an answer of 8 + 39 bytes to a request of 8 + 7
+                configure(running, "udp-amplification", 3)
+                udp.send(b"get k\r\n")
+                assert udp.silent()
+                configure(running, "udp-amplification", 4)
+                assert udp.ask(b"get k\r\n") == value_reply(b"k", 20 * b"x")
+                # many datagrams count with their headers
+                assert udp.ask(b"set l 0 0 4000\r\n%s\r\n" % noise(4000)) == b"STORED\r\n"
+                configure(running, "udp-amplification", 4100 // 15)
+                udp.send(b"get l\r\n")
+                assert udp.silent()
+                configure(running, "udp-amplification", 400)
+                assert udp.ask(b"get l\r\n") == value_reply(b"l", noise(4000))
+        assert counter(running, "udp_amplified") == 6
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_allow_list_changes_while_serving(launch, workers):
+    with launch(workers=workers, options=[*DUAL, "--udp-allow", "none"]) as running:
+        running.lab.client.ip("addr", "add", f"{CLIENT6}/64", "dev", running.lab.client_iface(), "nodad")
+        with Tcp() as conn:
+            for i in range(8):  # of any shard
+                conn.set(b"k%d" % i, 500 * b"v")
+        expected = [value_reply(b"k%d" % i, 500 * b"v") for i in range(8)]
+        with Udp() as four, Udp(address=SERVER6) as six:
+
+            def answered(udp):
+                if not udp.ask(b"mn\r\n") == b"MN\r\n":
+                    return None
+                for i in range(8):
+                    udp.send(b"get k%d\r\n" % i)
+                    if udp.silent(0.2):
+                        return False
+                return [udp.ask(b"get k%d\r\n" % i) for i in range(8)] == expected
+
+            assert (answered(four), answered(six)) == (False, False)
+            configure(running, "udp-allow", f"192.0.2.0/24,{CLIENT_IP}")
+            assert (answered(four), answered(six)) == (True, False)
+            assert counter(running, "udp_quick") >= 8  # a list keeps nobody from the fast path
+            configure(running, "udp-allow", "192.0.2.0/24,fd00:c612:d3::/64")
+            assert (answered(four), answered(six)) == (False, True)
+            configure(running, "udp-allow", "all")
+            assert (answered(four), answered(six)) == (True, True)
+            configure(running, "udp-allow", "none")
+            assert (answered(four), answered(six)) == (False, False)
+
+
+def test_rate_of_answers_to_others(launch):
+    """A second's bytes at once, and the rest as time goes on; others of the /24 share them."""
+    with launch(options=["--udp-allow", "none", "--udp-rate", "1000"]) as running:
+        with Udp(timeout=0.3) as one, Udp(timeout=0.3) as two:
+            answers, began = 0, time.monotonic()
+            while time.monotonic() - began < 3:
+                for udp in (one, two):
+                    udp.send(b"get none\r\n")
+                    with contextlib.suppress(TimeoutError):
+                        answers += udp.datagram()[1] == b"END\r\n"
+            assert 50 <= answers <= (1000 * (time.monotonic() - began + 1.1)) // 13
+            limited = counter(running, "udp_limited")
+            assert limited > 0
+            configure(running, "udp-rate", 0)
+            assert all(one.ask(b"get none\r\n") == b"END\r\n" for _ in range(500))
+            assert counter(running, "udp_limited") == limited
+
+
+def test_wrong_lists_are_refused(server):
+    for value in ("10.0.0.0/33", "10.0.0.1/8", "", "10.0.0.0/8,,", "everybody"):
+        reply = asked(server, f"/lcached/config/set,udp-allow={value}")
+        assert "udp-allow: '" in reply["error"], reply
+    reply = asked(server, "/lcached/config/set,maxconns=5000")
+    assert reply == {"error": "maxconns: tables were made for 4096 at start, no more"}
+
+
+# ---- connections --------------------------------------------------------------------------------
+def test_sources_that_may_not_talk(launch):
+    """They get no answer at all, over TCP and UDP; nor do connections of theirs go on."""
+    with launch(options=["--allow", "198.18.211.0/24"]) as running:
+        running.lab.client.ip("addr", "add", "198.18.211.9/24", "dev", running.lab.client_iface())
+        with Tcp() as one, Udp() as udp:
+            assert one.ask(b"mn\r\n") == b"MN\r\n"
+            configure(running, "allow", "198.18.211.9,fd00::/8")
+            assert one.closed_by_server()
+            udp.send(b"mn\r\n")
+            assert udp.silent()
+            with pytest.raises(TimeoutError):
+                Tcp(timeout=1.5)
+            assert counter(running, "disallowed_connections") == 1
+            assert counter(running, "udp_refused") == 1
+            assert counter(running, "tcp_not_admitted", "tcp") >= 1
+            with socket.socket() as other:
+                other.settimeout(5)
+                other.bind(("198.18.211.9", 0))
+                other.connect((SERVER_IP, PORT))
+                other.sendall(b"mn\r\n")
+                assert other.recv(10) == b"MN\r\n"
+            configure(running, "allow", "all")
+            with Tcp() as again:
+                assert again.ask(b"mn\r\n") == b"MN\r\n"
+            assert udp.ask(b"mn\r\n") == b"MN\r\n"
+
+
+def connections(most, address=SERVER_IP):
+    """As many as the server takes, of `most`; the first that is refused is told why."""
+    made = []
+    for _ in range(most):
+        conn = Tcp(address=address)
+        answer = conn.ask(b"mn\r\n")
+        if answer == TOO_MANY:
+            assert conn.closed_by_server()
+            conn.close()
+            break
+        assert answer == b"MN\r\n"
+        made.append(conn)
+    return made
+
+
+def close_all(conns):
+    for conn in conns:
+        conn.close()
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_connections_of_a_source(launch, workers):
+    options = [*DUAL, "--maxconns-per-source", "20"]
+    with launch(workers=workers, options=options) as running:
+        running.lab.client.ip("addr", "add", f"{CLIENT6}/64", "dev", running.lab.client_iface(), "nodad")
+        four = connections(40)
+        six = connections(40, SERVER6)
+        # workers that begin at once may each have a word for the source
+        assert len(four) in range(20, 20 + workers) and len(six) in range(20, 20 + workers)
+        assert all(conn.ask(b"mn\r\n") == b"MN\r\n" for conn in four + six)
+        assert counter(running, "rejected_connections_source") == 2
+        configure(running, "maxconns-per-source", 30)
+        four += connections(40)
+        assert len(four) in range(30, 30 + workers)
+        close_all(four)
+        assert eventually(lambda: counter(running, "connected_clients") == len(six))
+        four = connections(40)
+        assert len(four) in range(30, 30 + workers)
+        close_all(four + six)
+
+
+def test_connections_in_all(launch):
+    with launch(options=["-c", "50"]) as running:
+        conns = connections(80)
+        assert len(conns) == 50
+        with Tcp() as conn:
+            assert conn.line() == TOO_MANY
+        stats = conns[0].stats()
+        assert (stats["max_connections"], stats["curr_connections"]) == ("50", "50")
+        assert stats["rejected_connections"] == "2"
+        close_all(conns[40:])
+        assert eventually(lambda: counter(running, "connected_clients") == 40)
+        configure(running, "maxconns", 45)
+        conns = conns[:40] + connections(80)
+        assert len(conns) == 45
+        assert conns[0].stats(b"settings")["maxconns"] == "45"
+        close_all(conns)
+
+
+def test_refused_clients_that_never_close_do_no_harm(launch):
+    """They are told as long as there is room for that; then they are reset."""
+    with launch(options=["-c", "10"]):
+        conns = connections(10)
+        assert len(conns) == 10
+        refused = []
+        for _ in range(40):
+            with contextlib.suppress(ConnectionError):
+                refused.append(Tcp())
+        assert 1 <= len(refused) < 40
+        assert refused[0].line() == TOO_MANY
+        assert all(conn.ask(b"mn\r\n") == b"MN\r\n" for conn in conns)
+        close_all(refused)
+        close_all(conns[:5])
+        assert eventually(lambda: len(close_after(connections(5))) == 5)
+        close_all(conns[5:])
+
+
+def close_after(conns):
+    close_all(conns)
+    return conns
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_silent_clients_are_sent_away(launch, workers):
+    with launch(workers=workers, options=["-o", "idle_timeout=2"]) as running:
+        with Tcp() as silent, Tcp() as half, Tcp() as busy:
+            half.send(b"set k 0 0 10\r\nabc")  # never goes on
+            began = time.monotonic()
+            while time.monotonic() - began < 4:
+                assert busy.ask(b"mn\r\n") == b"MN\r\n"
+                time.sleep(0.3)
+            assert silent.read(1) == b"" and half.read(1) == b""
+            stats = busy.stats()
+            assert stats["idle_kicks"] == "2"
+            assert busy.stats(b"settings")["idle_timeout"] == "2"
+            configure(running, "idle-timeout", 0)
+            with Tcp() as other:
+                assert "idle_kicks" not in other.stats()
+                time.sleep(3)
+                assert other.ask(b"mn\r\n") == b"MN\r\n"
+
+
+def test_clients_sent_away_that_never_close(launch):
+    """Their side stays open, ours does not wait for it."""
+    with launch(options=["--idle-timeout", "1"]) as running:
+        with Tcp() as silent:
+            assert eventually(lambda: counter(running, "connected_clients") == 0, 30)
+            assert counter(running, "idle_kicks") == 1
+            assert silent.closed_by_server()
