@@ -85,7 +85,6 @@ static void exec_arith_finish(struct exec *ex, const struct proto_request *r, st
 	exec_arith_times(ex, r, it, created, out);
 	out->proto.key_base64 = r->key_base64;
 	out->proto.has_number = true;
-	out->proto.created = created;
 	out->proto.number = number;
 }
 

@@ -233,7 +233,6 @@ struct proto_result {
 	bool stale;     // meta X
 	bool recaching; // meta Z: somebody else has won already
 	bool has_number;
-	bool created;          // ma: N made the item, which q does not hide
 	bool fetched;          // meta h: hit before
 	bool key_base64;       // meta k: show the key encoded, with b behind it
 	uint32_t client_flags; // f

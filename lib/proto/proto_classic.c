@@ -2,21 +2,21 @@
 // Classic command lines, retrievals aside (doc/protocol.txt of memcached).
 #include "proto/proto_internal.h"
 
-// noreply counts as the last word of a line, behind at least `first` others.
-static bool line_noreply(const struct proto_tokens *t, unsigned first)
+// noreply counts as the last word of a line, whatever else it stands for.
+static bool line_noreply(const struct proto_tokens *t)
 {
-	return t->n > first && proto_token_is(&t->t[t->n - 1], "noreply");
+	return t->n > 1 && proto_token_is(&t->t[t->n - 1], "noreply");
 }
 
-// True when the line has from min to max tokens; otherwise r is its error, which noreply does not
-// hide: a line of a wrong shape may have the word in any place.
-static bool line_count(
-	const struct proto_tokens *t, unsigned min, unsigned max, struct proto_request *r)
+// True when the line has at least `min` tokens, more are ignored; otherwise r is its error, which
+// noreply does not hide.
+static bool line_count(const struct proto_tokens *t, unsigned min, struct proto_request *r)
 {
-	if (t->n >= min && t->n <= max)
-		return true;
-	proto_refuse(r, t->n < min ? PROTO_TEXT_BAD_FORMAT : PROTO_TEXT_ERROR);
-	return false;
+	if (t->n < min)
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+	else
+		r->noreply = line_noreply(t);
+	return t->n >= min;
 }
 
 // The key stands second. False: r is the error.
@@ -31,23 +31,31 @@ static bool line_key(const struct proto_tokens *t, struct proto_request *r)
 	return true;
 }
 
-// set KEY FLAGS EXPTIME BYTES [noreply]; cas KEY FLAGS EXPTIME BYTES UNIQUE [noreply]
+// The words of a storage command between its key and its end, the length aside.
+static bool storage_words(
+	const struct proto_tokens *t, enum proto_mode mode, struct proto_request *r)
+{
+	const struct proto_token *w = t->t;
+
+	return proto_loose_flags_parse(w[2].s, w[2].len, &r->client_flags) &&
+		proto_loose_i64_parse(w[3].s, w[3].len, &r->exptime) &&
+		(mode != PROTO_MODE_CAS ||
+			(t->n > 5 && proto_u64_parse(w[5].s, w[5].len, &r->cas_compare)));
+}
+
+// set KEY FLAGS EXPTIME BYTES [noreply]; cas KEY FLAGS EXPTIME BYTES UNIQUE [noreply]. Once the
+// length is known, what is wrong with the line drops the value with it.
 static void storage_parse(const struct proto_parser *p, const struct proto_tokens *t,
 	enum proto_mode mode, struct proto_request *r)
 {
-	const struct proto_token *w = t->t;
-	unsigned words = mode == PROTO_MODE_CAS ? 6 : 5;
-
-	if (!line_count(t, words, words + 1, r))
-		return;
-	r->noreply = line_noreply(t, 2);
-	if (!line_key(t, r))
-		return;
-	if (!proto_client_flags_parse(w[2].s, w[2].len, &r->client_flags) ||
-		!proto_i64_parse(w[3].s, w[3].len, &r->exptime) ||
-		!proto_value_bytes_parse(w[4].s, w[4].len, &r->value_bytes) ||
-		(mode == PROTO_MODE_CAS && !proto_u64_parse(w[5].s, w[5].len, &r->cas_compare))) {
+	if (t->n < 5 || !proto_value_bytes_parse(t->t[4].s, t->t[4].len, &r->value_bytes)) {
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+		return;
+	}
+	r->noreply = line_noreply(t);
+	if (!line_key(t, r) || !storage_words(t, mode, r)) {
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+		r->swallow_bytes = (uint64_t)r->value_bytes + 2;
 		return;
 	}
 	r->op = PROTO_OP_SET;
@@ -61,20 +69,14 @@ static void storage_parse(const struct proto_parser *p, const struct proto_token
 // delete KEY [anything] [noreply]
 static void delete_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	if (!line_count(t, 2, PROTO_TOKENS_MAX, r))
-		return;
-	r->noreply = line_noreply(t, 2);
-	if (line_key(t, r))
+	if (line_count(t, 2, r) && line_key(t, r))
 		r->op = PROTO_OP_DELETE;
 }
 
 // incr KEY DELTA [noreply]
 static void arith_parse(const struct proto_tokens *t, bool decr, struct proto_request *r)
 {
-	if (!line_count(t, 3, 4, r))
-		return;
-	r->noreply = line_noreply(t, 2);
-	if (!line_key(t, r))
+	if (!line_count(t, 3, r) || !line_key(t, r))
 		return;
 	r->op = PROTO_OP_ARITH;
 	r->decr = decr;
@@ -85,10 +87,7 @@ static void arith_parse(const struct proto_tokens *t, bool decr, struct proto_re
 // touch KEY EXPTIME [noreply]
 static void touch_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	if (!line_count(t, 3, 4, r))
-		return;
-	r->noreply = line_noreply(t, 2);
-	if (!line_key(t, r))
+	if (!line_count(t, 3, r) || !line_key(t, r))
 		return;
 	r->op = PROTO_OP_TOUCH;
 	r->touch = true;
@@ -99,9 +98,7 @@ static void touch_parse(const struct proto_tokens *t, struct proto_request *r)
 // flush_all [DELAY] [noreply]
 static void flush_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	if (!line_count(t, 1, 3, r))
-		return;
-	r->noreply = line_noreply(t, 1);
+	r->noreply = line_noreply(t);
 	r->op = PROTO_OP_FLUSH_ALL;
 	if (t->n == 1 + (unsigned)r->noreply)
 		return;
@@ -114,11 +111,10 @@ static void verbosity_parse(const struct proto_tokens *t, struct proto_request *
 {
 	uint64_t level;
 
-	if (!line_count(t, 2, 3, r))
+	if (!line_count(t, 2, r))
 		return;
-	r->noreply = line_noreply(t, 1);
 	r->op = PROTO_OP_VERBOSITY;
-	if (!proto_u64_parse(t->t[1].s, t->t[1].len, &level))
+	if (!proto_u64_parse(t->t[1].s, t->t[1].len, &level) || level > UINT32_MAX)
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 }
 
@@ -139,8 +135,10 @@ static void unknown_parse(const struct proto_tokens *t, struct proto_request *r)
 
 	if (t->n > 1 && last->len >= 5 && memcmp(last->s, "HTTP/", 5) == 0)
 		r->op = PROTO_OP_CLOSE;
-	else
+	else {
+		r->noreply = line_noreply(t);
 		proto_refuse(r, PROTO_TEXT_ERROR);
+	}
 }
 
 #define NAME_IS(name, literal) (memcmp((name), (literal), sizeof(literal) - 1) == 0)

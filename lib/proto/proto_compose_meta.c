@@ -145,15 +145,14 @@ static char *put_number(char *p, const struct proto_request *r, const struct pro
 	return proto_put_text(p, "\r\n");
 }
 
-// q hides what goes without saying: a miss of mg, the success of the others; but not that an ma
-// made its item.
+// q hides what goes without saying: a miss of mg, the success of the others.
 static bool hidden(const struct proto_request *r, const struct proto_result *res)
 {
 	if (!r->quiet)
 		return false;
 	if (r->op == PROTO_OP_META_GET)
 		return res->status == PROTO_MISS;
-	return res->status == PROTO_OK && !res->created;
+	return res->status == PROTO_OK;
 }
 
 char *proto_compose_meta(const struct proto_request *r, const struct proto_result *res, char *p,

@@ -59,13 +59,16 @@ struct proto_tokens {
 void proto_tokens_cut(struct proto_tokens *t, const char *line, size_t len);
 bool proto_token_is(const struct proto_token *t, const char *word);
 
-// Numbers as the C library's strtol family reads them, which is what memcached's clients were
-// written against: white space and a sign may precede, white space (a tab, say) ends. False: no
-// number, or not of 64 bits.
+// Numbers: digits and nothing else, before them a minus where the result is signed. False: no
+// number, or not of 64 bits (client flags: 32).
 bool proto_i64_parse(const char *s, size_t len, int64_t *out);
 bool proto_u64_parse(const char *s, size_t len, uint64_t *out);
-// Client flags: the low 32 bits, as memcached takes them.
 bool proto_client_flags_parse(const char *s, size_t len, uint32_t *out);
+// The exptime and flags of the classic storage commands, as the C library's strtol family reads
+// them: white space and a sign may precede, white space (a tab, say) ends. Of the flags the low 32
+// bits are taken.
+bool proto_loose_i64_parse(const char *s, size_t len, int64_t *out);
+bool proto_loose_flags_parse(const char *s, size_t len, uint32_t *out);
 // The length that a storage command announces: 0..PROTO_VALUE_MAX.
 bool proto_value_bytes_parse(const char *s, size_t len, uint32_t *out);
 

@@ -4,17 +4,15 @@
 
 #define TEXT_DUPLICATE   "CLIENT_ERROR duplicate flag\r\n"
 #define TEXT_INVALID     "CLIENT_ERROR invalid flag\r\n"
-#define TEXT_EITHER      "CLIENT_ERROR invalid or duplicate flag\r\n" // md and ma, for any of them
+#define TEXT_EITHER      "CLIENT_ERROR invalid or duplicate flag\r\n" // ma, for any of them
 #define TEXT_BAD_TOKEN   "CLIENT_ERROR bad token in command line format\r\n"
 #define TEXT_BAD_KEY     "CLIENT_ERROR error decoding key\r\n"
 #define TEXT_BAD_DELTA   "CLIENT_ERROR invalid numeric delta value\r\n"
 #define TEXT_BAD_INITIAL "CLIENT_ERROR invalid numeric initial value\r\n"
 #define TEXT_OPAQUE      "CLIENT_ERROR opaque token too long\r\n"
-#define TEXT_MODE_LENGTH "CLIENT_ERROR incorrect length for M token\r\n"
 #define TEXT_MODE_SET    "CLIENT_ERROR invalid mode for ms M token\r\n"
 #define TEXT_MODE_ARITH  "CLIENT_ERROR invalid mode for ma M token\r\n"
-#define TEXT_MANY_GET    "CLIENT_ERROR options flags are too long\r\n"
-#define TEXT_MANY        "CLIENT_ERROR options flags too long\r\n"
+#define TEXT_MANY        "CLIENT_ERROR options flags are too long\r\n"
 
 // Any meta command takes any known flag, and ignores those that mean nothing to it.
 #define FLAGS_KNOWN \
@@ -37,7 +35,7 @@
 struct meta_line {
 	const char *error; // the text that stands for the whole line, NULL while it is good
 	bool opaque_long;  // found later than the errors of the other flags
-	char mode;         // M's letter, 0: none
+	char mode;         // M's first letter, 0: no M
 	uint64_t returned; // letters that the command returns
 };
 
@@ -65,14 +63,6 @@ static void meta_opaque(struct meta_line *m, struct proto_request *r, const char
 	r->opaque_len = (uint8_t)len;
 }
 
-static void meta_mode(struct meta_line *m, const char *s, size_t len)
-{
-	if (len == 1)
-		m->mode = *s;
-	else
-		m->error = TEXT_MODE_LENGTH;
-}
-
 // One flag with its argument s[0..len). A later error takes the place of an earlier one.
 static void meta_flag(
 	struct meta_line *m, struct proto_request *r, char letter, const char *s, size_t len)
@@ -92,7 +82,7 @@ static void meta_flag(
 		meta_opaque(m, r, s, len);
 		break;
 	case 'M':
-		meta_mode(m, s, len);
+		m->mode = len > 0 ? *s : ' ';
 		break;
 	case 'T':
 		r->touch = true;
@@ -141,11 +131,6 @@ static void meta_flags(
 	for (unsigned i = first; i < t->n; i++) {
 		char letter = t->t[i].s[0];
 
-		// memcached calls any byte above '~' a duplicate
-		if ((unsigned char)letter >= 0x7f) {
-			m->error = TEXT_DUPLICATE;
-			return;
-		}
 		if (!letter_known(letter)) {
 			m->error = TEXT_INVALID;
 			return;
@@ -163,34 +148,53 @@ static void meta_flags(
 	}
 }
 
-// Key and flags. False: r is the error of a line that cannot be read as a meta command at all.
-static bool meta_line_begin(struct meta_line *m, const struct proto_tokens *t, unsigned first,
-	const char *too_many, struct proto_request *r)
+// What can be a flag at all, known or not.
+static bool flag_like(char c)
+{
+	return (c >= 'A' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+// Whether the line has its words, and nothing but flags behind them. In a line of more tokens than
+// are kept the last one is not looked at.
+static bool meta_shape(const struct proto_tokens *t, unsigned first, struct proto_request *r)
+{
+	bool good = t->n >= first;
+
+	for (unsigned i = first; good && i < base_min_u64(t->n, PROTO_TOKENS_MAX - 1); i++)
+		good = flag_like(t->t[i].s[0]);
+	if (!good)
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+	return good;
+}
+
+// Key and flags of a line of the right shape; the error is in m.
+static void meta_line_parse(
+	struct meta_line *m, const struct proto_tokens *t, unsigned first, struct proto_request *r)
 {
 	r->meta = true;
 	r->delta = 1;
 	r->vivify_ttl = r->recache_ttl = 0;
 	r->cas_set = r->initial = 0;
-	if (t->n < first || t->t[1].len > PROTO_KEY_MAX) {
-		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
-		return false;
+	if (t->t[1].len > PROTO_KEY_MAX) {
+		m->error = PROTO_TEXT_BAD_FORMAT;
+		return;
 	}
 	if (t->n > PROTO_FLAGS_MAX) {
-		proto_refuse(r, too_many);
-		return false;
+		m->error = TEXT_MANY;
+		return;
 	}
 	r->key = t->t[1].s;
 	r->key_len = (uint8_t)t->t[1].len;
 	meta_flags(m, t, first, r);
-	return true;
 }
 
 static void meta_get_parse(const struct proto_tokens *t, struct proto_request *r)
 {
 	struct meta_line m = {.returned = RETURNS_GET};
 
-	if (!meta_line_begin(&m, t, 2, TEXT_MANY_GET, r))
+	if (!meta_shape(t, 2, r))
 		return;
+	meta_line_parse(&m, t, 2, r);
 	r->op = PROTO_OP_META_GET;
 	if (m.error != NULL || m.opaque_long)
 		proto_refuse(r, m.error != NULL ? m.error : TEXT_OPAQUE);
@@ -230,16 +234,17 @@ static void meta_set_parse(const struct proto_tokens *t, struct proto_request *r
 {
 	struct meta_line m = {.returned = RETURNS_SET};
 
-	if (t->n > 2 && !proto_value_bytes_parse(t->t[2].s, t->t[2].len, &r->value_bytes)) {
+	if (!meta_shape(t, 3, r))
+		return;
+	if (!proto_value_bytes_parse(t->t[2].s, t->t[2].len, &r->value_bytes)) {
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 		return;
 	}
-	if (!meta_line_begin(&m, t, 3, TEXT_MANY, r))
-		return;
-	if (m.error == NULL && m.opaque_long)
-		m.error = TEXT_OPAQUE;
+	meta_line_parse(&m, t, 3, r);
 	if (m.error == NULL && !meta_set_mode(&m, r))
 		m.error = TEXT_MODE_SET;
+	if (m.error == NULL && m.opaque_long)
+		m.error = TEXT_OPAQUE;
 	r->op = PROTO_OP_SET;
 	if (m.error != NULL) {
 		proto_refuse(r, m.error);
@@ -251,27 +256,29 @@ static void meta_delete_parse(const struct proto_tokens *t, struct proto_request
 {
 	struct meta_line m = {.returned = RETURNS_DELETE};
 
-	if (!meta_line_begin(&m, t, 2, TEXT_MANY, r))
+	if (!meta_shape(t, 2, r))
 		return;
+	meta_line_parse(&m, t, 2, r);
 	r->op = PROTO_OP_DELETE;
 	if (m.error != NULL || m.opaque_long)
-		proto_refuse(r, m.error != NULL ? TEXT_EITHER : TEXT_OPAQUE);
+		proto_refuse(r, m.error != NULL ? m.error : TEXT_OPAQUE);
 }
 
 static void meta_arith_parse(const struct proto_tokens *t, struct proto_request *r)
 {
 	struct meta_line m = {.returned = RETURNS_ARITH};
 
-	if (!meta_line_begin(&m, t, 2, TEXT_MANY, r))
+	if (!meta_shape(t, 2, r))
 		return;
+	meta_line_parse(&m, t, 2, r);
 	r->op = PROTO_OP_ARITH;
 	r->decr = m.mode == 'D' || m.mode == '-';
 	if (m.error != NULL)
 		proto_refuse(r, TEXT_EITHER);
-	else if (m.opaque_long)
-		proto_refuse(r, TEXT_OPAQUE);
 	else if (m.mode != 0 && m.mode != 'I' && m.mode != '+' && !r->decr)
 		proto_refuse(r, TEXT_MODE_ARITH);
+	else if (m.opaque_long)
+		proto_refuse(r, TEXT_OPAQUE);
 }
 
 // me KEY [b]: everything else behind the key is ignored.
@@ -281,10 +288,13 @@ static void meta_debug_parse(const struct proto_tokens *t, struct proto_request 
 	struct meta_line m = {0};
 
 	memcpy(key.t, t->t, sizeof(t->t[0]) * key.n);
-	if (!meta_line_begin(&m, &key, 2, TEXT_MANY, r))
+	if (!meta_shape(t, 2, r))
 		return;
+	meta_line_parse(&m, &key, 2, r);
 	r->op = PROTO_OP_META_DEBUG;
-	if (t->n > 2 && proto_token_is(&t->t[2], "b") && !meta_key_decode(r))
+	if (m.error != NULL)
+		proto_refuse(r, m.error);
+	else if (t->n > 2 && proto_token_is(&t->t[2], "b") && !meta_key_decode(r))
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 }
 

@@ -5,6 +5,10 @@
 // A key, the \r that may follow it, and the byte that ends it.
 #define KEY_WINDOW (PROTO_KEY_MAX + 2)
 
+// Commands have two letters at least. (memcached wants four bytes with the line's end, so that it
+// refuses mn before a bare newline.)
+#define COMMAND_LETTERS_MIN 2
+
 static_assert(offsetof(struct proto_request, vivify_ttl) == 96,
 	"what every request clears stays within two cache lines");
 static_assert(sizeof(struct proto_parser) == 24, "one in every connection");
@@ -141,7 +145,9 @@ static enum proto_verdict line_parse(
 	if (line_len > 0 && data[line_len - 1] == '\r')
 		line_len--;
 	proto_tokens_cut(&t, data, line_len);
-	if (t.n == 0 || data[0] == ' ')
+	if (line_len < COMMAND_LETTERS_MIN)
+		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+	else if (t.n == 0 || data[0] == ' ')
 		proto_refuse(r, PROTO_TEXT_ERROR);
 	else if (t.t[0].len != 2 || !proto_meta_parse(&t, r))
 		proto_classic_parse(p, &t, r);

@@ -32,44 +32,59 @@ static bool number_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-// The sign and the magnitude of a number; false when there is none or it needs more than 64 bits.
-static bool number_scan(const char *s, size_t len, bool *negative, uint64_t *magnitude)
+// The number whose digits begin at s. Returns where they end; NULL: none, or more than 64 bits.
+static const char *digits_scan(const char *s, const char *end, uint64_t *magnitude)
 {
-	const char *end = s + len, *first;
+	const char *first = s;
 	uint64_t v = 0;
 
-	while (s < end && number_space(*s))
-		s++;
-	*negative = s < end && *s == '-';
-	if (s < end && (*s == '-' || *s == '+'))
-		s++;
-	for (first = s; s < end; s++) {
+	for (; s < end; s++) {
 		unsigned digit = (unsigned)(unsigned char)*s - '0';
 
 		if (digit > 9)
 			break;
 		if (base_unlikely(s - first >= 19) &&
 			(__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v)))
-			return false;
+			return NULL;
 		if (base_likely(s - first < 19))
 			v = v * 10 + digit;
 	}
 	*magnitude = v;
-	return s > first && (s == end || number_space(*s));
+	return s > first ? s : NULL;
 }
 
-bool proto_i64_parse(const char *s, size_t len, int64_t *out)
+// As the C library's strtol family: white space and a sign may precede, white space (a tab, say)
+// ends.
+static bool number_scan(const char *s, size_t len, bool *negative, uint64_t *magnitude)
+{
+	const char *end = s + len;
+
+	while (s < end && number_space(*s))
+		s++;
+	*negative = s < end && *s == '-';
+	if (s < end && (*s == '-' || *s == '+'))
+		s++;
+	s = digits_scan(s, end, magnitude);
+	return s != NULL && (s == end || number_space(*s));
+}
+
+static bool number_signed(bool negative, uint64_t magnitude, int64_t *out)
+{
+	if (magnitude > (uint64_t)INT64_MAX + negative)
+		return false;
+	*out = (int64_t)(negative ? 0 - magnitude : magnitude);
+	return true;
+}
+
+bool proto_loose_i64_parse(const char *s, size_t len, int64_t *out)
 {
 	bool negative;
 	uint64_t v;
 
-	if (!number_scan(s, len, &negative, &v) || v > (uint64_t)INT64_MAX + negative)
-		return false;
-	*out = (int64_t)(negative ? 0 - v : v);
-	return true;
+	return number_scan(s, len, &negative, &v) && number_signed(negative, v, out);
 }
 
-bool proto_u64_parse(const char *s, size_t len, uint64_t *out)
+bool proto_loose_flags_parse(const char *s, size_t len, uint32_t *out)
 {
 	bool negative;
 	uint64_t v;
@@ -82,15 +97,28 @@ bool proto_u64_parse(const char *s, size_t len, uint64_t *out)
 		if (v > INT64_MAX)
 			return false;
 	}
-	*out = v;
+	*out = (uint32_t)v;
 	return true;
+}
+
+bool proto_u64_parse(const char *s, size_t len, uint64_t *out)
+{
+	return digits_scan(s, s + len, out) == s + len;
+}
+
+bool proto_i64_parse(const char *s, size_t len, int64_t *out)
+{
+	bool negative = len > 0 && s[0] == '-';
+	uint64_t v;
+
+	return proto_u64_parse(s + negative, len - negative, &v) && number_signed(negative, v, out);
 }
 
 bool proto_client_flags_parse(const char *s, size_t len, uint32_t *out)
 {
 	uint64_t v;
 
-	if (!proto_u64_parse(s, len, &v))
+	if (!proto_u64_parse(s, len, &v) || v > UINT32_MAX)
 		return false;
 	*out = (uint32_t)v;
 	return true;

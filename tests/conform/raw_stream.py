@@ -42,7 +42,7 @@ case("mixed pipeline",
         + store(b"add", b"~a", b"x") + b"mg ~a v k\r\nmn\r\nfoo\r\ntouch ~a 0\r\n"
         + store(b"append", b"~a", b"y", more=b" noreply") + b"gets ~a\r\n")
 case("errors within a pipeline",
-    b"foo\r\nget ~a\r\nset ~a abc 0 1\r\nincr ~a x\r\nmg ~a ?\r\nget ~a\r\n")
+    b"foo\r\nget ~a\r\nset ~a abc 0 1\r\nv\r\nincr ~a x\r\nmg ~a ?\r\nget ~a\r\n")
 case("200 sets and gets",
     b"".join(sset(b"~%d" % i, b"v%d" % i) + b"get ~%d\r\n" % i for i in range(200)))
 case("quiet pipeline",

@@ -187,7 +187,7 @@ static void ma_shows_its_number(void **state)
 	CHECK("ma a v k O1 t c N0\r\n", "VA 20 ka O1 t-1 c5\r\n18446744073709551615\r\n",
 		.has_number = true, .number = UINT64_MAX, .ttl_s = -1, .cas = 5);
 	CHECK("ma a v q\r\n", "", .has_number = true, .number = 6);
-	CHECK("ma a q N30\r\n", "HD\r\n", .has_number = true, .created = true);
+	CHECK("ma a q N30\r\n", "", .has_number = true);
 	CHECK("ma a q k t\r\n", "NF ka\r\n", .status = PROTO_MISS);
 	CHECK("ma a v C1 k\r\n", "EX ka\r\n", .status = PROTO_EXISTS);
 	CHECK("ma a q\r\n", "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n",

@@ -31,8 +31,9 @@ static void mg_names_what_is_wrong(void **state)
 {
 	CASES_CHECK({"mg\r\n", BAD_FORMAT}, {"mg \r\n", BAD_FORMAT},
 		{"mg " K251 " q\r\n", BAD_FORMAT}, {"mg a s s\r\n", DUPLICATE},
-		{"mg a S\r\n", INVALID}, {"mg a 1\r\n", INVALID}, {"mg a ~\r\n", INVALID},
-		{"mg a \x7f\r\n", DUPLICATE}, {"mg a \xff\r\n", DUPLICATE},
+		{"mg a S\r\n", INVALID}, {"mg a 1\r\n", INVALID}, {"mg a ~\r\n", BAD_FORMAT},
+		{"mg a \x7f\r\n", BAD_FORMAT}, {"mg a s s \xff\r\n", BAD_FORMAT},
+		{"mg a _\r\n", INVALID}, {"mg a !\r\n", BAD_FORMAT}, {"mg a T+1\r\n", BAD_TOKEN},
 		{"mg a T\r\n", BAD_TOKEN}, {"mg a N1x\r\n", BAD_TOKEN}, {"mg a Rx\r\n", BAD_TOKEN},
 		{"mg a Cx\r\n", BAD_TOKEN}, {"mg a Ex\r\n", BAD_TOKEN},
 		{"mg a F-1\r\n", BAD_FORMAT},
@@ -66,9 +67,12 @@ static void a_line_has_at_most_20_tokens(void **state)
 		{"mg a s t c f l h k v q u P L O1 N1 T1 R1 F1 D1 J1\r\n",
 			"reply 'CLIENT_ERROR options flags are too long'\n"},
 		{"md a s t c f l h k v q u P L O1 N1 T1 R1 F1 D1 J1\r\n",
-			"reply 'CLIENT_ERROR options flags too long'\n"},
-		{"ms a 1 t c f l h k v q u P L O1 N1 T1 R1 F1 D1 J1\r\nx\r\n",
-			"reply 'CLIENT_ERROR options flags too long'\n" ERROR});
+			"reply 'CLIENT_ERROR options flags are too long'\n"},
+		{"ma a s t c f l h k v q u P L O1 N1 T1 R1 F1 D1 J1\r\n", EITHER},
+		{"md a k k k k k k k k k k k k k k k k k k k k k !\r\n",
+			"reply 'CLIENT_ERROR options flags are too long'\n"},
+		{"ms a 1 t c f l h k v q u P L O1 N1 T1 R1 F1 D1 J1\r\nx\r\nmn\r\n",
+			"reply 'CLIENT_ERROR options flags are too long' swallow=3\nmn\n"});
 }
 
 static void a_key_in_base64_is_decoded(void **state)
@@ -83,8 +87,8 @@ static void a_key_in_base64_is_decoded(void **state)
 		{"mg Y!Q== b\r\n", "mg a meta flags=b base64\n"},
 		{"mg YQ==YWJj b\r\n", "mg a meta flags=b base64\n"}, {"mg YQ b\r\n", BAD_KEY},
 		{"mg YQ= b\r\n", BAD_KEY}, {"mg !! b\r\n", BAD_KEY}, {"mg Y=== b\r\n", BAD_KEY},
-		{"mg ==== b\r\n", BAD_KEY}, {"mg YQ==x b\r\n", BAD_KEY}, {"md !! b\r\n", EITHER},
-		{"me !! b\r\n", BAD_FORMAT},
+		{"mg ==== b\r\n", BAD_KEY}, {"mg YQ==x b\r\n", BAD_KEY}, {"md !! b\r\n", BAD_KEY},
+		{"ma !! b\r\n", EITHER}, {"me !! b\r\n", BAD_FORMAT},
 		{"ms !! 1 b\r\nx\r\nmn\r\n",
 			"reply 'CLIENT_ERROR error decoding key' swallow=3\nmn\n"});
 }
@@ -102,7 +106,8 @@ static void ms_reads_its_flags(void **state)
 		{"ms a 1 MR\r\nx\r\n", "replace a meta flags=M flags=0 bytes=1\n"},
 		{"ms a 1 MS E9\r\nx\r\n", "set a meta flags=EM cas_set=9 flags=0 bytes=1\n"},
 		{"ms a 1 I\r\nx\r\n", "set a meta flags=I flags=0 bytes=1\n"},
-		{"ms a +3\r\nabc\r\n", "set a meta flags=0 bytes=3\n"},
+		{"ms a 03\r\nabc\r\n", "set a meta flags=0 bytes=3\n"},
+		{"ms a 1 MEE\r\nx\r\n", "add a meta flags=M flags=0 bytes=1\n"},
 		{"ms a 2000000\r\nx", "set a meta flags=0 bytes=2000000\n"});
 }
 
@@ -116,6 +121,7 @@ static void c_makes_set_and_replace_compare(void **state)
 
 static void ms_swallows_when_it_knows_how_much(void **state)
 {
+#define BAD_5 "reply 'CLIENT_ERROR bad command line format' swallow=5\n"
 	CASES_CHECK(
 		{"ms a 3 S\r\nabc\r\nmn\r\n", "reply 'CLIENT_ERROR invalid flag' swallow=5\nmn\n"},
 		{"ms a 3 c c\r\nabc\r\nmn\r\n",
@@ -125,15 +131,13 @@ static void ms_swallows_when_it_knows_how_much(void **state)
 		{"ms a 3 Me\r\nabc\r\n",
 			"reply 'CLIENT_ERROR invalid mode for ms M token' swallow=5\n"},
 		{"ms a 3 M\r\nabc\r\n",
-			"reply 'CLIENT_ERROR incorrect length for M token' swallow=5\n"},
-		{"ms a 3 MEE\r\nabc\r\n",
-			"reply 'CLIENT_ERROR incorrect length for M token' swallow=5\n"},
-		{"ms a 3 Fx\r\nabc\r\n",
-			"reply 'CLIENT_ERROR bad command line format' swallow=5\n"},
+			"reply 'CLIENT_ERROR invalid mode for ms M token' swallow=5\n"},
+		{"ms a 3 Fx\r\nabc\r\n", BAD_5}, {"ms a 3 F4294967296\r\nabc\r\n", BAD_5},
+		{"ms a 3 ~\r\nabc\r\n", BAD_FORMAT ERROR}, {"ms a +3\r\n", BAD_FORMAT},
 		{"ms a\r\nabc\r\n", BAD_FORMAT ERROR}, {"ms\r\n", BAD_FORMAT},
 		{"ms a x\r\nabc\r\n", BAD_FORMAT ERROR}, {"ms a -1\r\n", BAD_FORMAT},
 		{"ms a S3\r\n", BAD_FORMAT}, {"ms a 2147483646\r\n", BAD_FORMAT},
-		{"ms " K251 " 3\r\nabc\r\n", BAD_FORMAT ERROR});
+		{"ms " K251 " 3\r\nabc\r\nmn\r\n", BAD_5 "mn\n"});
 }
 
 static void md_reads_its_flags(void **state)
@@ -144,8 +148,9 @@ static void md_reads_its_flags(void **state)
 			"cas=5 "
 			"quiet\n"},
 		{"md a x E3\r\n", "delete a meta flags=xE cas_set=3\n"}, {"md\r\n", BAD_FORMAT},
-		{"md " K251 "\r\n", BAD_FORMAT}, {"md a s s\r\n", EITHER}, {"md a Z\r\n", EITHER},
-		{"md a 0\r\n", EITHER}, {"md a Cx\r\n", EITHER}, {"md a Tx\r\n", EITHER});
+		{"md " K251 "\r\n", BAD_FORMAT}, {"md a s s\r\n", DUPLICATE},
+		{"md a Z\r\n", INVALID}, {"md a 0\r\n", INVALID}, {"md a Cx\r\n", BAD_TOKEN},
+		{"md a Tx\r\n", BAD_TOKEN});
 }
 
 static void ma_reads_its_flags(void **state)
@@ -161,17 +166,19 @@ static void ma_reads_its_flags(void **state)
 			"touch exptime=5 delta=1\n"},
 		{"ma\r\n", BAD_FORMAT},
 		{"ma a Mi\r\n", "reply 'CLIENT_ERROR invalid mode for ma M token'\n"},
-		{"ma a M\r\n", EITHER}, {"ma a Mincr\r\n", EITHER}, {"ma a D\r\n", EITHER},
-		{"ma a D-1\r\n", EITHER}, {"ma a Jx\r\n", EITHER},
-		{"ma a D18446744073709551616\r\n", EITHER}, {"ma a s s\r\n", EITHER});
+		{"ma a M\r\n", "reply 'CLIENT_ERROR invalid mode for ma M token'\n"},
+		{"ma a MIncr\r\n", "incr a meta flags=M delta=1\n"}, {"ma " K251 "\r\n", EITHER},
+		{"ma a ~\r\n", BAD_FORMAT}, {"ma a D\r\n", EITHER}, {"ma a D-1\r\n", EITHER},
+		{"ma a Jx\r\n", EITHER}, {"ma a D18446744073709551616\r\n", EITHER},
+		{"ma a s s\r\n", EITHER});
 }
 
 static void mn_and_me_ignore_what_they_do_not_know(void **state)
 {
 	CASES_CHECK({"mn\r\n", "mn\n"}, {"mn a b c\n", "mn\n"}, {"me a\r\n", "me a meta\n"},
-		{"me a s t\r\n", "me a meta\n"}, {"me YQ== s b\r\n", "me YQ== meta\n"},
-		{"me YQ== b b\r\n", "me a meta base64\n"}, {"me\r\n", BAD_FORMAT},
-		{"me a b\r\n", BAD_FORMAT}, {"me " K251 "\r\n", BAD_FORMAT},
+		{"me a s t\r\n", "me a meta\n"}, {"me a ~\r\n", BAD_FORMAT},
+		{"me YQ== s b\r\n", "me YQ== meta\n"}, {"me YQ== b b\r\n", "me a meta base64\n"},
+		{"me\r\n", BAD_FORMAT}, {"me a b\r\n", BAD_FORMAT}, {"me " K251 "\r\n", BAD_FORMAT},
 		{"me a 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5\r\n", "me a meta\n"});
 }
 
