@@ -6,6 +6,7 @@
 //	telemetry.c  the one global: DPDK's callbacks get no argument
 //	signal.c     SIGTERM and SIGINT
 //	crash.c      a crash leaves the flight recorders behind
+//	users.c      who may speak
 //	warm.c       items out of a file at the start, and into one at the end
 #pragma once
 
@@ -56,7 +57,9 @@ struct lcached {
 	bool restores;              // there is one, and it can be read
 	struct snapshot_feed *feed; // while it is read, by feed_thread
 	pthread_t feed_thread;
-	bool served; // it has been ready
+	bool served;               // it has been ready
+	const char *users_path;    // NULL: everybody may speak
+	struct worker_users users; // between reading and lcached_users_set
 	struct lcached_thread thread[WORKER_MAX];
 };
 
@@ -71,12 +74,23 @@ void lcached_sleep_us(uint64_t us);
 void lcached_signals_install(void);
 void lcached_signals_serving(void);
 bool lcached_stop_asked(void);
+// True once for each SIGHUP, or several.
+bool lcached_reload_asked(void);
 
 // ---- crash.c
 // A crash writes the workers' recorders to DIR/lcached-PID-crash.flight before it ends the process.
 void lcached_crash_install(struct worker_group *group, unsigned workers, const char *dir);
 // Before the group is closed.
 void lcached_crash_remove(void);
+
+// ---- users.c
+// Before a device is touched: reads the file of users, if there is to be one. 0, or -EINVAL with
+// one line in err.
+int lcached_users_check(struct lcached *s, char *err, size_t err_len);
+// Tells the workers what was read.
+void lcached_users_set(struct lcached *s);
+// Reads them again; where that fails they stay as they are, which is logged.
+void lcached_users_reload(struct lcached *s);
 
 // ---- warm.c
 // Before a device is touched: whether the file to be restored can be one. 0, or -EINVAL with one

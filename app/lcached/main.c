@@ -70,6 +70,9 @@ static void settings_fill(struct lcached *s)
 	t->tcp_keepalive_s = s->cfg.tcp_keepalive_s;
 	t->tcp_user_timeout_s = s->cfg.tcp_user_timeout_s;
 	t->tcp_ecn = s->cfg.tcp_ecn;
+	t->language = (uint8_t)control_language(&s->cfg);
+	t->locked = s->users_path != NULL;
+	t->auth_file = s->users_path;
 	t->verbosity = (unsigned)s->cfg.verbosity;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();
@@ -206,8 +209,11 @@ static int serve(struct lcached *s)
 	lcached_signals_serving();
 	ready_print(s);
 	s->served = true;
-	while (!lcached_stop_asked())
+	while (!lcached_stop_asked()) {
 		tick(s);
+		if (lcached_reload_asked())
+			lcached_users_reload(s);
+	}
 stop:
 	lcached_restore_cancel(s);
 	last = workers_stop(s);
@@ -272,6 +278,7 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 			.workers = eal.workers, .conns_max = eal.conns, .seed = s->seed});
 	if (rc < 0)
 		goto err_group;
+	lcached_users_set(s);
 	lcached_crash_install(s->group, eal.workers, s->cfg.flight_dir);
 	rc = serve(s);
 	lcached_crash_remove();
@@ -311,6 +318,8 @@ int main(int argc, char **argv)
 	if (driver_load(s, err, sizeof(err)) < 0)
 		return bad_args(err);
 	if (lcached_restore_check(s, err, sizeof(err)) < 0)
+		return bad_args(err);
+	if (lcached_users_check(s, err, sizeof(err)) < 0)
 		return bad_args(err);
 	lcached_signals_install();
 	if (mem_backend_probe() < 0 || base_secret_fill(&s->seed, sizeof(s->seed)) < 0)

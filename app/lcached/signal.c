@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SIGTERM and SIGINT.
+// SIGTERM and SIGINT end the server, SIGHUP has it read its users again.
 
 #include <signal.h>
 #include <unistd.h>
 
 #include "lcached.h"
 
-static volatile sig_atomic_t serving, stop_asked;
+static volatile sig_atomic_t serving, stop_asked, reload_asked;
 
 static void on_signal(int signo)
 {
@@ -17,12 +17,19 @@ static void on_signal(int signo)
 	stop_asked = 1;
 }
 
+static void on_hangup(int signo)
+{
+	reload_asked = 1;
+}
+
 void lcached_signals_install(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
+	struct sigaction hangup = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
 
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGHUP, &hangup, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -34,4 +41,12 @@ void lcached_signals_serving(void)
 bool lcached_stop_asked(void)
 {
 	return stop_asked != 0;
+}
+
+bool lcached_reload_asked(void)
+{
+	if (reload_asked == 0)
+		return false;
+	reload_asked = 0; // before the file is read: what comes meanwhile counts
+	return true;
 }

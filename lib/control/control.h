@@ -51,6 +51,9 @@ struct control_config { // fields are set by the option table alone
 	char address[CONTROL_TEXT_MAX]; // empty: the driver file's
 	char gateway[CONTROL_TEXT_MAX];
 	char tcp_congestion[CONTROL_TEXT_MAX];
+	char protocol[CONTROL_TEXT_MAX];
+	char auth_file[CONTROL_TEXT_MAX]; // empty: everybody may speak, unless sasl
+	bool sasl;
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
 	char flight_dir[CONTROL_TEXT_MAX], capture_dir[CONTROL_TEXT_MAX];
@@ -89,6 +92,11 @@ int control_config_text(
 int control_config_rewrite(const struct control_config *cfg, char *err, size_t err_len);
 // What of it the shards obey.
 struct store_settings control_store_settings(const struct control_config *cfg);
+// What clients may speak.
+enum proto_language control_language(const struct control_config *cfg);
+// Who may: lines of NAME:PASSWORD. 0, or -EINVAL with one line in err; then there are none. Logs
+// once when others may read the file.
+int control_users_load(const char *path, struct worker_users *users, char *err, size_t err_len);
 
 // ---- control core ------------------------------------------------------------------------------
 struct control;

@@ -153,8 +153,29 @@ static int snapshot_check(const struct control_config *cfg, char *err, size_t er
 	return 0;
 }
 
+// Who has to say who he is says it over TCP, in the language in which he is asked.
+static int access_check(const struct control_config *cfg, char *err, size_t err_len)
+{
+	const char *option = cfg->sasl ? "enable-sasl" : "auth-file";
+	const char *other = cfg->sasl ? "ascii" : "binary";
+
+	if (!cfg->sasl && cfg->auth_file[0] == '\0')
+		return 0;
+	if (strcmp(cfg->protocol, other) == 0) {
+		snprintf(err, err_len, "%s: protocol is %s", option, other);
+		return -EINVAL;
+	}
+	if (cfg->udp_port != 0) {
+		snprintf(err, err_len, "%s: UDP cannot authenticate: udp-port must be 0", option);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int control_config_check(const struct control_config *cfg, char *err, size_t err_len)
 {
+	if (access_check(cfg, err, err_len) < 0)
+		return -EINVAL;
 	if (cfg->tcp_port == 0 && cfg->udp_port == 0) {
 		snprintf(err, err_len, "port and udp-port are both 0: nothing to serve");
 		return -EINVAL;

@@ -23,6 +23,7 @@ enum control_option_type {
 	CONTROL_OPTION_TEXT,
 	CONTROL_OPTION_POLICY,
 	CONTROL_OPTION_CONGESTION,
+	CONTROL_OPTION_PROTOCOL,
 	CONTROL_OPTION_PREFIX,     // A.B.C.D/LEN
 	CONTROL_OPTION_ADDRESS,    // A.B.C.D
 	CONTROL_OPTION_LIST,       // prefixes with commas between, all or none

@@ -117,6 +117,17 @@ static const struct control_option options[] = {
 		"of silence of a client that owes an acknowledgement, after which it is dropped; "
 		"0: "
 		"after 15 retransmissions"},
+	{"protocol", 'B', CONTROL_OPTION_PROTOCOL, false, AT(protocol), 1, 0, "auto", "NAME",
+		"what clients speak: ascii, binary, or auto, by their first byte"},
+	{"auth-file", 'Y', CONTROL_OPTION_TEXT, false, AT(auth_file), 0, 0, "", "FILE",
+		"lines of NAME:PASSWORD: TCP clients must say who they are, in text (in binary "
+		"with "
+		"enable-sasl); read again on SIGHUP; no UDP"},
+	{"enable-sasl", 0, CONTROL_OPTION_YES_NO, false, AT(sasl), 0, 0, "no", "YES|NO",
+		"binary clients alone, with SASL PLAIN; users of auth-file, or of the file that "
+		"MEMCACHED_SASL_PWDB names; no UDP"},
+	{NULL, 'S', CONTROL_OPTION_FLAG, false, AT(sasl), 0, 0, NULL, NULL,
+		"the same as --enable-sasl yes"},
 	{"item-size-max", 'I', CONTROL_OPTION_ITEM_BYTES, false, AT(item_bytes_max), 1024, GIB,
 		"1mb", "SIZE", "largest item; 1k to 1g, units of 1,024"},
 	{"maxconns", 'c', CONTROL_OPTION_NUMBER, true, AT(conns_max), 1, 1 << 20, "1024", "N",
@@ -242,7 +253,8 @@ void control_option_range(const struct control_option *o, char *buf, size_t len)
 {
 	char min[32], max[32];
 
-	if (o->max == 0 || o->type == CONTROL_OPTION_TEXT || o->type == CONTROL_OPTION_CONGESTION) {
+	if (o->max == 0 || o->type == CONTROL_OPTION_TEXT || o->type == CONTROL_OPTION_CONGESTION ||
+		o->type == CONTROL_OPTION_PROTOCOL) {
 		snprintf(buf, len, "%s", "");
 		return;
 	}
@@ -367,18 +379,40 @@ static int text_set(struct control_config *cfg, const struct control_option *o, 
 	return 0;
 }
 
-static int congestion_set(struct control_config *cfg, const struct control_option *o,
-	const char *value, char *err, size_t err_len)
+static const char *protocol_name(unsigned i)
+{
+	static const char *const names[] = {"auto", "ascii", "binary"};
+
+	static_assert(PROTO_AUTO == 0 && PROTO_ASCII == 1 && PROTO_BINARY_ONLY == 2, "in order");
+	return i < BASE_ARRAY_LEN(names) ? names[i] : NULL;
+}
+
+enum proto_language control_language(const struct control_config *cfg)
+{
+	unsigned i = 0;
+
+	if (cfg->sasl)
+		return PROTO_BINARY_ONLY;
+	if (cfg->auth_file[0] != '\0')
+		return PROTO_ASCII;
+	while (strcmp(cfg->protocol, protocol_name(i)) != 0)
+		i++;
+	return (enum proto_language)i;
+}
+
+// One of the names that name_at gives, NULL behind the last.
+static int name_set(struct control_config *cfg, const struct control_option *o, const char *value,
+	const char *(*name_at)(unsigned), char *err, size_t err_len)
 {
 	const char *name;
 	int n;
 
-	for (unsigned i = 0; (name = tcp_congestion_name(i)) != NULL; i++) {
+	for (unsigned i = 0; (name = name_at(i)) != NULL; i++) {
 		if (strcmp(value, name) == 0)
 			return text_set(cfg, o, value, err, err_len);
 	}
 	n = snprintf(err, err_len, "'%.64s' is not one of", value);
-	for (unsigned i = 0; (name = tcp_congestion_name(i)) != NULL && n > 0; i++) {
+	for (unsigned i = 0; (name = name_at(i)) != NULL && n > 0; i++) {
 		if ((size_t)n >= err_len)
 			break;
 		n += snprintf(err + n, err_len - (size_t)n, "%s %s", i ? "," : "", name);
@@ -508,7 +542,9 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 	case CONTROL_OPTION_POLICY:
 		return policy_set(cfg, value, err, err_len);
 	case CONTROL_OPTION_CONGESTION:
-		return congestion_set(cfg, o, value, err, err_len);
+		return name_set(cfg, o, value, tcp_congestion_name, err, err_len);
+	case CONTROL_OPTION_PROTOCOL:
+		return name_set(cfg, o, value, protocol_name, err, err_len);
 	case CONTROL_OPTION_PREFIX:
 	case CONTROL_OPTION_ADDRESS:
 		return address_set(cfg, o, value, err, err_len);
@@ -583,6 +619,7 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 		break;
 	case CONTROL_OPTION_TEXT:
 	case CONTROL_OPTION_CONGESTION:
+	case CONTROL_OPTION_PROTOCOL:
 	case CONTROL_OPTION_PREFIX:
 	case CONTROL_OPTION_ADDRESS:
 	case CONTROL_OPTION_LIST:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Binary packets to requests (memcached's binary protocol). A request of 24 bytes of header, extras,
-// a key and a value:
+// Binary packets to requests (memcached's binary protocol). A request of 24 bytes of header,
+// extras, a key and a value:
 //
 //	0     1       2        4       5     6     8       12      16   24
 //	+-----+-------+--------+-------+-----+-----+-------+-------+----+--------+-----+-------+
@@ -115,8 +115,8 @@ static void packet_point(const char *data, struct packet *k)
 }
 
 // Answers without execution; `swallow` bytes behind `consumed` are nobody's.
-static enum proto_verdict refuse(struct proto_request *r, enum proto_binary_status status,
-	size_t consumed, uint64_t swallow)
+static enum proto_verdict refuse(
+	struct proto_request *r, enum proto_binary_status status, size_t consumed, uint64_t swallow)
 {
 	r->mode = (uint8_t)status;
 	r->reply_text = "";
@@ -124,8 +124,7 @@ static enum proto_verdict refuse(struct proto_request *r, enum proto_binary_stat
 	return proto_requested(r, PROTO_OP_REPLY, consumed);
 }
 
-static enum proto_verdict refuse_and_close(
-	struct proto_request *r, enum proto_binary_status status)
+static enum proto_verdict refuse_and_close(struct proto_request *r, enum proto_binary_status status)
 {
 	r->mode = (uint8_t)status;
 	r->reply_text = "";

@@ -99,7 +99,7 @@ static enum proto_binary_status status_of(
 	case PROTO_EXISTS:
 		return PROTO_BINARY_EXISTS;
 	case PROTO_NOT_STORED:
-		return r->mode == PROTO_MODE_ADD     ? PROTO_BINARY_EXISTS
+		return r->mode == PROTO_MODE_ADD        ? PROTO_BINARY_EXISTS
 			: r->mode == PROTO_MODE_REPLACE ? PROTO_BINARY_NOT_FOUND
 							: PROTO_BINARY_NOT_STORED;
 	case PROTO_NON_NUMERIC:
@@ -160,8 +160,7 @@ static char *put_keyed(char *p, const struct proto_request *r, const struct prot
 		return put_body(p, r, PROTO_BINARY_OK, "Authenticated");
 	if (!ok)
 		return put_status(p, r, status_of(r, res));
-	return put_header(
-		p, r, PROTO_BINARY_OK, 0, 0, 0, r->op == PROTO_OP_SET ? res->cas : 0);
+	return put_header(p, r, PROTO_BINARY_OK, 0, 0, 0, r->op == PROTO_OP_SET ? res->cas : 0);
 }
 
 char *proto_compose_binary(const struct proto_request *r, const struct proto_result *res, char *p,
@@ -193,8 +192,8 @@ static char *put_stat(char *p, const struct proto_request *r, const char *line, 
 	size_t name_len = (size_t)((space != NULL ? space : end) - name);
 	size_t value_len = space != NULL ? (size_t)(end - space) - 1 : 0;
 
-	p = put_header(p, r, PROTO_BINARY_OK, 0, (uint16_t)name_len,
-		(uint32_t)(name_len + value_len), 0);
+	p = put_header(
+		p, r, PROTO_BINARY_OK, 0, (uint16_t)name_len, (uint32_t)(name_len + value_len), 0);
 	p = proto_put(p, name, name_len);
 	return value_len > 0 ? proto_put(p, space + 1, value_len) : p;
 }

@@ -41,8 +41,8 @@ static void nap(void)
 	nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
 }
 
-int snapshot_feed_open(struct snapshot_feed **out, const char *path, unsigned readers, char *err,
-	size_t err_len)
+int snapshot_feed_open(
+	struct snapshot_feed **out, const char *path, unsigned readers, char *err, size_t err_len)
 {
 	size_t bytes = sizeof(struct snapshot_feed) + readers * sizeof(struct feed_reader);
 	struct snapshot_feed *f = aligned_alloc(BASE_CACHE_LINE, bytes);
@@ -89,8 +89,7 @@ static uint64_t tail_least(const struct snapshot_feed *f)
 	uint64_t least = LEFT;
 
 	for (unsigned i = 0; i < f->readers; i++)
-		least = base_min_u64(
-			least, __atomic_load_n(&f->reader[i].tail, __ATOMIC_ACQUIRE));
+		least = base_min_u64(least, __atomic_load_n(&f->reader[i].tail, __ATOMIC_ACQUIRE));
 	return least;
 }
 

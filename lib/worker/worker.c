@@ -120,6 +120,7 @@ static void worker_state_init(
 	w->port = opt->port;
 	w->queue = &opt->port->queue[opt->id];
 	w->settings = opt->settings;
+	w->quick_off = w->settings->udp_port == 0 || w->settings->language == PROTO_BINARY_ONLY;
 	w->orders.limit_bytes = opt->limit_bytes;
 	w->orders.store = opt->store;
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;

@@ -45,6 +45,9 @@ struct worker_settings {
 	const char *tcp_congestion;   // NULL: tcp's default
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
+	uint8_t language;      // enum proto_language
+	bool locked;           // TCP clients must say who they are (worker_users_set)
+	const char *auth_file; // where they are from; shown, NULL: not
 	unsigned verbosity;
 	uint64_t start_wall_s;
 	uint64_t pid;
@@ -105,6 +108,7 @@ struct worker_counters {
 	uint64_t busy_us; // time of turns that found work
 	uint64_t upkeep_slices[WORKER_WORKS], upkeep_ns[WORKER_WORKS]; // and how long they took
 	uint64_t slow_requests;
+	uint64_t auth_cmds, auth_errors; // who clients said they were; and were not
 	uint64_t mem_used[MEM_CLASSES];
 	uint64_t mem_held;    // by jemalloc's own count of the thread: the sum of mem_used
 	uint64_t mem_slack;   // of mem_used, not asked for
@@ -259,6 +263,21 @@ void worker_report_get(struct worker_group *g, unsigned id, struct worker_report
 void worker_memory_text_set(struct worker_group *g, const char *text, size_t len);
 // Those of `stats alarms`, likewise.
 void worker_alarm_text_set(struct worker_group *g, const char *text, size_t len);
+
+// Who may speak, where settings say that not everybody may. Writer: one thread; copied.
+#define WORKER_USERS_MAX  64
+#define WORKER_USER_BYTES 256 // of a line, with a NUL
+struct worker_user {
+	uint64_t name_len;
+	char line[WORKER_USER_BYTES]; // NAME:PASSWORD and zeros; SASL: fields may follow
+};
+
+struct worker_users {
+	uint64_t count;
+	struct worker_user user[WORKER_USERS_MAX];
+};
+
+void worker_users_set(struct worker_group *g, const struct worker_users *users);
 
 // What a key takes. One question a worker at a time: the next replaces it.
 struct worker_probe { // writer: control core; read by the owner of the key about every millisecond

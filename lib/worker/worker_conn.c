@@ -17,6 +17,8 @@ static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t, bool 
 	c->counted = counted;
 	c->state = WORKER_CONN_COMMAND;
 	proto_parser_init(&c->parser, w->settings->item_bytes_max);
+	proto_parser_restrict(
+		&c->parser, (enum proto_language)w->settings->language, w->settings->locked);
 	tcp_user_set(t, c);
 	w->n.conns++;
 	w->n.conns_total++;
@@ -73,6 +75,14 @@ static bool conn_swallow(struct worker *w, struct worker_conn *c)
 	return true;
 }
 
+static void conn_swallow_begin(struct worker_conn *c, const struct proto_request *r)
+{
+	if (r->swallow_bytes == 0)
+		return;
+	c->swallow_bytes = r->swallow_bytes;
+	c->state = WORKER_CONN_SWALLOW;
+}
+
 // Collects the front of the input into the scratch buffer, for a line that spans mbufs.
 static uint32_t conn_gather(struct worker *w, const struct worker_conn *c)
 {
@@ -94,6 +104,7 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 {
 	const struct proto_request *r = &q->r;
 	uint32_t taken = 0;
+	bool known = false;
 
 	switch ((enum proto_op)r->op) {
 	case PROTO_OP_SET:
@@ -112,6 +123,12 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 		worker_reply_constant(w, &c->sink, o, r);
 		c->state = WORKER_CONN_QUIT;
 		break;
+	case PROTO_OP_AUTH:
+		if (base_list_empty(&w->slots_free))
+			return false;
+		known = worker_auth_run(w, &c->sink, o, r);
+		conn_swallow_begin(c, r);
+		break;
 	default:
 		if (!worker_dispatch_ready(w, q->owner))
 			return false;
@@ -120,13 +137,12 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 		if (r->rollback)
 			worker_rollback(w, &c->sink, o);
 		worker_dispatch(w, &c->sink, o, q);
-		if (r->swallow_bytes > 0) {
-			c->swallow_bytes = r->swallow_bytes;
-			c->state = WORKER_CONN_SWALLOW;
-		}
+		conn_swallow_begin(c, r);
 	}
 	conn_consume(w, c, r->consumed + taken);
 	c->parser = q->after;
+	if (base_unlikely(known))
+		proto_parser_unlock(&c->parser);
 	return true;
 }
 

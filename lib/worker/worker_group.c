@@ -50,8 +50,14 @@ struct group_link {
 	struct worker_ring *messages, *answers, *frames, *tx;
 };
 
+struct group_users {
+	uint64_t version;
+	uint64_t word[WORKER_VERSIONED_WORDS(struct worker_users)];
+};
+
 struct worker_group {
 	unsigned workers;
+	struct group_users users;
 	struct group_orders orders[WORKER_MAX];
 	struct group_report report[WORKER_MAX];
 	struct group_probe probe[WORKER_MAX];
@@ -326,6 +332,20 @@ void worker_alarm_text_set(struct worker_group *g, const char *text, size_t len)
 bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *out)
 {
 	return text_get(&g->alarm_text, out);
+}
+
+void worker_users_set(struct worker_group *g, const struct worker_users *users)
+{
+	worker_versioned_write(&g->users.version, g->users.word, users, sizeof(*users));
+}
+
+bool worker_users_get(struct worker_group *g, struct worker_users *out)
+{
+	for (unsigned tries = 0; tries < 64; tries++) {
+		if (worker_versioned_read(&g->users.version, g->users.word, out, sizeof(*out)) > 0)
+			return true;
+	}
+	return false;
 }
 
 void worker_probe_ask(struct worker_group *g, unsigned id, const struct worker_probe *probe)

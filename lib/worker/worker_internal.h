@@ -299,7 +299,8 @@ struct worker {
 	uint32_t noted_least;                 // bytes from which on a request replaces `noted`
 	struct worker_latency *latency;       // the group's
 	uint64_t net_deadline_us, tcp_deadline_us, report_us;
-	bool steer; // frames are hashed in software
+	bool steer;     // frames are hashed in software
+	bool quick_off; // nobody is served by worker_quick.c
 	bool stopping, drained, busy;
 	unsigned tx_owner; // the worker whose queue sends for us
 	uint32_t neigh_seen[WORKER_MAX];
@@ -570,6 +571,11 @@ void worker_fill_reserved(struct worker *w, struct worker_slot *s);
 void worker_fill_refused(struct worker_slot *s);
 void worker_fill_abandon(struct worker *w, struct worker_conn *c);
 
+// ---- worker_auth.c -----------------------------------------------------------------------------
+// Answers an attempt (PROTO_OP_AUTH). True: the client is who it says. A slot must be free.
+bool worker_auth_run(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r);
+
 // ---- worker_clients.c --------------------------------------------------------------------------
 void worker_clients_turn(struct worker *w);
 // The connection goes away.
@@ -722,6 +728,8 @@ struct worker_memory_text {
 // False when it was being written all the while.
 bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out);
 bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *out);
+// False when they were being written all the while, or never have been.
+bool worker_users_get(struct worker_group *g, struct worker_users *out);
 // True once for each question.
 bool worker_probe_next(struct worker *w, struct worker_probe *out);
 void worker_probe_reply(struct worker *w, const struct worker_probe_answer *answer);

@@ -119,7 +119,7 @@ bool worker_quick_input(struct worker *w, struct rte_mbuf *m)
 	uint64_t hash;
 
 	// the datagrams that came before must be answered before
-	if (w->arrivals > 0 || w->settings->udp_port == 0)
+	if (w->arrivals > 0 || w->quick_off)
 		return false;
 	room = net_plain_input(w->net, m, quick_port(w, m));
 	if (room == 0 || !worker_udp_trusts(w, quick_source(m)))

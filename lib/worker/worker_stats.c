@@ -102,8 +102,8 @@ static void general_commands(
 	stat_u64(o, "touch_misses", c->exec.touch_misses);
 	stat_u64(o, "store_too_large", c->exec.store_too_large);
 	stat_u64(o, "store_no_memory", c->exec.store_no_memory);
-	stat_u64(o, "auth_cmds", 0);
-	stat_u64(o, "auth_errors", 0);
+	stat_u64(o, "auth_cmds", c->auth_cmds);
+	stat_u64(o, "auth_errors", c->auth_errors);
 	if (w->orders.access.idle_s != 0) // as memcached: else there is no such key
 		stat_u64(o, "idle_kicks", c->idle_kicks);
 }
@@ -192,9 +192,6 @@ static const char *const settings_fixed[][2] = {
 	{"reqs_per_event", "1024"},
 	{"cas_enabled", "yes"},
 	{"tcp_backlog", "4096"},
-	{"binding_protocol", "auto-negotiate"},
-	{"auth_enabled_sasl", "no"},
-	{"auth_enabled_ascii", "no"},
 	{"maxconns_fast", "yes"},
 	{"hashpower_init", "0"},
 	{"slab_reassign", "no"},
@@ -249,6 +246,20 @@ static void settings_fixed_write(struct stat_out *o, const struct worker *w, siz
 	}
 }
 
+static void stat_access(struct stat_out *o, const struct worker_settings *set)
+{
+	static const char *const language[] = {
+		[PROTO_AUTO] = "auto-negotiate",
+		[PROTO_ASCII] = "ascii",
+		[PROTO_BINARY_ONLY] = "binary",
+	};
+	bool ascii = set->locked && set->language == PROTO_ASCII;
+
+	stat_text(o, "binding_protocol", language[set->language]);
+	stat_text(o, "auth_enabled_sasl", set->locked && !ascii ? "yes" : "no");
+	stat_text(o, "auth_enabled_ascii", ascii ? set->auth_file : "no");
+}
+
 static void stat_settings(struct stat_out *o, const struct worker *w)
 {
 	stat_u64(o, "maxbytes", w->orders.maxmemory_bytes);
@@ -264,9 +275,10 @@ static void stat_settings(struct stat_out *o, const struct worker *w)
 	stat_text(o, "shutdown_command", "no");
 	settings_fixed_write(o, w, 0, 2);
 	stat_u64(o, "num_threads", w->count);
-	settings_fixed_write(o, w, 2, 11);
+	settings_fixed_write(o, w, 2, 8);
+	stat_access(o, w->settings);
 	stat_u64(o, "item_size_max", w->settings->item_bytes_max);
-	settings_fixed_write(o, w, 11, BASE_ARRAY_LEN(settings_fixed));
+	settings_fixed_write(o, w, 8, BASE_ARRAY_LEN(settings_fixed));
 	stat_raw(o, "END\r\n");
 }
 

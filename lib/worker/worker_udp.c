@@ -287,6 +287,7 @@ void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_pac
 	in->request_id = frame.request_id;
 	in->from = *pkt;
 	proto_parser_init(&parser, w->settings->item_bytes_max);
+	proto_parser_restrict(&parser, (enum proto_language)w->settings->language, false);
 	in->ahead = worker_ahead_parse(w, &parser, in->data, in->len);
 	w->arrivals++;
 	// what had to be put together lies in a buffer that the next one may need

@@ -46,10 +46,10 @@ static void put_packet(struct wire *w, struct packet k)
 	put_bytes(w, k.value, k.value_len);
 }
 
-#define NOOP     ((struct packet){.opcode = 0x0a})
-#define NOOP_OUT "mn 0xa opaque=0a0b0c0d\n"
-#define REPLY    "reply "
-#define CLOSE    "close "
+#define NOOP         ((struct packet){.opcode = 0x0a})
+#define NOOP_OUT     "mn 0xa opaque=0a0b0c0d\n"
+#define REPLY        "reply "
+#define CLOSE        "close "
 #define EXTRAS(text) .extras = (text), .extras_len = sizeof(text) - 1
 #define VALUE(text)  .value = (text), .value_len = sizeof(text) - 1
 
@@ -63,8 +63,8 @@ static void wire_check(const struct wire *w, enum lock lock, const char *out)
 
 		feed_open(&f, ITEM_MAX);
 		if (lock != OPEN)
-			proto_parser_restrict(&f.parser,
-				lock == SASL ? PROTO_BINARY_ONLY : PROTO_ASCII, true);
+			proto_parser_restrict(
+				&f.parser, lock == SASL ? PROTO_BINARY_ONLY : PROTO_ASCII, true);
 		f.plain = cut & 1;
 		if (cut <= w->len)
 			feed_split(&f, w->bytes, w->len, cut);
@@ -105,8 +105,11 @@ static void retrievals(void **state)
 static void storage(void **state)
 {
 	CHECK(OPEN, "set a 0x1 opaque=0a0b0c0d flags=7 bytes=5 exptime=9\n" NOOP_OUT,
-		{.opcode = 0x01, .key = "a", STORE, VALUE("\x80"
-							  "alue")},
+		{.opcode = 0x01,
+			.key = "a",
+			STORE,
+			VALUE("\x80"
+			      "alue")},
 		NOOP);
 	CHECK(OPEN, "set a 0x11 opaque=0a0b0c0d flags=7 bytes=0 exptime=9 quiet\n" NOOP_OUT,
 		{.opcode = 0x11, .key = "a", STORE}, NOOP);
@@ -235,8 +238,8 @@ static void sasl_plain(void **state)
 static void sasl_that_fails(void **state)
 {
 	CHECK(SASL, CLOSE "0xa status=0x20 ''\n", NOOP, NOOP);
-	CHECK(SASL, CLOSE "0x1 status=0x20 ''\n",
-		{.opcode = 0x01, .key = "a", STORE, VALUE("v")}, NOOP);
+	CHECK(SASL, CLOSE "0x1 status=0x20 ''\n", {.opcode = 0x01, .key = "a", STORE, VALUE("v")},
+		NOOP);
 	CHECK(SASL, CLOSE "0x55 status=0x20 ''\n", {.opcode = 0x55}, NOOP);
 	CHECK(SASL,
 		"auth u password=word swallow=0 0x21 opaque=0a0b0c0d\n" CLOSE
@@ -291,8 +294,8 @@ static void text_check(const char *in, const char *out)
 static void text_tokens(void **state)
 {
 	text_check("set a 0 0 6\r\nu pass\r\nmn\r\n", "auth u password=pass swallow=0\nmn\n");
-	text_check("set a b c 6 noreply d\nu pass\r\nmn\r\n",
-		"auth u password=pass swallow=0\nmn\n");
+	text_check(
+		"set a b c 6 noreply d\nu pass\r\nmn\r\n", "auth u password=pass swallow=0\nmn\n");
 	text_check("set a 0 0 6\r\nu word\r\nmn\r\n", "auth u password=word swallow=0\n" UNKNOWN);
 	text_check("set a 0 0 8\r\nu pa ss \r\n", "auth u password=pa\\x20ss\\x20 swallow=0\n");
 	text_check("set a 0 0 5\r\n pass\r\n", "auth password=(none) swallow=0\n");
@@ -366,15 +369,15 @@ static void reply_check(struct packet k, struct proto_result res, const struct r
 	assert_memory_equal(head, out.bytes, out.len);
 }
 
-#define BODY(text)         .body = (text), .body_len = sizeof(text) - 1
+#define BODY(text)           .body = (text), .body_len = sizeof(text) - 1
 #define REPLIES(k, res, ...) reply_check(k, res, &(struct reply){__VA_ARGS__})
-#define RES(...)           ((struct proto_result){__VA_ARGS__})
-#define KEYED(op)          ((struct packet){.opcode = (op), .key = "key"})
-#define TOUCH(op)          ((struct packet){.opcode = (op), .key = "key", EXTRAS("\0\0\0\1")})
-#define STORED(op)         ((struct packet){.opcode = (op), .key = "key", STORE, VALUE("v")})
-#define COUNTED(op)        ((struct packet){.opcode = (op), .key = "key", COUNT("\0\0\0\0")})
-#define HIT RES(.has_value = true, .client_flags = 7, .value_bytes = 5, .cas = 258)
-#define MISS RES(.status = PROTO_MISS)
+#define RES(...)             ((struct proto_result){__VA_ARGS__})
+#define KEYED(op)            ((struct packet){.opcode = (op), .key = "key"})
+#define TOUCH(op)            ((struct packet){.opcode = (op), .key = "key", EXTRAS("\0\0\0\1")})
+#define STORED(op)           ((struct packet){.opcode = (op), .key = "key", STORE, VALUE("v")})
+#define COUNTED(op)          ((struct packet){.opcode = (op), .key = "key", COUNT("\0\0\0\0")})
+#define HIT                  RES(.has_value = true, .client_flags = 7, .value_bytes = 5, .cas = 258)
+#define MISS                 RES(.status = PROTO_MISS)
 
 static void replies_to_retrievals(void **state)
 {
