@@ -123,8 +123,8 @@ void control_tick(struct control *c, struct base_now now);
 // moved between shards, frames are captured or somebody asks; else 5 ms, since each tick takes a
 // core that may be a worker's for some 20 us.
 void control_wait(struct control *c);
-// Makes present what a worker has asked for ahead of need, 2 MiB each at most. Ticks do it, too: for
-// who has nothing else to do meanwhile. False: nothing was asked for.
+// Makes present what workers have asked for ahead of need, 2 MiB each at most. Ticks do it, too:
+// for who has nothing else to do meanwhile. False: nothing was asked for.
 bool control_pages_help(struct control *c);
 // The server is ready: used_memory now is used_memory_startup.
 void control_ready(struct control *c, struct base_now now);
