@@ -133,6 +133,7 @@ static void worker_state_init(
 	worker_upkeep_open(w);
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);
+	w->conn_batch = WORKER_BURST;
 }
 
 int worker_open(struct worker **out, struct worker_group *g, const struct worker_options *opt)

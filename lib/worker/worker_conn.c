@@ -429,13 +429,27 @@ static void conn_event_ahead(struct worker *w, struct conn_event *e)
 		e->ahead.common = conn_ahead(w, c);
 }
 
+// How many connections are served before the next look at what they were answered.
+static void conn_batch_fit(struct worker *w, uint64_t bytes)
+{
+	if (bytes > WORKER_BULK_BYTES)
+		w->conn_batch = RTE_MAX(w->conn_batch / 2, 1u);
+	else if (bytes < WORKER_BULK_BYTES / 4)
+		w->conn_batch = RTE_MIN(w->conn_batch * 2, (unsigned)WORKER_BURST);
+}
+
+// Long replies end the turn: what is copied into frames is to reach the device while a cache has
+// it.
 unsigned worker_conn_events(struct worker *w)
 {
+	uint64_t start = w->n.bytes_written, before;
 	struct conn_event e[WORKER_BURST];
 	unsigned n, all = 0;
 
 	do {
-		for (n = 0; n < WORKER_BURST && worker_ahead_room(w) && worker_plain_room(w); n++) {
+		before = w->n.bytes_written;
+		for (n = 0; n < w->conn_batch && worker_ahead_room(w) && worker_plain_room(w);
+			n++) {
 			e[n].tcp = tcp_event_next(w->tcp, &e[n].events);
 			if (e[n].tcp == NULL)
 				break;
@@ -447,7 +461,8 @@ unsigned worker_conn_events(struct worker *w)
 			conn_event(w, &e[i]);
 		w->ahead.n = w->plains.n = 0;
 		all += n;
-	} while (n > 0);
+		conn_batch_fit(w, w->n.bytes_written - before);
+	} while (n > 0 && w->n.bytes_written - start < WORKER_BULK_BYTES);
 	return all;
 }
 

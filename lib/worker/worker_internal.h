@@ -7,12 +7,13 @@
 #include "worker/worker_ring.h"
 
 #define WORKER_BURST           32
-#define WORKER_SLOTS           4096  // of a worker
-#define WORKER_SINK_SLOTS      256   // replies that one connection may have waiting
-#define WORKER_GATHER_BYTES    16384 // sets up to this travel whole to another shard
-#define WORKER_AHEAD_MAX       128   // requests parsed and not yet executed
-#define WORKER_AHEAD_EACH      32    // of one connection or datagram, at a time
-#define WORKER_CONN_BATCHES    32    // of these, one connection, one turn
+#define WORKER_SLOTS           4096   // of a worker
+#define WORKER_SINK_SLOTS      256    // replies that one connection may have waiting
+#define WORKER_GATHER_BYTES    16384  // sets up to this travel whole to another shard
+#define WORKER_AHEAD_MAX       128    // requests parsed and not yet executed
+#define WORKER_AHEAD_EACH      32     // of one connection or datagram, at a time
+#define WORKER_CONN_BATCHES    32     // of these, one connection, one turn
+#define WORKER_BULK_BYTES      131072 // of replies to connections: the turn ends then
 #define WORKER_STALLED_BATCH   64
 #define WORKER_INBOX_BATCH     256
 #define WORKER_TX_WAIT         4096 // frames that the device has no room for; a power of two
@@ -310,6 +311,7 @@ struct worker {
 	struct worker_clients clients;
 	struct worker_loan loan;
 	struct base_list stalled;
+	unsigned conn_batch; // 1..WORKER_BURST
 	struct base_list slots_free, dgrams_free;
 	unsigned slots_out; // not in slots_free
 	unsigned gathers_out;
