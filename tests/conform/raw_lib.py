@@ -22,11 +22,13 @@ are taken for the same, and so are the slab classes that `me` shows.
 import base64
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
 import tempfile
 import time
+import zlib
 from dataclasses import dataclass
 
 QUIET_S = 0.2  # no more bytes for this long: the answer to a Raw step is over
@@ -41,6 +43,15 @@ class Raw(bytes):
 
 class Part(bytes):
     """A piece of a command: the next step follows after a moment, nothing is read between."""
+
+
+class Pieces(bytes):
+    """A step that is sent in pieces, cut where random numbers that hang on its bytes say."""
+
+    def pieces(self):
+        rng = random.Random(zlib.crc32(self))
+        cuts = sorted(rng.randrange(len(self) + 1) for _ in range(rng.choice((0, 1, 2, 5))))
+        return [self[i:j] for i, j in zip([0, *cuts], [*cuts, len(self)])]
 
 
 class Pause(float):
@@ -103,7 +114,7 @@ class CasNames:
     def use(self, step):
         def one(m):
             i = int(m[1])
-            number = int(self.numbers[i]) if i < len(self.numbers) else 999999
+            number = int(self.numbers[i]) if i < len(self.numbers) else 1 << 62
             return b"%d" % (number + int(m[2] or 0))
 
         return self.USE.sub(one, step)
@@ -154,7 +165,8 @@ class Client:
             self.send(step)
             time.sleep(0.02)
             return b""
-        self.send(step)
+        for piece in step.pieces() if isinstance(step, Pieces) else [step]:
+            self.send(piece)
         if isinstance(step, Raw):
             return self.read(None, QUIET_S)
         self.send(SENTINEL)
@@ -307,11 +319,11 @@ def serving(command, addr):
 
 
 @contextlib.contextmanager
-def memcached():
+def memcached(program="memcached"):
     """Debian's memcached on a UNIX socket, which needs no network: `with memcached() as addr`."""
     with tempfile.TemporaryDirectory(prefix="lcached-raw-") as folder:
         path = folder + "/socket"
-        with serving(["memcached", "-u", "root", "-s", path, "-t", "1"], path):
+        with serving([program, "-u", "root", "-s", path, "-t", "1"], path):
             yield path
 
 
