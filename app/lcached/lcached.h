@@ -7,10 +7,14 @@
 //	signal.c     SIGTERM and SIGINT
 //	crash.c      a crash leaves the flight recorders behind
 //	users.c      who may speak
+//	notify.c     systemd is told
+//	privilege.c  root no more
 //	warm.c       items out of a file at the start, and into one at the end
 #pragma once
 
 #include <pthread.h>
+
+#include <sys/types.h>
 
 #include "control/control.h"
 #include "port/port.h"
@@ -42,6 +46,13 @@ struct lcached_thread { // one a worker
 	char load_fault[SNAPSHOT_PATH_MAX + 256]; // before FAILED
 };
 
+struct lcached_notify {       // of main
+	int fd;               // -1: nobody wants to know
+	uint64_t watchdog_us; // between signs of life; 0: none is wanted
+	uint64_t alive_us;    // when the last was given
+	uint64_t busy_us;     // when more time was asked for
+};
+
 struct lcached {
 	struct control_config cfg;
 	struct port_config port_cfg;
@@ -60,6 +71,10 @@ struct lcached {
 	bool served;               // it has been ready
 	const char *users_path;    // NULL: everybody may speak
 	struct worker_users users; // between reading and lcached_users_set
+	struct lcached_notify notify;
+	uid_t uid; // to become; -1: stay who we are
+	gid_t gid;
+	gid_t telemetry_gid; // of the telemetry socket; -1: as it is
 	struct lcached_thread thread[WORKER_MAX];
 };
 
@@ -109,6 +124,24 @@ void lcached_restore_end(struct lcached *s);
 // The workers are drained: what snapshot-on-exit asks for. 0 or -errno, logged.
 int lcached_snapshot_last(struct lcached *s);
 
+// ---- notify.c
+void lcached_notify_open(struct lcached_notify *n);
+void lcached_notify_close(struct lcached_notify *n);
+void lcached_notify_send(const struct lcached_notify *n, const char *state);
+// A sign of life, when one is due. By who knows that all workers make progress.
+void lcached_notify_alive(struct lcached_notify *n, uint64_t now_us);
+// A start or an end that takes long, and goes on.
+void lcached_notify_busy(struct lcached_notify *n, uint64_t now_us);
+
+// ---- privilege.c
+// Before a device is touched: who user and telemetry-group are. 0, or -EINVAL with one line in err.
+int lcached_user_find(struct lcached *s, char *err, size_t err_len);
+// The device is open, and the workers have what they need. 0 or -errno, logged.
+int lcached_privileges_drop(struct lcached *s);
+
 // ---- telemetry.c
+// Before the privileges are dropped: owner and mode of DPDK's socket, as options want them. 0 or
+// -errno, logged.
+int lcached_telemetry_permit(const struct lcached *s);
 int lcached_telemetry_open(struct control *control);
 void lcached_telemetry_close(void);

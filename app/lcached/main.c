@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,9 +110,14 @@ static void ready_print(const struct lcached *s)
 	fflush(stdout);
 }
 
+// A worker that hangs is a server that hangs: systemd hears no sign of life.
 static void tick(struct lcached *s)
 {
-	control_tick(s->control, base_now_read());
+	struct base_now now = base_now_read();
+
+	control_tick(s->control, now);
+	if (control_stalled(s->control) == 0)
+		lcached_notify_alive(&s->notify, now.mono_us);
 	control_wait(s->control);
 }
 
@@ -123,6 +129,7 @@ static int workers_stop(struct lcached *s)
 	int rc;
 
 	base_info("stopping");
+	lcached_notify_send(&s->notify, "STOPPING=1");
 	control_phase_set(s->control, WORKER_PHASE_DRAIN);
 	do {
 		tick(s);
@@ -193,6 +200,11 @@ static int serve(struct lcached *s)
 	rc = lcached_threads_start(s);
 	if (rc < 0)
 		goto stop;
+	rc = lcached_telemetry_permit(s);
+	if (rc == 0)
+		rc = lcached_privileges_drop(s);
+	if (rc < 0)
+		goto stop;
 	domains_tell(s);
 	for (unsigned i = 0; i < 5; i++) // every worker has reported once
 		tick(s);
@@ -208,6 +220,7 @@ static int serve(struct lcached *s)
 		goto stop;
 	lcached_signals_serving();
 	ready_print(s);
+	lcached_notify_send(&s->notify, "READY=1");
 	s->served = true;
 	while (!lcached_stop_asked()) {
 		tick(s);
@@ -315,12 +328,14 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	base_log_level_set(s->cfg.verbosity == 0 ? BASE_LOG_INFO : BASE_LOG_DEBUG);
-	if (driver_load(s, err, sizeof(err)) < 0)
+	if (lcached_user_find(s, err, sizeof(err)) < 0 || driver_load(s, err, sizeof(err)) < 0)
 		return bad_args(err);
 	if (lcached_restore_check(s, err, sizeof(err)) < 0)
 		return bad_args(err);
 	if (lcached_users_check(s, err, sizeof(err)) < 0)
 		return bad_args(err);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // for all threads: there is none yet
+	lcached_notify_open(&s->notify);
 	lcached_signals_install();
 	if (mem_backend_probe() < 0 || base_secret_fill(&s->seed, sizeof(s->seed)) < 0)
 		return 1;
@@ -332,5 +347,6 @@ int main(int argc, char **argv)
 		return 1;
 	rc = run(s, argc - eal_args, argv + eal_args, argv[0]);
 	mem_domain_close(s->mem);
+	lcached_notify_close(&s->notify);
 	return rc == -E2BIG || rc == -EBADMSG ? EXIT_BAD_ARGS : rc < 0 ? 1 : 0;
 }

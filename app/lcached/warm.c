@@ -223,6 +223,7 @@ static bool loads_wait(struct lcached *s, const char **fault)
 
 		control_tick(s->control, base_now_read());
 		pages_make(s);
+		lcached_notify_busy(&s->notify, base_now_read().mono_us);
 		if (base_now_read().mono_us - told_us < PROGRESS_US)
 			continue;
 		told_us = base_now_read().mono_us;
@@ -297,6 +298,8 @@ int lcached_snapshot_last(struct lcached *s)
 			running_cancel(s);
 			return -EIO;
 		}
+		lcached_notify_alive(&s->notify, now_us);
+		lcached_notify_busy(&s->notify, now_us);
 		control_tick(s->control, base_now_read());
 		control_wait(s->control);
 	}

@@ -237,6 +237,11 @@ bool control_drained(const struct control *c)
 	return true;
 }
 
+unsigned control_stalled(const struct control *c)
+{
+	return c->total.stalled;
+}
+
 uint64_t control_addresses_taken(const struct control *c)
 {
 	uint64_t taken = 0;

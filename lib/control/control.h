@@ -56,6 +56,8 @@ struct control_config { // fields are set by the option table alone
 	bool sasl;
 	uint64_t tcp_keepalive_s, tcp_user_timeout_s; // 0: off
 	bool tcp_ecn;
+	char user[CONTROL_TEXT_MAX], telemetry_group[CONTROL_TEXT_MAX]; // empty: as it is
+	char telemetry_mode[CONTROL_TEXT_MAX];                          // octal; empty: as it is
 	char flight_dir[CONTROL_TEXT_MAX], capture_dir[CONTROL_TEXT_MAX];
 	char snapshot_dir[CONTROL_TEXT_MAX];     // empty: no snapshots
 	char snapshot_on_exit[CONTROL_TEXT_MAX]; // a name in it; empty: none
@@ -142,6 +144,8 @@ void control_snapshot_cancel(struct control *c);
 void control_flush(struct control *c);
 // All workers have left their loops and are closed; EAL is still there. What waits for them ends.
 void control_workers_gone(struct control *c);
+// Workers that have not reported for a second.
+unsigned control_stalled(const struct control *c);
 // One bit an own address that the duplicate address check has found with another host.
 uint64_t control_addresses_taken(const struct control *c);
 

@@ -172,6 +172,17 @@ static int access_check(const struct control_config *cfg, char *err, size_t err_
 	return 0;
 }
 
+static int telemetry_check(const struct control_config *cfg, char *err, size_t err_len)
+{
+	const char *mode = cfg->telemetry_mode;
+	size_t n = strlen(mode);
+
+	if (n <= 4 && strspn(mode, "01234567") == n && (n < 4 || mode[0] == '0'))
+		return 0;
+	snprintf(err, err_len, "telemetry-mode: '%.16s' is not an octal mode (0770)", mode);
+	return -EINVAL;
+}
+
 int control_config_check(const struct control_config *cfg, char *err, size_t err_len)
 {
 	if (access_check(cfg, err, err_len) < 0)
@@ -204,7 +215,7 @@ int control_config_check(const struct control_config *cfg, char *err, size_t err
 			(unsigned long long)cfg->maxmemory_bytes);
 		return -EINVAL;
 	}
-	if (snapshot_check(cfg, err, err_len) < 0)
+	if (snapshot_check(cfg, err, err_len) < 0 || telemetry_check(cfg, err, err_len) < 0)
 		return -EINVAL;
 	if (cfg->item_bytes_max > cfg->maxmemory_bytes / 2) {
 		snprintf(err, err_len, "item-size-max: %llu is more than half of maxmemory (%llu)",

@@ -39,12 +39,13 @@ def driver_config(lab, folder, settings=()):
 class Server:
     """start() returns when it answers; stop() checks that it ends as it should."""
 
-    def __init__(self, lab, workers=1, options=(), udp=True, memory_mb=256, settings=()):
+    def __init__(self, lab, workers=1, options=(), udp=True, memory_mb=256, settings=(), env=None):
         self.lab = lab
         self.workers = workers
         self.options = list(options)
         self.settings = list(settings)  # lines of the driver file
         self.udp = udp
+        self.env = {**os.environ, **(env or {})}
         self.memory_mb = memory_mb
         self.folder = self.stderr_path = None  # made by start(), removed by kill()
         self.process = None
@@ -69,6 +70,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=self.stderr_path.open("wb"),
                 preexec_fn=die_with_parent,
+                env=self.env,
             )
         try:
             self._wait_ready()
