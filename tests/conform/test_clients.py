@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Clients that are programs of their own: memccapable and npm's memcached."""
+"""Clients that are programs of their own: memccapable, those of PHP, Ruby, Perl and npm, and the
+integration tests that come with Debian's pymemcache."""
 
 import fcntl
 import os
 import pathlib
 import re
 import subprocess
+import sys
 
+import pymemcache.test
 import pytest
 
 from netlab import HOME_NS, PORT, SERVER_IP, inside
 from server import KIND, SLOW
 
-NPM_PACKAGE = "memcached@2.2.2"
-SCRIPT = pathlib.Path(__file__).with_name("npm_memcached.js")
-
+HERE = pathlib.Path(__file__).parent
+ADDRESS = f"{SERVER_IP}:{PORT}"
 
 # To `delete KEY TIME` memccapable expects a refusal. memcached 1.6.45 ignores what follows the key
 # and deletes, and so does lcached: these tests must fail, all others pass.
@@ -48,19 +50,19 @@ def test_memccapable_binary(server):
     assert all(results.values()), done.stdout + done.stderr
 
 
-def npm_modules():
+def npm_modules(package):
     """Installs the client into the user's cache, once; its node_modules, or None if offline."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    folder = cache / "lcached-conform" / NPM_PACKAGE
+    folder = cache / "lcached-conform" / package
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock, inside(HOME_NS):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / "node_modules" / "memcached").exists():
+        if (folder / "node_modules" / package.partition("@")[0]).exists():
             return folder / "node_modules"
         flags = ["--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
         try:
             done = subprocess.run(
-                ["npm", "install", *flags, NPM_PACKAGE], capture_output=True, text=True, timeout=90
+                ["npm", "install", *flags, package], capture_output=True, text=True, timeout=90
             )
         except subprocess.TimeoutExpired:
             return None
@@ -72,12 +74,47 @@ def npm_modules():
         raise RuntimeError(done.stderr)
 
 
+def passes(*argv, env=None):
+    """The script says at its end how many checks it has passed."""
+    done = run_client(*argv, env=env)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert re.match(r"passed [1-9]", done.stdout.splitlines()[-1]), done.stdout
+
+
 @pytest.mark.limit(150)
-def test_npm_memcached(server):
-    modules = npm_modules()
+@pytest.mark.parametrize(
+    "package, script",
+    (("memcached@2.2.2", "npm_memcached.js"), ("memjs@1.3.2", "npm_memjs.js")),
+    ids=("memcached", "memjs"),
+)
+def test_npm(server, package, script):
+    modules = npm_modules(package)
     if modules is None:
         pytest.skip("the npm registry cannot be reached")
-    env = dict(os.environ, NODE_PATH=str(modules))
-    done = run_client("node", str(SCRIPT), f"{SERVER_IP}:{PORT}", env=env)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    assert done.stdout.splitlines()[-1].startswith("passed "), done.stdout
+    passes("node", str(HERE / script), ADDRESS, env=dict(os.environ, NODE_PATH=str(modules)))
+
+
+@pytest.mark.parametrize("protocol", ("text", "binary"))
+def test_php_memcached(server, protocol):
+    passes("php", str(HERE / "client_php.php"), SERVER_IP, str(PORT), protocol)
+
+
+def test_dalli(server):
+    passes("ruby", str(HERE / "client_dalli.rb"), ADDRESS)
+
+
+@pytest.mark.parametrize("module", ("Cache::Memcached", "Cache::Memcached::Fast"))
+def test_perl(server, module):
+    passes("perl", str(HERE / "client_perl.pl"), ADDRESS, module)
+
+
+def test_pymemcache_integration(server):
+    """As pymemcache's own: TLS aside, which has a server of its own there."""
+    folder = pathlib.Path(pymemcache.test.__file__).parent
+    done = run_client(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not tls",
+        f"--rootdir={folder}", f"--server={SERVER_IP}", f"--port={PORT}",
+        str(folder / "test_integration.py"),
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert re.search(r"[1-9]\d* passed", done.stdout), done.stdout
