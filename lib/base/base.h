@@ -70,6 +70,7 @@ struct base_now {
 	uint64_t mono_us; // monotonic, microseconds; never 0
 	uint64_t wall_s;  // Unix time, seconds
 	uint32_t mono_ns; // what mono_us leaves out: 0..999
+	uint32_t wall_us; // what wall_s leaves out, where somebody is told the time
 };
 
 // The real clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). Called by app and benchmarks alone.

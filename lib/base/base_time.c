@@ -15,5 +15,6 @@ struct base_now base_now_read(void)
 	now.mono_us = base_max_u64(now.mono_us, 1); // 0 means "never" to the callers
 	now.mono_ns = (uint32_t)(mono.tv_nsec % 1000);
 	now.wall_s = (uint64_t)wall.tv_sec;
+	now.wall_us = (uint32_t)(wall.tv_nsec / 1000);
 	return now;
 }
