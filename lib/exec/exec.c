@@ -102,6 +102,40 @@ static void exec_flush(struct exec *ex, const struct proto_request *r)
 	store_flush(ex->store, at_s > now.wall_s ? at_s : 0);
 }
 
+static void exec_tell_get(
+	const struct exec *ex, const struct proto_request *r, const struct exec_result *out)
+{
+	struct exec_told told = {
+		.key = r->key,
+		.key_len = r->key_len,
+		.op = PROTO_OP_GET,
+		.status = out->proto.status,
+		.meta = r->meta,
+		.value_bytes = out->proto.value_bytes,
+	};
+
+	ex->tell(ex->tell_arg, &told);
+}
+
+void exec_tell_set(const struct exec *ex, const struct proto_request *r, const char *key,
+	uint8_t key_len, const struct exec_result *out)
+{
+	uint32_t deadline_s = exec_deadline_of(ex, r->exptime);
+	struct exec_told told = {
+		.key = key,
+		.key_len = key_len,
+		.op = PROTO_OP_SET,
+		.status = out->proto.status,
+		.mode = r->mode,
+		.meta = r->meta,
+		.value_bytes = r->value_bytes,
+		.ttl_s =
+			deadline_s ? (int64_t)deadline_s - (int64_t)store_now(ex->store).wall_s : 0,
+	};
+
+	ex->tell(ex->tell_arg, &told);
+}
+
 void exec_apply(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out)
 {
@@ -137,4 +171,7 @@ void exec_apply(
 		base_assert(!"an operation of the connection, not of a shard");
 	}
 	base_assert(out->proto.has_value == (out->item != NULL));
+	if (base_unlikely(ex->tell != NULL) &&
+		(r->op == PROTO_OP_GET || r->op == PROTO_OP_META_GET || r->op == PROTO_OP_TOUCH))
+		exec_tell_get(ex, r, out);
 }

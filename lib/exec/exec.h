@@ -24,8 +24,24 @@ struct exec_counters {
 	uint64_t store_too_large, store_no_memory;
 };
 
+// What somebody who watches is told: the key was read, stored or deleted, or it was tried.
+struct exec_told {
+	const char *key;
+	uint8_t key_len;
+	uint8_t op;     // PROTO_OP_GET (of whichever retrieval or touch), SET or DELETE
+	uint8_t status; // enum proto_status
+	uint8_t mode;   // enum proto_mode, of a SET
+	bool meta;
+	uint32_t value_bytes;
+	int64_t ttl_s; // of a SET; 0: none
+};
+
 struct exec {
 	struct store *store; // borrowed
+	// NULL: nobody watches. The short ways (exec_get_small and so on) tell nothing: they are
+	// not for the caller who wants to be told.
+	void (*tell)(void *arg, const struct exec_told *told);
+	void *tell_arg;
 	struct exec_counters n;
 };
 

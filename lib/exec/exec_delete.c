@@ -43,6 +43,21 @@ static void exec_invalidate(struct exec *ex, const struct proto_request *r, stru
 	it->cas = exec_has(r, 'E') ? r->cas_set : store_cas_next(ex->store);
 }
 
+static void exec_tell_delete(
+	const struct exec *ex, const struct proto_request *r, const struct store_item *it)
+{
+	struct exec_told told = {
+		.key = r->key,
+		.key_len = r->key_len,
+		.op = PROTO_OP_DELETE,
+		.status = PROTO_OK,
+		.meta = r->meta,
+		.value_bytes = it->value_bytes,
+	};
+
+	ex->tell(ex->tell_arg, &told);
+}
+
 void exec_delete(
 	struct exec *ex, const struct proto_request *r, uint64_t hash, struct exec_result *out)
 {
@@ -71,6 +86,8 @@ void exec_delete(
 		return;
 	}
 	ex->n.delete_hits++;
+	if (base_unlikely(ex->tell != NULL))
+		exec_tell_delete(ex, r, it);
 	if (!exec_has(r, 'x'))
 		store_delete(ex->store, it, hash);
 }

@@ -45,6 +45,8 @@ void exec_reserve(struct exec *ex, const struct proto_request *r, uint64_t hash,
 		if (old)
 			store_delete(ex->store, old, hash);
 	}
+	if (base_unlikely(ex->tell != NULL))
+		exec_tell_set(ex, r, r->key, r->key_len, out);
 }
 
 // Joined within the old item, when nobody reads it and its memory has room. The item stays linked.
@@ -155,8 +157,12 @@ void exec_commit(struct exec *ex, const struct proto_request *r, uint64_t hash,
 {
 	struct store_item *old =
 		exec_find(ex, store_item_key(item), store_item_key_len(item), hash);
+	char key[PROTO_KEY_MAX];
+	uint8_t key_len = store_item_key_len(item);
 
 	base_assert(r->op == PROTO_OP_SET && !(item->bits & STORE_ITEM_LINKED));
+	if (base_unlikely(ex->tell != NULL))
+		memcpy(key, store_item_key(item), key_len); // the request may have lost it
 	memset(out, 0, sizeof(*out));
 	out->proto.status =
 		old ? exec_decide_present(ex, r, hash, old, &item) : exec_decide_absent(ex, r);
@@ -167,6 +173,8 @@ void exec_commit(struct exec *ex, const struct proto_request *r, uint64_t hash,
 		store_abort(ex->store, item);
 	}
 	out->proto.key_base64 = r->key_base64;
+	if (base_unlikely(ex->tell != NULL))
+		exec_tell_set(ex, r, key, key_len, out);
 }
 
 bool exec_set_over(struct exec *ex, const struct proto_plain *l, const struct store_look *look)

@@ -326,6 +326,10 @@ uint64_t store_cas_peek(const struct store *s);
 // Numbers given from now on are above `cas`.
 void store_cas_raise(struct store *s, uint64_t cas);
 
+// Who is told of each item that is evicted, before it goes; NULL: nobody.
+void store_evict_tell(
+	struct store *s, void (*tell)(void *arg, struct store_item *it), void *tell_arg);
+
 // A walk over all items in bounded steps. An item that is there from the beginning to the end of
 // the walk is met at least once, whatever else comes, goes, expires, is evicted or moved meanwhile;
 // twice where the index doubles or halves. What comes or goes meanwhile may be met or not.

@@ -59,10 +59,19 @@ bool store_pool_fill(struct store *s)
 
 // ---- evicting -----------------------------------------------------------------------------------
 
+void store_evict_tell(
+	struct store *s, void (*tell)(void *arg, struct store_item *it), void *tell_arg)
+{
+	s->evict_tell = tell;
+	s->evict_tell_arg = tell_arg;
+}
+
 void store_bucket_evict(struct store *s, uint32_t bucket, uint64_t *slot)
 {
 	struct store_item *it = store_slot_item(*slot);
 
+	if (base_unlikely(s->evict_tell != NULL))
+		s->evict_tell(s->evict_tell_arg, it);
 	s->n.evicted++;
 	s->n.evicted_unfetched += !(it->bits & STORE_ITEM_FETCHED);
 	store_bucket_clear(s, store_index_bucket(&s->live, bucket), bucket, slot);

@@ -132,6 +132,9 @@ struct store {
 	struct store_node *spare;
 	uint32_t spares, reserved;
 
+	void (*evict_tell)(void *arg, struct store_item *it); // NULL: nobody wants to know
+	void *evict_tell_arg;
+
 	uint32_t grow_wait; // commits until growth is tried again
 	uint64_t expected;  // items that the index is made for (store_expect)
 	struct store_settings set;
