@@ -12,7 +12,7 @@
 // enum proto_op
 #define OPS \
 	"get|end|set|delete|arithmetic|touch|mg|mn|me|flush_all|stats|version|verbosity|quit|" \
-	"error|close"
+	"error|close|auth|admin"
 // enum tcp_state
 #define STATES \
 	"CLOSED|SYN-SENT|SYN-RECEIVED|ESTABLISHED|CLOSE-WAIT|FIN-WAIT-1|FIN-WAIT-2|CLOSING|" \

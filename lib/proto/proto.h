@@ -48,7 +48,34 @@ enum proto_op {
 	PROTO_OP_REPLY, // nothing to execute: send `reply_text` (an error, or a constant answer)
 	PROTO_OP_CLOSE, // nothing to execute: close the connection, after `reply_text` if any
 	PROTO_OP_AUTH,  // `key` is a user, `args` a password (NULL: none that could be right)
+	PROTO_OP_ADMIN, // of operators: `mode` is an enum proto_admin, `delta` its number
 };
+
+enum proto_admin {
+	PROTO_ADMIN_METADUMP, // lru_crawler metadump; enum proto_class
+	PROTO_ADMIN_MGDUMP,
+	PROTO_ADMIN_MEMLIMIT, // MiB, within memcached's bounds
+	PROTO_ADMIN_SHUTDOWN, // 0: of a mode that there is not
+	PROTO_ADMIN_WATCH,    // PROTO_WATCH_ bits
+};
+
+#define PROTO_MEMLIMIT_MIN_MB 8
+#define PROTO_MEMLIMIT_MAX_MB 1000000000
+
+enum proto_class {
+	PROTO_CLASS_EMPTY, // none of them has items
+	PROTO_CLASS_ITEMS,
+	PROTO_CLASS_BAD,
+};
+
+// What a watcher is told. Raw commands and system events exist in memcached, but nothing is ever
+// told of the former, nor here of the latter.
+#define PROTO_WATCH_FETCHERS   0x01u
+#define PROTO_WATCH_MUTATIONS  0x02u
+#define PROTO_WATCH_EVICTIONS  0x04u
+#define PROTO_WATCH_CONNEVENTS 0x08u
+#define PROTO_WATCH_DELETIONS  0x10u
+#define PROTO_WATCH_NOTHING    0x20u
 
 enum proto_mode { // of PROTO_OP_SET
 	PROTO_MODE_SET,
@@ -91,7 +118,7 @@ struct proto_request {
 	const char *key;      // into the input, or into key_decoded; valid until the input moves
 	int64_t exptime;      // classic exptime, meta T; as sent (seconds, <= 30 days relative)
 	uint64_t cas_compare; // cas, meta C
-	uint64_t delta;       // incr, decr, meta D (1 when not given)
+	uint64_t delta;       // incr, decr, meta D (1 when not given); verbosity; ADMIN
 	// for the caller rather than the executor:
 	size_t consumed;        // bytes of the input that this request took
 	const char *reply_text; // PROTO_OP_REPLY: constant, with its \r\n, or "" when noreply hides
@@ -192,6 +219,13 @@ static inline uint32_t proto_value_end(const struct proto_request *r)
 	return proto_is_binary(r) ? 0 : 2;
 }
 
+// ---- keys in listings --------------------------------------------------------------------------
+// Returns the length written: 4 bytes for each 3 begun.
+size_t proto_base64_encode(const char *in, size_t in_len, char *out);
+// As in a URI: what is no letter, digit or one of -._~ takes three bytes. Returns the length
+// written, at most 3 * in_len.
+size_t proto_uri_encode(const char *in, size_t in_len, char *out);
+
 // True when the two bytes behind a value are \r\n.
 static inline bool proto_data_end_valid(const char end[2])
 {
@@ -252,8 +286,8 @@ struct proto_reply {
 
 // Writes the reply to (r, res): at most PROTO_HEAD_MAX bytes into head. Suppressed replies
 // (noreply, quiet, a miss of a classic get) give head_len 0, and `value` false whatever res says.
-// For every op but STATS; res may be NULL for those that nothing executes (END, META_NOOP,
-// FLUSH_ALL, VERSION, VERBOSITY, QUIT, REPLY, CLOSE).
+// For every op but STATS and ADMIN; res may be NULL for those that nothing executes (END,
+// META_NOOP, FLUSH_ALL, VERSION, VERBOSITY, QUIT, REPLY, CLOSE).
 void proto_compose(const struct proto_request *r, const struct proto_result *res, char *head,
 	struct proto_reply *out);
 

@@ -66,3 +66,23 @@ size_t proto_base64_encode(const char *in, size_t in_len, char *out)
 	}
 	return (size_t)(p - out);
 }
+
+size_t proto_uri_encode(const char *in, size_t in_len, char *out)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	char *p = out;
+
+	for (size_t i = 0; i < in_len; i++) {
+		unsigned char c = (unsigned char)in[i];
+
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			c == '-' || c == '.' || c == '_' || c == '~') {
+			*p++ = (char)c;
+			continue;
+		}
+		*p++ = '%';
+		*p++ = hex[c >> 4];
+		*p++ = hex[c & 15];
+	}
+	return (size_t)(p - out);
+}

@@ -2,8 +2,7 @@
 // Classic command lines, retrievals aside (doc/protocol.txt of memcached).
 #include "proto/proto_internal.h"
 
-// noreply counts as the last word of a line, whatever else it stands for.
-static bool line_noreply(const struct proto_tokens *t)
+bool proto_line_noreply(const struct proto_tokens *t)
 {
 	return t->n > 1 && proto_token_is(&t->t[t->n - 1], "noreply");
 }
@@ -15,7 +14,7 @@ static bool line_count(const struct proto_tokens *t, unsigned min, struct proto_
 	if (t->n < min)
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 	else
-		r->noreply = line_noreply(t);
+		r->noreply = proto_line_noreply(t);
 	return t->n >= min;
 }
 
@@ -52,7 +51,7 @@ static void storage_parse(const struct proto_parser *p, const struct proto_token
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 		return;
 	}
-	r->noreply = line_noreply(t);
+	r->noreply = proto_line_noreply(t);
 	if (!line_key(t, r) || !storage_words(t, mode, r)) {
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 		r->swallow_bytes = (uint64_t)r->value_bytes + 2;
@@ -98,7 +97,7 @@ static void touch_parse(const struct proto_tokens *t, struct proto_request *r)
 // flush_all [DELAY] [noreply]
 static void flush_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	r->noreply = line_noreply(t);
+	r->noreply = proto_line_noreply(t);
 	r->op = PROTO_OP_FLUSH_ALL;
 	if (t->n == 1 + (unsigned)r->noreply)
 		return;
@@ -106,15 +105,13 @@ static void flush_parse(const struct proto_tokens *t, struct proto_request *r)
 		proto_refuse(r, PROTO_TEXT_BAD_EXPTIME);
 }
 
-// verbosity LEVEL [noreply]. The level is checked and then ignored.
+// verbosity LEVEL [noreply]
 static void verbosity_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	uint64_t level;
-
 	if (!line_count(t, 2, r))
 		return;
 	r->op = PROTO_OP_VERBOSITY;
-	if (!proto_u64_parse(t->t[1].s, t->t[1].len, &level) || level > UINT32_MAX)
+	if (!proto_u64_parse(t->t[1].s, t->t[1].len, &r->delta) || r->delta > UINT32_MAX)
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 }
 
@@ -127,16 +124,18 @@ static void stats_parse(const struct proto_tokens *t, struct proto_request *r)
 	r->args_len = (uint16_t)(t->n > 1 ? last->s + last->len - r->args : 0);
 }
 
-// A name that is no command of ours. A browser that was led here is hung up on, so that no page can
-// smuggle commands in as a request's body.
+// A name that is no command of clients. A browser that was led here is hung up on, so that no page
+// can smuggle commands in as a request's body.
 static void unknown_parse(const struct proto_tokens *t, struct proto_request *r)
 {
 	const struct proto_token *last = &t->t[t->n - 1];
 
+	if (proto_admin_parse(t, r))
+		return;
 	if (t->n > 1 && last->len >= 5 && memcmp(last->s, "HTTP/", 5) == 0)
 		r->op = PROTO_OP_CLOSE;
 	else {
-		r->noreply = line_noreply(t);
+		r->noreply = proto_line_noreply(t);
 		proto_refuse(r, PROTO_TEXT_ERROR);
 	}
 }

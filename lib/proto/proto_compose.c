@@ -140,6 +140,7 @@ void proto_compose(const struct proto_request *r, const struct proto_result *res
 		break;
 	case PROTO_OP_STATS:
 	case PROTO_OP_QUIT:
+	case PROTO_OP_ADMIN:
 		break;
 	default:
 		p = compose_keyed(r, res, p, out);

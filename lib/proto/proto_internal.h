@@ -10,6 +10,7 @@
 #include "proto/proto.h"
 
 // memcached's own words.
+#define PROTO_TEXT_OK          "OK\r\n"
 #define PROTO_TEXT_ERROR       "ERROR\r\n"
 #define PROTO_TEXT_BAD_FORMAT  "CLIENT_ERROR bad command line format\r\n"
 #define PROTO_TEXT_BAD_EXPTIME "CLIENT_ERROR invalid exptime argument\r\n"
@@ -74,8 +75,6 @@ bool proto_value_bytes_parse(const char *s, size_t len, uint32_t *out);
 
 // Standard base64 with padding. Decodes in_len bytes into out (3/4 of it fit); 0: not base64.
 size_t proto_base64_decode(const char *in, size_t in_len, char *out);
-// Returns the length written: 4 bytes for each 3 begun.
-size_t proto_base64_encode(const char *in, size_t in_len, char *out);
 
 static inline enum proto_verdict proto_more(struct proto_request *r, size_t consumed)
 {
@@ -104,6 +103,10 @@ static inline void proto_refuse(struct proto_request *r, const char *text)
 // `consumed`.
 void proto_classic_parse(
 	const struct proto_parser *p, const struct proto_tokens *t, struct proto_request *r);
+// noreply counts as the last word of a line, whatever else it stands for.
+bool proto_line_noreply(const struct proto_tokens *t);
+// True when the line is a command for operators, and r is filled.
+bool proto_admin_parse(const struct proto_tokens *t, struct proto_request *r);
 // True when the line is a meta command (two letters, m first), and r is filled.
 bool proto_meta_parse(const struct proto_tokens *t, struct proto_request *r);
 

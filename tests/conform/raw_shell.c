@@ -211,6 +211,9 @@ static void conn_execute(struct shell *s, struct shell_conn *c, const struct pro
 		if (r->reply_text)
 			conn_put_text(c, r->reply_text);
 		break;
+	case PROTO_OP_ADMIN: // for a server
+		conn_put_text(c, "ERROR\r\n");
+		break;
 	default:
 		exec_apply(&s->ex, r, base_hash(r->key, r->key ? r->key_len : 0), &res);
 		conn_answer(s, c, r, &res);

@@ -82,7 +82,8 @@ static inline const char *feed_op_name(const struct proto_request *r)
 		[PROTO_OP_QUIT] = "quit",
 		[PROTO_OP_REPLY] = "reply",
 		[PROTO_OP_CLOSE] = "close",
-		[PROTO_OP_AUTH] = "auth"};
+		[PROTO_OP_AUTH] = "auth",
+		[PROTO_OP_ADMIN] = "admin"};
 
 	if (r->op == PROTO_OP_SET)
 		return modes[r->mode];
@@ -168,6 +169,8 @@ static inline void feed_say_request(struct feed *f, const struct proto_request *
 		feed_say(f, " delta=%" PRIu64, r->delta);
 	if (r->cas_compare != 0)
 		feed_say(f, " cas=%" PRIu64, r->cas_compare);
+	if (r->op == PROTO_OP_ADMIN)
+		feed_say(f, " %u %" PRIu64, r->mode, r->delta);
 	if (r->op == PROTO_OP_STATS)
 		feed_say(f, " args='%.*s'", r->args_len, r->args);
 	feed_say(f, "%s%s%s\n", r->key_base64 ? " base64" : "", r->noreply ? " noreply" : "",
@@ -180,7 +183,7 @@ static inline void feed_check(const struct proto_request *r, enum proto_verdict 
 	base_assert(v == PROTO_MORE || r->consumed > 0);
 	if (v == PROTO_MORE)
 		return;
-	base_assert(r->op <= PROTO_OP_AUTH);
+	base_assert(r->op <= PROTO_OP_ADMIN);
 	base_assert(r->op != PROTO_OP_REPLY || r->reply_text != NULL);
 	base_assert(r->op != PROTO_OP_AUTH || r->args == NULL || r->key_len > 0);
 	base_assert(r->return_count <= PROTO_FLAGS_MAX && r->opaque_len < PROTO_OPAQUE_MAX);
