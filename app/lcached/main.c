@@ -75,6 +75,10 @@ static void settings_fill(struct lcached *s)
 	t->locked = s->users_path != NULL;
 	t->auth_file = s->users_path;
 	t->verbosity = (unsigned)s->cfg.verbosity;
+	t->shutdown_enabled = s->cfg.shutdown_enabled;
+	t->flush_disabled = s->cfg.flush_disabled;
+	t->dump_disabled = s->cfg.dump_disabled;
+	t->watch_disabled = s->cfg.watch_disabled;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();
 	t->addresses = s->port_cfg.addresses;
@@ -222,7 +226,7 @@ static int serve(struct lcached *s)
 	ready_print(s);
 	lcached_notify_send(&s->notify, "READY=1");
 	s->served = true;
-	while (!lcached_stop_asked()) {
+	while (!lcached_stop_asked() && !control_shutdown_asked(s->control)) {
 		tick(s);
 		if (lcached_reload_asked())
 			lcached_users_reload(s);

@@ -36,6 +36,8 @@ void control_orders_push(struct control *c)
 	c->orders.ledger_seq = c->ledger.seq;
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
+		c->orders.memlimit_seq = c->admin.memlimit_seq[i];
+		c->orders.memlimit_refused = c->admin.memlimit_refused[i];
 		c->orders.capture = control_capture_tap(c, i);
 		c->orders.snapshot = control_snapshot_tap(c, i);
 		c->orders.limit_bytes = c->ledger.row[i].order_bytes;
@@ -211,6 +213,7 @@ void control_tick(struct control *c, struct base_now now)
 	control_snapshot_tick(c);
 	control_health_tick(c);
 	control_latency_tick(c);
+	control_admin_tick(c);
 	control_calls_serve(c);
 }
 

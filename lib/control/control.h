@@ -42,6 +42,7 @@ struct control_config { // fields are set by the option table alone
 		defrag_cycle_max;
 	uint64_t idle_sleep_us, upkeep_slice_us;
 	uint64_t verbosity;
+	bool shutdown_enabled, flush_disabled, dump_disabled, watch_disabled; // commands
 	int64_t slower_than_us;                 // slow requests; -1: none is
 	uint64_t region_bytes;                  // hugepages over all workers; 0: ordinary pages
 	int64_t dirty_decay_ms, muzzy_decay_ms; // -1: never
@@ -140,6 +141,8 @@ int control_snapshot_start(struct control *c, const char *name, char *err, size_
 bool control_snapshot_get(const struct control *c, struct snapshot_state *out);
 // Gives up the one that runs, in the ticks to come.
 void control_snapshot_cancel(struct control *c);
+// A client has asked the server to end (enable-shutdown).
+bool control_shutdown_asked(const struct control *c);
 // Orders every worker to flush its shard.
 void control_flush(struct control *c);
 // All workers have left their loops and are closed; EAL is still there. What waits for them ends.

@@ -87,7 +87,10 @@ static int args_option(struct control_config *cfg, int argc, char **argv, int *i
 	if (o == NULL)
 		return option_unknown(
 			word, word[0] == '-' && word[1] == '-' ? name : "", err, err_len);
-	if (control_option_takes_value(o) && value == NULL) {
+	if (o->type == CONTROL_OPTION_YES_NO && value == NULL &&
+		(*i + 1 >= argc || argv[*i + 1][0] == '-')) {
+		value = "yes"; // memcached's spelling of such options
+	} else if (control_option_takes_value(o) && value == NULL) {
 		if (*i + 1 >= argc) {
 			snprintf(err, err_len, "%s wants a value", word);
 			return -EINVAL;

@@ -21,9 +21,26 @@
 struct doctor {
 	struct control *c;
 	struct control_sums s;
-	struct rte_tel_data *d;
+	struct rte_tel_data *d; // NULL: into text
+	char *text;
+	size_t text_len, text_size;
 	unsigned found;
 };
+
+// A line that does not fit whole is left out.
+static void advice_put(struct doctor *x, const char *name, const char *text)
+{
+	int n;
+
+	if (x->d != NULL) {
+		control_text_reply(x->d, name, text);
+		return;
+	}
+	n = snprintf(
+		x->text + x->text_len, x->text_size - x->text_len, "STAT %s %s\r\n", name, text);
+	if (n > 0 && (size_t)n < x->text_size - x->text_len)
+		x->text_len += (size_t)n;
+}
 
 __attribute__((format(printf, 3, 4))) static void advise(
 	struct doctor *x, const char *name, const char *fmt, ...)
@@ -34,7 +51,7 @@ __attribute__((format(printf, 3, 4))) static void advise(
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	control_text_reply(x->d, name, text);
+	advice_put(x, name, text);
 	x->found++;
 }
 
@@ -168,29 +185,43 @@ static void clients_check(struct doctor *x)
 			mb(x->s.clients));
 }
 
+static void look(struct doctor *x)
+{
+	x->s = control_memory_sums(x->c);
+	if (x->s.used - base_min_u64(x->s.used, x->c->total.used_startup_bytes) < EMPTY_BYTES) {
+		advise(x, "empty",
+			"The cache is all but empty: ratios mean nothing yet. Ask again when it "
+			"has "
+			"data.");
+		thp_check(x);
+		return;
+	}
+	peak_check(x);
+	fragmentation_check(x);
+	allocator_check(x);
+	limit_check(x);
+	thp_check(x);
+	arenas_check(x);
+	clients_check(x);
+	if (x->found == 0)
+		advice_put(x, "healthy", "Nothing stands out.");
+}
+
 int control_doctor_command(struct control *c, const char *params, struct rte_tel_data *d)
 {
 	struct doctor x = {.c = c, .d = d};
 
 	rte_tel_data_start_dict(d);
 	control_memory_refresh(c);
-	x.s = control_memory_sums(c);
-	if (x.s.used - base_min_u64(x.s.used, c->total.used_startup_bytes) < EMPTY_BYTES) {
-		advise(&x, "empty",
-			"The cache is all but empty: ratios mean nothing yet. Ask again when it "
-			"has "
-			"data.");
-		thp_check(&x);
-		return 0;
-	}
-	peak_check(&x);
-	fragmentation_check(&x);
-	allocator_check(&x);
-	limit_check(&x);
-	thp_check(&x);
-	arenas_check(&x);
-	clients_check(&x);
-	if (x.found == 0)
-		rte_tel_data_add_dict_string(d, "healthy", "Nothing stands out.");
+	look(&x);
 	return 0;
+}
+
+void control_doctor_publish(struct control *c)
+{
+	char text[WORKER_MEMORY_TEXT_MAX];
+	struct doctor x = {.c = c, .text = text, .text_size = sizeof(text)};
+
+	look(&x);
+	worker_doctor_text_set(c->group, text, x.text_len);
 }

@@ -92,6 +92,15 @@ struct control_latency { // control_latency.c
 	struct base_hist older[WORKER_KINDS], newer[WORKER_KINDS]; // copies, one window apart
 };
 
+struct control_admin {                     // control_admin.c: what clients have asked for
+	uint64_t memlimit_seq[WORKER_MAX]; // the last that was answered
+	bool memlimit_refused[WORKER_MAX];
+	uint32_t verbosity_seq[WORKER_MAX];
+	uint64_t verbosity; // that the log has
+	bool shutdown;
+	uint64_t doctor_us; // when its lines were last written
+};
+
 struct control_capture {     // of the workers' frames
 	struct capture *now; // NULL: none
 	bool ending;         // the workers are told to leave it
@@ -160,6 +169,7 @@ struct control {
 	struct control_purge purge;
 	struct control_snapshot snapshot;
 	struct control_access access;
+	struct control_admin admin;
 	const struct port *port; // NULL: not told
 	struct control_health health;
 	struct control_latency latency;
@@ -248,6 +258,17 @@ uint64_t control_shard_bytes(const struct worker_counters *n);
 
 // control_purge.c: each tick, after control_upkeep_tick.
 void control_purge_tick(struct control *c);
+
+// control_admin.c: each tick.
+void control_admin_tick(struct control *c);
+// An option is changed while serving; *fits: MEM_TOO_MUCH, and it is not, for want of room in the
+// machine or because the value is wrong; `lines` gets why, and a warning where it is tight. 0, or
+// CONTROL_AGAIN.
+int control_config_change(struct control *c, const char *name, const char *value,
+	enum mem_verdict *fits, char *lines, size_t len);
+
+// control_doctor.c: lines for `stats doctor`.
+void control_doctor_publish(struct control *c);
 
 // control_capture.c: each tick; the worker's end of the capture that runs, or NULL.
 void control_capture_tick(struct control *c);

@@ -301,39 +301,19 @@ static int cmd_config(struct control *c, const char *params, struct rte_tel_data
 	return 0;
 }
 
-// A change of memory is refused where the machine has no room for it.
 static int config_change(
 	struct control *c, struct rte_tel_data *d, const char *name, const char *value)
 {
-	struct control_config wanted = *c->cfg;
-	enum mem_verdict fits = MEM_FITS;
-	char err[256], lines[512] = "";
-	int rc;
+	char lines[512] = "";
+	enum mem_verdict fits;
+	int rc = control_config_change(c, name, value, &fits, lines, sizeof(lines));
 
-	if (control_config_set(&wanted, name, value, err, sizeof(err)) < 0 ||
-		control_config_check(&wanted, err, sizeof(err)) < 0) {
-		control_text_reply(d, "error", err);
-		return 0;
-	}
-	if (wanted.maxmemory_bytes > c->cfg->maxmemory_bytes)
-		fits = control_memory_check(c, &wanted, c->memory.packet_bytes,
-			c->memory.packets_huge, lines, sizeof(lines));
-	rc = fits != MEM_TOO_MUCH ? control_access_change(c, &wanted, err, sizeof(err)) : 0;
-	if (rc != 0) {
-		if (rc < 0)
-			control_text_reply(d, "error", err);
-		return rc < 0 ? 0 : rc;
-	}
-	if (fits != MEM_TOO_MUCH) {
-		control_config_set(c->cfg, name, value, err, sizeof(err));
-		control_memory_apply(c);
-		control_orders_push(c);
+	if (rc != 0)
+		return rc;
+	if (fits != MEM_TOO_MUCH)
 		rte_tel_data_add_dict_string(d, "status", "ok");
-	}
-	if (fits != MEM_FITS) {
-		base_warn("%s: %s", name, lines);
+	if (fits != MEM_FITS)
 		control_text_reply(d, fits == MEM_TOO_MUCH ? "error" : "warning", lines);
-	}
 	return 0;
 }
 

@@ -120,7 +120,6 @@ static void worker_state_init(
 	w->port = opt->port;
 	w->queue = &opt->port->queue[opt->id];
 	w->settings = opt->settings;
-	w->quick_off = w->settings->udp_port == 0 || w->settings->language == PROTO_BINARY_ONLY;
 	w->orders.limit_bytes = opt->limit_bytes;
 	w->orders.store = opt->store;
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
@@ -133,6 +132,7 @@ static void worker_state_init(
 	worker_upkeep_open(w);
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);
+	base_list_init(&w->watch_list);
 	w->conn_batch = WORKER_BURST;
 }
 
@@ -169,6 +169,7 @@ int worker_open(struct worker **out, struct worker_group *g, const struct worker
 		goto err_tcp;
 	worker_access_open(w, opt->seed ^ 0x616363657373ull);
 	worker_access_apply(w);
+	worker_watch_orders(w);
 	*out = w;
 	return 0;
 
@@ -357,8 +358,10 @@ static void worker_orders_apply(struct worker *w)
 	worker_orders_read(w);
 	if (base_unlikely(snapshot != NULL && snapshot != w->orders.snapshot))
 		snapshot_tap_leave(snapshot, w->store);
-	if (base_unlikely(w->orders_version != version))
+	if (base_unlikely(w->orders_version != version)) {
 		store_defrag_set(w->store, &w->orders.defrag);
+		worker_watch_orders(w);
+	}
 	if (base_unlikely(w->orders.access_seq != access_seq))
 		worker_access_apply(w);
 	// The control core sends checked settings only.
@@ -417,6 +420,8 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 		n += worker_msg_turn(w);
 	if (base_unlikely(!base_list_empty(&w->stalled)))
 		n += worker_conn_stalled_turn(w);
+	if (base_unlikely(w->chores > 0))
+		n += worker_admin_turn(w);
 	worker_timers(w);
 	worker_clients_turn(w);
 	n += worker_upkeep_turn(w, n == 0);

@@ -49,6 +49,8 @@ struct worker_settings {
 	bool locked;           // TCP clients must say who they are (worker_users_set)
 	const char *auth_file; // where they are from; shown, NULL: not
 	unsigned verbosity;
+	bool shutdown_enabled; // the command
+	bool flush_disabled, dump_disabled, watch_disabled;
 	uint64_t start_wall_s;
 	uint64_t pid;
 };
@@ -109,6 +111,9 @@ struct worker_counters {
 	uint64_t upkeep_slices[WORKER_WORKS], upkeep_ns[WORKER_WORKS]; // and how long they took
 	uint64_t slow_requests;
 	uint64_t auth_cmds, auth_errors; // who clients said they were; and were not
+	uint64_t dumps, dumps_now;       // lru_crawler metadump, mgdump: begun; a gauge
+	// watch: a gauge; lines made here; lines sent, and those that came too fast to be sent
+	uint64_t watchers, watch_written, watch_sent, watch_skipped;
 	uint64_t mem_used[MEM_CLASSES];
 	uint64_t mem_held;    // by jemalloc's own count of the thread: the sum of mem_used
 	uint64_t mem_slack;   // of mem_used, not asked for
@@ -145,24 +150,32 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	struct snapshot_tap *snapshot; // items are handed over there; NULL: no snapshot
 	uint64_t snapshot_seq;         // as capture_seq
 	struct worker_access access;
-	uint64_t access_seq;  // of its changes: told back by the report
-	uint64_t latency_seq; // raised by one: forget how long requests took
-	uint64_t slow_us;     // from which on a request is slow; or WORKER_SLOW_NEVER
+	uint64_t access_seq;       // of its changes: told back by the report
+	uint64_t latency_seq;      // raised by one: forget how long requests took
+	uint64_t slow_us;          // from which on a request is slow; or WORKER_SLOW_NEVER
+	uint64_t memlimit_seq;     // the last cache_memlimit that was answered
+	uint32_t memlimit_refused; // bool
+	uint32_t watch;            // PROTO_WATCH_ bits: what somebody watches
+	uint32_t watch_ready;      // ... which all workers know
 	struct store_settings store;
 };
 
 struct worker_report { // writer: the worker, about every millisecond; reader: control core
 	uint64_t heartbeat_us;
-	uint64_t drained;                    // bool: WORKER_PHASE_DRAIN is done
-	uint64_t flush_seq, latency_seq;     // last ones carried out
-	uint64_t ledger_seq;                 // of the orders that hold
-	uint64_t capture_seq;                // no other tap than that order's is used any more
-	uint64_t snapshot_seq;               // the same of a snapshot's
-	uint64_t access_seq;                 // ... of the lists of who may talk
-	uint64_t loan_seq, loan_limit_bytes; // the limit asked for, beyond the allowance
-	uint64_t taken;                      // own addresses found with others (net_taken)
-	uint64_t cold;                       // how cold what the shard evicts is (store_cold)
-	uint64_t upkeep_pending;             // a bit a kind of upkeep that has more to do
+	uint64_t drained;                      // bool: WORKER_PHASE_DRAIN is done
+	uint64_t flush_seq, latency_seq;       // last ones carried out
+	uint64_t ledger_seq;                   // of the orders that hold
+	uint64_t capture_seq;                  // no other tap than that order's is used any more
+	uint64_t snapshot_seq;                 // the same of a snapshot's
+	uint64_t access_seq;                   // ... of the lists of who may talk
+	uint64_t loan_seq, loan_limit_bytes;   // the limit asked for, beyond the allowance
+	uint64_t taken;                        // own addresses found with others (net_taken)
+	uint64_t cold;                         // how cold what the shard evicts is (store_cold)
+	uint64_t upkeep_pending;               // a bit a kind of upkeep that has more to do
+	uint64_t memlimit_seq, memlimit_bytes; // a cache_memlimit that waits for its answer
+	uint32_t verbosity_seq, verbosity;     // the last level that a client has set
+	uint32_t shutdown;                     // bool: a client wants the server to end
+	uint32_t watch, watch_known; // what clients here watch; orders' `watch` that holds
 	struct worker_counters n;
 };
 
@@ -263,6 +276,8 @@ void worker_report_get(struct worker_group *g, unsigned id, struct worker_report
 void worker_memory_text_set(struct worker_group *g, const char *text, size_t len);
 // Those of `stats alarms`, likewise.
 void worker_alarm_text_set(struct worker_group *g, const char *text, size_t len);
+// Those of `stats doctor`.
+void worker_doctor_text_set(struct worker_group *g, const char *text, size_t len);
 
 // Who may speak, where settings say that not everybody may. Writer: one thread; copied.
 #define WORKER_USERS_MAX  64

@@ -22,11 +22,27 @@ static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t, bool 
 	tcp_user_set(t, c);
 	w->n.conns++;
 	w->n.conns_total++;
+	if (worker_watched(w) && w->orders.watch & PROTO_WATCH_CONNEVENTS)
+		worker_watch_conn(w, c, NULL);
 	return c;
+}
+
+// In memcached's words.
+static const char *conn_close_reason(const struct worker *w, const struct worker_conn *c)
+{
+	if (w->stopping)
+		return "shutdown";
+	return c->state == WORKER_CONN_SHUT || c->peer_fin ? "normal" : "error";
 }
 
 void worker_conn_close(struct worker *w, struct worker_conn *c)
 {
+	if (worker_watched(w) && w->orders.watch & PROTO_WATCH_CONNEVENTS)
+		worker_watch_conn(w, c, conn_close_reason(w, c));
+	if (c->state == WORKER_CONN_DUMP)
+		worker_dump_forget(w, c);
+	else if (c->state == WORKER_CONN_WATCH)
+		worker_watch_forget(w, c);
 	worker_fill_abandon(w, c);
 	worker_sink_orphan(w, &c->sink);
 	worker_clients_forget(w, c);
@@ -114,6 +130,10 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 	case PROTO_OP_STATS:
 	case PROTO_OP_FLUSH_ALL:
 		if (!worker_gather_begin(w, &c->sink, o, r))
+			return false;
+		break;
+	case PROTO_OP_ADMIN:
+		if (!worker_admin_begin(w, c, o, r))
 			return false;
 		break;
 	case PROTO_OP_QUIT:
@@ -206,7 +226,7 @@ static struct worker_range conn_plain_ahead(struct worker *w, const struct worke
 {
 	const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
 
-	if (m == NULL)
+	if (m == NULL || worker_watched(w))
 		return (struct worker_range){0, 0};
 	return worker_plain_parse(w, &c->parser, rte_pktmbuf_mtod(m, const char *), m->data_len);
 }
@@ -253,6 +273,11 @@ static enum worker_step conn_step(struct worker *w, struct worker_conn *c, struc
 		return worker_fill_continue(w, c, o) ? WORKER_STEP_ON : WORKER_STEP_WAIT;
 	case WORKER_CONN_SWALLOW:
 		return conn_swallow(w, c) ? WORKER_STEP_ON : WORKER_STEP_WAIT;
+	case WORKER_CONN_DUMP:
+		return worker_dump_write(w, c, o) ? WORKER_STEP_ON : WORKER_STEP_WAIT;
+	case WORKER_CONN_WATCH:
+		worker_watch_write(w, c, o);
+		break;
 	case WORKER_CONN_RESERVE:
 	case WORKER_CONN_QUIT:
 	case WORKER_CONN_SHUT:
@@ -286,10 +311,12 @@ static void conn_input(
 	}
 	// The peer will send no more, and what it sent is used up but for a broken end.
 	if (c->peer_fin &&
-		(c->state == WORKER_CONN_COMMAND ? worker_conn_may_parse(w, c)
-						 : c->state == WORKER_CONN_FILL ||
-					c->state == WORKER_CONN_SWALLOW)) {
+		(c->state == WORKER_CONN_COMMAND
+				? worker_conn_may_parse(w, c)
+				: c->state == WORKER_CONN_FILL || c->state == WORKER_CONN_SWALLOW ||
+					c->state == WORKER_CONN_WATCH)) {
 		worker_fill_abandon(w, c);
+		worker_watch_forget(w, c);
 		c->state = WORKER_CONN_QUIT;
 	}
 }
@@ -324,6 +351,8 @@ static void conn_run(struct worker *w, struct worker_conn *c, struct conn_ahead 
 	struct worker_out o;
 	bool blocked;
 
+	if (worker_watched(w))
+		w->watch_cfd = worker_conn_mark(c);
 	worker_out_init(w, &o, tcp_send_room(w->tcp, c->tcp), tcp_mss(c->tcp), 0);
 	worker_out_sink(w, &o, &c->sink);
 	conn_input(w, c, &o, ahead);

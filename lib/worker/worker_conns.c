@@ -49,6 +49,9 @@ static const char *conn_state(const struct worker_conn *c)
 	case WORKER_CONN_QUIT:
 	case WORKER_CONN_SHUT:
 		return "conn_closing";
+	case WORKER_CONN_DUMP:
+	case WORKER_CONN_WATCH:
+		return "conn_watch";
 	case WORKER_CONN_COMMAND:
 		break;
 	}

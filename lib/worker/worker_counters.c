@@ -37,6 +37,8 @@ static const size_t gauges[] = {
 	offsetof(struct worker_counters, tcp.time_wait_now),
 	offsetof(struct worker_counters, slots_out),
 	offsetof(struct worker_counters, busy_us),
+	offsetof(struct worker_counters, dumps_now),
+	offsetof(struct worker_counters, watchers),
 	offsetof(struct worker_counters, limit_bytes),
 	offsetof(struct worker_counters, mem_held),
 	offsetof(struct worker_counters, mem_slack),

@@ -138,10 +138,12 @@ void worker_dispatch(struct worker *w, struct worker_sink *sink, struct worker_o
 
 	w->n.requests += r->op != PROTO_OP_END; // the end of a `get` line is part of it
 	if (r->op == PROTO_OP_REPLY) {
-		w->n.protocol_errors++;
+		w->n.protocol_errors += r->reply_text[0] != 'O'; // "OK"
 		worker_reply_constant(w, sink, o, r);
 		return;
 	}
+	if (r->op == PROTO_OP_VERBOSITY)
+		worker_verbosity_set(w, r->delta);
 	if (r->op == PROTO_OP_GET)
 		sink->multi = !r->first_key;
 	if (base_likely(q->owner == w->id)) {

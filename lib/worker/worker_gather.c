@@ -11,9 +11,9 @@ static size_t gather_bytes(const struct worker *w)
 	return sizeof(struct worker_gather) + w->count * sizeof(struct worker_gather_part);
 }
 
-static uint32_t gather_text_bytes(const struct worker *w)
+static uint32_t gather_text_bytes(const struct worker *w, const struct worker_gather *g)
 {
-	return w->count * WORKER_CONNS_TEXT + PROTO_TAIL_MAX;
+	return w->count * g->text_each + PROTO_TAIL_MAX;
 }
 
 // Slots for the reply and for a message to each other worker, and a credit towards each.
@@ -62,18 +62,36 @@ static void gather_stats_reply(struct worker *w, struct worker_gather *g, struct
 		(uint32_t)worker_stats_write(w, &sum, g->word, text, WORKER_STATS_MAX));
 }
 
-// Moves the shards' texts together.
-static void gather_conns_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
+// How much of a shard's text stays within the limit of lines.
+static uint32_t lines_within(const char *text, uint32_t len, uint32_t *lines)
 {
-	uint32_t len = 0;
+	uint32_t at = 0;
+
+	while (*lines > 0 && at < len) {
+		const char *end = memchr(text + at, '\n', len - at);
+
+		if (end == NULL)
+			break;
+		at = (uint32_t)(end - text) + 1;
+		--*lines;
+	}
+	return at;
+}
+
+// Moves the shards' texts together.
+static void gather_lines_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
+{
+	uint32_t len = 0, lines = g->limit > 0 ? g->limit : UINT32_MAX;
 
 	for (unsigned i = 0; i < w->count; i++) {
-		memmove(g->text + len, g->text + (size_t)i * WORKER_CONNS_TEXT,
-			g->part[i].text_len);
-		len += g->part[i].text_len;
+		const char *text = g->text + (size_t)i * g->text_each;
+		uint32_t n = lines_within(text, g->part[i].text_len, &lines);
+
+		memmove(g->text + len, text, n);
+		len += n;
 	}
 	memcpy(g->text + len, "END\r\n", 5);
-	gather_text_set(s, g->text, gather_text_bytes(w), len + 5);
+	gather_text_set(s, g->text, gather_text_bytes(w, g), len + 5);
 	g->text = NULL;
 }
 
@@ -110,7 +128,8 @@ static void gather_reply(struct worker *w, struct worker_gather *g, struct worke
 		gather_stats_reply(w, g, s);
 		break;
 	case WORKER_MSG_CONNS:
-		gather_conns_reply(w, g, s);
+	case WORKER_MSG_CACHEDUMP:
+		gather_lines_reply(w, g, s);
 		break;
 	case WORKER_MSG_RESET:
 		gather_constant_set(s, "RESET\r\n");
@@ -127,7 +146,7 @@ static void gather_reply(struct worker *w, struct worker_gather *g, struct worke
 static void gather_free(struct worker *w, struct worker_gather *g)
 {
 	if (g->text != NULL)
-		mem_free(w->mem, MEM_OUTPUT, g->text, gather_text_bytes(w));
+		mem_free(w->mem, MEM_OUTPUT, g->text, gather_text_bytes(w, g));
 	mem_free(w->mem, MEM_OUTPUT, g, gather_bytes(w));
 }
 
@@ -157,7 +176,11 @@ void worker_gather_serve(struct worker *w, struct worker_gather *g)
 		break;
 	case WORKER_MSG_CONNS:
 		part->text_len = (uint32_t)worker_conns_write(
-			w, g->text + (size_t)w->id * WORKER_CONNS_TEXT, WORKER_CONNS_TEXT);
+			w, g->text + (size_t)w->id * g->text_each, g->text_each);
+		break;
+	case WORKER_MSG_CACHEDUMP:
+		part->text_len = (uint32_t)worker_cachedump_write(
+			w, g->limit, g->text + (size_t)w->id * g->text_each, g->text_each);
 		break;
 	default:
 		exec_apply(&w->exec, &g->slot->req, 0, &w->result);
@@ -191,18 +214,30 @@ static enum worker_msg gather_msg(const struct proto_request *r, char *word, siz
 		return WORKER_MSG_FLUSH;
 	if (strcmp(word, "reset") == 0)
 		return WORKER_MSG_RESET;
+	if (strcmp(word, "cachedump") == 0)
+		return WORKER_MSG_CACHEDUMP;
 	return strcmp(word, "conns") == 0 ? WORKER_MSG_CONNS : WORKER_MSG_COUNT;
 }
 
-static struct worker_gather *gather_open(struct worker *w, const struct proto_request *r)
+static uint32_t gather_text_each(enum worker_msg msg)
+{
+	if (msg == WORKER_MSG_CACHEDUMP)
+		return WORKER_CACHEDUMP_TEXT;
+	return msg == WORKER_MSG_CONNS ? WORKER_CONNS_TEXT : 0;
+}
+
+static struct worker_gather *gather_open(
+	struct worker *w, const struct proto_request *r, uint32_t limit)
 {
 	struct worker_gather *g = mem_try_calloc(w->mem, MEM_OUTPUT, gather_bytes(w), NULL);
 
 	if (g == NULL)
 		return NULL;
 	g->msg = gather_msg(r, g->word, sizeof(g->word));
-	if (g->msg == WORKER_MSG_CONNS) {
-		g->text = mem_try_alloc(w->mem, MEM_OUTPUT, gather_text_bytes(w), NULL);
+	g->limit = limit;
+	g->text_each = gather_text_each(g->msg);
+	if (g->text_each > 0) {
+		g->text = mem_try_alloc(w->mem, MEM_OUTPUT, gather_text_bytes(w, g), NULL);
 		if (g->text == NULL) {
 			gather_free(w, g);
 			return NULL;
@@ -212,16 +247,20 @@ static struct worker_gather *gather_open(struct worker *w, const struct proto_re
 }
 
 // The answer where no shard has to be asked, else NULL.
-static const char *gather_constant(const struct proto_request *r)
+static const char *gather_constant(
+	const struct worker *w, const struct proto_request *r, uint32_t *limit)
 {
-	static const char conns[] = "conns"; // memcached has them in text alone
+	static const char conns[] = "conns", cachedump[] = "cachedump"; // no STAT lines
 
 	if (r->op != PROTO_OP_STATS)
 		return NULL;
-	if (proto_is_binary(r) && r->args_len == sizeof(conns) - 1 &&
-		memcmp(r->args, conns, sizeof(conns) - 1) == 0)
+	if (proto_is_binary(r) &&
+		((r->args_len == sizeof(conns) - 1 &&
+			 memcmp(r->args, conns, sizeof(conns) - 1) == 0) ||
+			(r->args_len >= sizeof(cachedump) - 1 &&
+				memcmp(r->args, cachedump, sizeof(cachedump) - 1) == 0)))
 		return "ERROR\r\n";
-	return worker_stats_constant(r->args, r->args_len);
+	return worker_stats_constant(w, r->args, r->args_len, limit);
 }
 
 static void gather_constant_reply(struct worker *w, struct worker_sink *sink, struct worker_out *o,
@@ -238,20 +277,41 @@ static void gather_constant_reply(struct worker *w, struct worker_sink *sink, st
 	worker_reply_bytes(w, sink, o, w->head, (uint32_t)len);
 }
 
+// flush_all with -F. Counted all the same, as in memcached.
+static void flush_refuse(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r)
+{
+	struct proto_request refused = *r;
+
+	w->exec.n.cmd_flush++;
+	refused.op = PROTO_OP_REPLY;
+	refused.mode = PROTO_BINARY_AUTH_ERROR;
+	refused.reply_text =
+		proto_is_binary(r) || r->noreply ? "" : "CLIENT_ERROR flush_all not allowed\r\n";
+	worker_reply_constant(w, sink, o, &refused);
+}
+
 bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r)
 {
-	const char *constant = gather_constant(r);
 	struct worker_gather *g;
+	const char *constant;
+	uint32_t limit = 0;
 
 	if (!gather_ready(w))
 		return false;
+	if (r->op == PROTO_OP_FLUSH_ALL && w->settings->flush_disabled) {
+		w->n.requests++;
+		flush_refuse(w, sink, o, r);
+		return true;
+	}
+	constant = gather_constant(w, r, &limit);
 	if (constant != NULL) {
 		w->n.requests++;
 		gather_constant_reply(w, sink, o, r, constant);
 		return true;
 	}
-	g = gather_open(w, r);
+	g = gather_open(w, r, limit);
 	if (g == NULL)
 		return false;
 	w->n.requests++;

@@ -62,13 +62,15 @@ struct worker_group {
 	struct group_report report[WORKER_MAX];
 	struct group_probe probe[WORKER_MAX];
 	struct group_answer answer[WORKER_MAX];
-	struct group_text memory_text, alarm_text;
+	struct group_text memory_text, alarm_text, doctor_text;
 	struct group_news news[WORKER_MAX];
 	struct group_link link[WORKER_MAX][WORKER_MAX]; // [from][to]
 	struct flight *flight[WORKER_MAX];
 	struct worker_times *times[WORKER_MAX];
 	struct worker_latency *latency[WORKER_MAX];
 	struct access_sources *sources;
+	struct worker_tell *tell[WORKER_MAX];
+	uint32_t dump; // bool: somebody has the one dump. Atomic: any worker, once a command
 };
 
 static struct worker_ring *ring_open(uint32_t capacity)
@@ -111,6 +113,9 @@ static int records_open(struct worker_group *g)
 		if (g->latency[i] == NULL)
 			return -ENOMEM;
 		memset(g->latency[i], 0, sizeof(*g->latency[i]));
+		g->tell[i] = worker_tell_open();
+		if (g->tell[i] == NULL)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -173,6 +178,7 @@ void worker_group_close(struct worker_group *g)
 		free(g->flight[i]);
 		free(g->times[i]);
 		free(g->latency[i]);
+		free(g->tell[i]);
 	}
 	access_sources_close(g->sources);
 	free(g);
@@ -211,6 +217,22 @@ struct worker_latency *worker_latency_own(struct worker_group *g, unsigned id)
 {
 	base_assert(id < g->workers);
 	return g->latency[id];
+}
+
+struct worker_tell *worker_tell_own(struct worker_group *g, unsigned id)
+{
+	base_assert(id < g->workers);
+	return g->tell[id];
+}
+
+bool worker_dump_take(struct worker_group *g)
+{
+	return __atomic_exchange_n(&g->dump, 1, __ATOMIC_RELAXED) == 0;
+}
+
+void worker_dump_give(struct worker_group *g)
+{
+	__atomic_store_n(&g->dump, 0, __ATOMIC_RELAXED);
 }
 
 void worker_group_peers_set(struct worker_group *g, struct worker *w)
@@ -271,6 +293,13 @@ void worker_report_publish(struct worker *w)
 		.loan_limit_bytes = w->loan.limit_bytes,
 		.cold = store_cold(w->store),
 		.upkeep_pending = w->upkeep.pending,
+		.memlimit_seq = w->admin.memlimit_seq,
+		.memlimit_bytes = w->admin.memlimit_bytes,
+		.verbosity_seq = w->admin.verbosity_seq,
+		.verbosity = w->admin.verbosity,
+		.shutdown = w->admin.shutdown,
+		.watch = w->admin.watch,
+		.watch_known = w->orders.watch,
 	};
 
 	worker_counters_collect(w, &rep.n);
@@ -332,6 +361,16 @@ void worker_alarm_text_set(struct worker_group *g, const char *text, size_t len)
 bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *out)
 {
 	return text_get(&g->alarm_text, out);
+}
+
+void worker_doctor_text_set(struct worker_group *g, const char *text, size_t len)
+{
+	text_set(&g->doctor_text, text, len);
+}
+
+bool worker_doctor_text_get(struct worker_group *g, struct worker_memory_text *out)
+{
+	return text_get(&g->doctor_text, out);
 }
 
 void worker_users_set(struct worker_group *g, const struct worker_users *users)

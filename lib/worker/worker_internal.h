@@ -47,6 +47,8 @@ enum worker_conn_state {
 	WORKER_CONN_SWALLOW, // dropping the body of a refused set
 	WORKER_CONN_QUIT,    // parses no more; FIN once the replies are out
 	WORKER_CONN_SHUT,    // FIN is queued
+	WORKER_CONN_DUMP,    // receives a list of the items: nothing is parsed meanwhile
+	WORKER_CONN_WATCH,   // receives what happens, for ever
 };
 
 struct worker_conn {
@@ -84,11 +86,13 @@ enum worker_msg {
 	WORKER_MSG_COMMIT,  // item is filled
 	WORKER_MSG_ABORT,   // item is given up; composes res.status as the reply
 	WORKER_MSG_RELEASE, // a reference on item is given back
+	WORKER_MSG_DUMP,    // a slice of a list of the shard's items; `payload` is a worker_dump
 	// the gather's: to every shard
-	WORKER_MSG_COUNT, // copy counters
-	WORKER_MSG_RESET, // count from 0 on
-	WORKER_MSG_CONNS, // list connections
-	WORKER_MSG_FLUSH, // flush the shard
+	WORKER_MSG_COUNT,     // copy counters
+	WORKER_MSG_RESET,     // count from 0 on
+	WORKER_MSG_CONNS,     // list connections
+	WORKER_MSG_CACHEDUMP, // list some items
+	WORKER_MSG_FLUSH,     // flush the shard
 };
 
 enum worker_slot_state {
@@ -136,7 +140,7 @@ struct worker_slot {
 
 struct worker_gather_part { // of one shard, written by it while it holds the slot
 	struct worker_counters n;
-	uint32_t text_len; // of its WORKER_CONNS_TEXT bytes
+	uint32_t text_len; // of its part of the text
 };
 
 struct worker_gather {
@@ -144,7 +148,9 @@ struct worker_gather {
 	unsigned missing;         // shards that have not answered
 	enum worker_msg msg;
 	char word[16]; // of a COUNT: what stats are asked for
-	char *text;    // of a CONNS: WORKER_CONNS_TEXT bytes a shard
+	char *text;    // of a CONNS or CACHEDUMP: text_each bytes a shard
+	uint32_t text_each;
+	uint32_t limit; // of a CACHEDUMP: lines in all; 0: any number
 	struct worker_gather_part part[];
 };
 
@@ -279,6 +285,14 @@ struct worker_tx_wait { // in order
 	struct rte_mbuf *m[WORKER_TX_WAIT];
 };
 
+struct worker_admin {                      // for the control core
+	struct worker_slot *memlimit_slot; // whose answer is open; NULL: none
+	uint64_t memlimit_seq, memlimit_bytes;
+	uint32_t verbosity_seq, verbosity;
+	uint32_t watch; // PROTO_WATCH_ bits that clients here want
+	bool shutdown;
+};
+
 struct worker {
 	unsigned id, count;
 	struct worker_group *group;
@@ -301,7 +315,7 @@ struct worker {
 	struct worker_latency *latency;       // the group's
 	uint64_t net_deadline_us, tcp_deadline_us, report_us;
 	bool steer;     // frames are hashed in software
-	bool quick_off; // nobody is served by worker_quick.c
+	bool quick_off; // nobody is served by worker_quick.c: so it is set, or somebody watches
 	bool stopping, drained, busy;
 	unsigned tx_owner; // the worker whose queue sends for us
 	uint32_t neigh_seen[WORKER_MAX];
@@ -330,6 +344,14 @@ struct worker {
 	uint32_t udp_known[WORKER_UDP_KNOWN]; // sources found to be trusted lately
 	uint64_t udp_rate;
 	struct access_meters *meters; // NULL: UDP is off
+
+	unsigned chores; // that want a look every turn: an open answer, a dump, watchers
+	struct worker_admin admin;
+	struct worker_dump *dump; // NULL: none
+	struct base_list watch_list;
+	unsigned watches;   // in it
+	uint32_t watch_cfd; // the connection whose requests are being executed
+	uint64_t told;      // lines
 
 	struct worker_orders orders; // the last copy
 	uint64_t orders_version;
@@ -682,11 +704,70 @@ void worker_counters_reset(struct worker *w);
 #define WORKER_STATS_MAX 16384
 size_t worker_stats_write(const struct worker *w, const struct worker_counters *sum,
 	const char *word, char *buf, size_t size);
-// The whole answer where no figure is in it; NULL: the shards have to be asked.
-const char *worker_stats_constant(const char *args, size_t args_len);
+// The whole answer where no figure is in it; NULL: the shards have to be asked. limit: of items,
+// for a cachedump.
+const char *worker_stats_constant(
+	const struct worker *w, const char *args, size_t args_len, uint32_t *limit);
 // This worker's connections, as many as there is room for; returns the length.
 #define WORKER_CONNS_TEXT 16384
 size_t worker_conns_write(const struct worker *w, char *buf, size_t size);
+// Items of this shard, at most `limit` (0: any number) and as many as there is room for.
+#define WORKER_CACHEDUMP_TEXT 65536
+size_t worker_cachedump_write(struct worker *w, uint32_t limit, char *buf, size_t size);
+
+// ---- worker_admin.c: commands for operators ----------------------------------------------------
+// False: a slot is missing, or what came before is not answered yet; nothing was done.
+bool worker_admin_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r);
+// The same for a datagram: most of them are refused.
+bool worker_admin_dgram(struct worker *w, struct worker_sink *sink, struct worker_out *o,
+	const struct proto_request *r);
+// While there are chores. Returns how many have come on.
+unsigned worker_admin_turn(struct worker *w);
+void worker_verbosity_set(struct worker *w, uint64_t level);
+
+// ---- worker_dump.c -----------------------------------------------------------------------------
+bool worker_dump_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r);
+unsigned worker_dump_turn(struct worker *w);
+// The owner's side: a slice.
+void worker_dump_serve(struct worker *w, struct worker_dump *d);
+void worker_dump_home(struct worker *w, struct worker_slot *s);
+// True when the dump is over and the connection is back at a command line.
+bool worker_dump_write(struct worker *w, struct worker_conn *c, struct worker_out *o);
+// The connection goes away.
+void worker_dump_forget(struct worker *w, const struct worker_conn *c);
+
+// ---- worker_watch.c, worker_tell.c -------------------------------------------------------------
+bool worker_watch_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	const struct proto_request *r);
+unsigned worker_watch_turn(struct worker *w);
+void worker_watch_write(struct worker *w, struct worker_conn *c, struct worker_out *o);
+void worker_watch_forget(struct worker *w, const struct worker_conn *c);
+// Orders have changed.
+void worker_watch_orders(struct worker *w);
+// A connection came (NULL), or goes for that reason.
+void worker_watch_conn(struct worker *w, const struct worker_conn *c, const char *reason);
+// While this is so, requests go the common way, where watchers are told of them.
+static inline bool worker_watched(const struct worker *w)
+{
+	return base_unlikely(w->orders.watch != 0);
+}
+
+#define WORKER_TELL_MAX 1024 // bytes of a line
+struct worker_tell;
+struct worker_tell_place { // of a reader in a worker's ring
+	uint64_t at, number;
+	bool numbered;
+};
+// NULL: no memory. Freed with free().
+struct worker_tell *worker_tell_open(void);
+void worker_tell_write(struct worker *w, unsigned kind, const char *text, unsigned len);
+// Behind the last line of now.
+void worker_tell_place(struct worker_group *g, unsigned from, struct worker_tell_place *out);
+// The next line: its length, or 0. Lines that the reader was too slow for are added to *missed.
+unsigned worker_tell_read(struct worker_group *g, unsigned from, struct worker_tell_place *p,
+	char *text, unsigned *kind, uint64_t *missed);
 
 // ---- worker_steer.c: frames between workers ----------------------------------------------------
 // True when m was passed on (or
@@ -721,6 +802,10 @@ struct worker_latency *worker_latency_own(struct worker_group *g, unsigned id);
 struct access_sources *worker_sources(struct worker_group *g);
 struct worker_times *worker_times_own(struct worker_group *g, unsigned id);
 void worker_report_publish(struct worker *w);
+struct worker_tell *worker_tell_own(struct worker_group *g, unsigned id);
+// The one dump of the server: true when it is the caller's from now on.
+bool worker_dump_take(struct worker_group *g);
+void worker_dump_give(struct worker_group *g);
 
 struct worker_memory_text {
 	uint64_t len;
@@ -730,6 +815,7 @@ struct worker_memory_text {
 // False when it was being written all the while.
 bool worker_memory_text_get(struct worker_group *g, struct worker_memory_text *out);
 bool worker_alarm_text_get(struct worker_group *g, struct worker_memory_text *out);
+bool worker_doctor_text_get(struct worker_group *g, struct worker_memory_text *out);
 // False when they were being written all the while, or never have been.
 bool worker_users_get(struct worker_group *g, struct worker_users *out);
 // True once for each question.

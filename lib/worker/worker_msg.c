@@ -94,9 +94,13 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 		s->item = NULL;
 		s->item_held = false;
 		break;
+	case WORKER_MSG_DUMP:
+		worker_dump_serve(w, (void *)s->payload);
+		break;
 	case WORKER_MSG_COUNT:
 	case WORKER_MSG_RESET:
 	case WORKER_MSG_CONNS:
+	case WORKER_MSG_CACHEDUMP:
 		worker_gather_serve(w, s->gather);
 		break;
 	case WORKER_MSG_FLUSH:
@@ -110,6 +114,7 @@ void worker_msg_serve(struct worker *w, struct worker_peer *p, struct worker_slo
 {
 	bool pushed;
 
+	w->watch_cfd = 0; // another worker's
 	msg_serve(w, s);
 	pushed = worker_ring_push(p->answer_send, s);
 	base_assert(pushed);
@@ -130,6 +135,10 @@ static void msg_home(struct worker *w, struct worker_slot *s)
 
 	if (s->gather != NULL) {
 		worker_gather_home(w, s);
+		return;
+	}
+	if (s->msg == WORKER_MSG_DUMP) {
+		worker_dump_home(w, s);
 		return;
 	}
 	worker_stamp_mark(w, s, WORKER_PART_SHARD);

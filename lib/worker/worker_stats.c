@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The replies to `stats`, `stats settings`, `stats items` and `stats slabs`: memcached 1.6.45's
 // keys in its order, since monitors read them all. What has no counterpart here is 0 or off; all
-// items are shown as one slab class. `stats memory`, `stats alarms` and `stats shards` are our own.
+// items are shown as one slab class. `stats memory`, `stats alarms`, `stats doctor` and `stats
+// shards` are our own.
 
 #include <stdio.h>
 
 #include "worker/worker_internal.h"
+
+#define SLAB_CLASSES 64 // memcached's
 
 struct stat_out {
 	char *buf;
@@ -136,15 +139,15 @@ static void general_internals(
 	stat_text(o, "slab_reassign_last_busy_status", "0");
 	stat_u64(o, "slab_reassign_running", 0);
 	stat_u64(o, "slabs_moved", 0);
-	stat_u64(o, "lru_crawler_running", 0);
-	stat_u64(o, "lru_crawler_starts", 0);
+	stat_u64(o, "lru_crawler_running", c->dumps_now);
+	stat_u64(o, "lru_crawler_starts", c->dumps);
 	stat_u64(o, "lru_maintainer_juggles", 0);
 	stat_u64(o, "malloc_fails", c->store.no_memory);
 	stat_u64(o, "log_worker_dropped", 0);
-	stat_u64(o, "log_worker_written", 0);
-	stat_u64(o, "log_watcher_skipped", 0);
-	stat_u64(o, "log_watcher_sent", 0);
-	stat_u64(o, "log_watchers", 0);
+	stat_u64(o, "log_worker_written", c->watch_written);
+	stat_u64(o, "log_watcher_skipped", c->watch_skipped);
+	stat_u64(o, "log_watcher_sent", c->watch_sent);
+	stat_u64(o, "log_watchers", c->watchers);
 	stat_u64(o, "unexpected_napi_ids", 0);
 	stat_u64(o, "round_robin_fallback", 0);
 }
@@ -199,12 +202,10 @@ static const char *const settings_fixed[][2] = {
 	{"slab_automove_ratio", "0.00"},
 	{"slab_automove_window", "0"},
 	{"slab_chunk_max", "0"},
-	{"lru_crawler", "no"},
+	{"lru_crawler", "yes"},
 	{"lru_crawler_sleep", "0"},
 	{"lru_crawler_tocrawl", "0"},
 	{"tail_repair_time", "0"},
-	{"flush_enabled", "yes"},
-	{"dump_enabled", "no"},
 	{"hash_algorithm", "xxh3"},
 	{"lru_maintainer_thread", "no"},
 	{"lru_segmented", "no"},
@@ -216,7 +217,7 @@ static const char *const settings_fixed[][2] = {
 	{"temporary_ttl", "0"},
 	{"idle_timeout", "0"},
 	{"watcher_logbuf_size", "0"},
-	{"worker_logbuf_size", "0"},
+	{"worker_logbuf_size", "262144"}, // worker_tell.c
 	{"read_buf_mem_limit", "0"},
 	{"track_sizes", "no"},
 	{"inline_ascii_response", "no"},
@@ -246,6 +247,11 @@ static void settings_fixed_write(struct stat_out *o, const struct worker *w, siz
 	}
 }
 
+static const char *yes_no(bool yes)
+{
+	return yes ? "yes" : "no";
+}
+
 static void stat_access(struct stat_out *o, const struct worker_settings *set)
 {
 	static const char *const language[] = {
@@ -272,13 +278,16 @@ static void stat_settings(struct stat_out *o, const struct worker *w)
 	stat_text(o, "evictions", w->orders.store.policy != STORE_NOEVICTION ? "on" : "off");
 	stat_text(o, "domain_socket", "NULL");
 	stat_text(o, "umask", "700");
-	stat_text(o, "shutdown_command", "no");
+	stat_text(o, "shutdown_command", yes_no(w->settings->shutdown_enabled));
 	settings_fixed_write(o, w, 0, 2);
 	stat_u64(o, "num_threads", w->count);
 	settings_fixed_write(o, w, 2, 8);
 	stat_access(o, w->settings);
 	stat_u64(o, "item_size_max", w->settings->item_bytes_max);
-	settings_fixed_write(o, w, 8, BASE_ARRAY_LEN(settings_fixed));
+	settings_fixed_write(o, w, 8, 19);
+	stat_text(o, "flush_enabled", yes_no(!w->settings->flush_disabled));
+	stat_text(o, "dump_enabled", yes_no(!w->settings->dump_disabled));
+	settings_fixed_write(o, w, 19, BASE_ARRAY_LEN(settings_fixed));
 	stat_raw(o, "END\r\n");
 }
 
@@ -388,7 +397,34 @@ static bool words_begin(const char *args, size_t len, const char *words)
 	return at == len || args[at] == ' ';
 }
 
-const char *worker_stats_constant(const char *args, size_t args_len)
+// cachedump CLASS LIMIT, in memcached's order of what is wrong.
+static const char *cachedump_constant(
+	const struct worker *w, const char *args, size_t args_len, uint32_t *limit)
+{
+	char text[64], *save, *word;
+	uint64_t n[2] = {0};
+
+	if (w->settings->dump_disabled)
+		return "CLIENT_ERROR stats cachedump not allowed\r\n";
+	snprintf(text, sizeof(text), "%.*s", (int)args_len, args);
+	strtok_r(text, " ", &save);
+	for (unsigned i = 0; i < 2; i++) {
+		word = strtok_r(NULL, " ", &save);
+		if (word == NULL)
+			return "CLIENT_ERROR bad command line\r\n";
+		if (base_u64_parse(word, strlen(word), &n[i]) < 0 || n[i] > UINT32_MAX)
+			n[i] = UINT64_MAX;
+	}
+	if (n[0] == UINT64_MAX || n[1] == UINT64_MAX)
+		return "CLIENT_ERROR bad command line format\r\n";
+	if (n[0] >= SLAB_CLASSES)
+		return "CLIENT_ERROR Illegal slab id\r\n";
+	*limit = (uint32_t)n[1];
+	return n[0] == 1 ? NULL : "END\r\n";
+}
+
+const char *worker_stats_constant(
+	const struct worker *w, const char *args, size_t args_len, uint32_t *limit)
 {
 	static const struct {
 		const char *words, *answer;
@@ -397,15 +433,18 @@ const char *worker_stats_constant(const char *args, size_t args_len)
 		{"detail off", "OK\r\n"},
 		{"detail dump", "END\r\n"},
 		{"detail", "CLIENT_ERROR usage: stats detail on|off|dump\r\n"},
-		{"cachedump", "CLIENT_ERROR stats cachedump not allowed\r\n"},
 		{"sizes", "STAT sizes_status disabled\r\nEND\r\n"},
 		{"extstore", "END\r\n"},
 	};
-	static const char *const known[] = {
-		"settings", "items", "slabs", "reset", "conns", "memory", "shards", "alarms"};
+	static const char *const known[] = {"settings", "items", "slabs", "reset", "conns",
+		"memory", "shards", "alarms", "doctor"};
 
 	if (args_len == 0)
 		return NULL;
+	if (words_begin(args, args_len, "cachedump"))
+		return cachedump_constant(w, args, args_len, limit);
+	if (words_begin(args, args_len, "detail") && w->settings->dump_disabled)
+		return "CLIENT_ERROR stats detail not allowed\r\n";
 	for (size_t i = 0; i < BASE_ARRAY_LEN(constant); i++) {
 		if (words_begin(args, args_len, constant[i].words))
 			return constant[i].answer;
@@ -432,6 +471,8 @@ size_t worker_stats_write(const struct worker *w, const struct worker_counters *
 		stat_lines(&o, w, worker_memory_text_get);
 	else if (strcmp(word, "alarms") == 0)
 		stat_lines(&o, w, worker_alarm_text_get);
+	else if (strcmp(word, "doctor") == 0)
+		stat_lines(&o, w, worker_doctor_text_get);
 	else if (strcmp(word, "shards") == 0)
 		stat_shards(&o, w);
 	else

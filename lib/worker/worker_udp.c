@@ -114,6 +114,8 @@ static bool dgram_request(struct worker *w, struct worker_dgram *d, struct worke
 	case PROTO_OP_STATS:
 	case PROTO_OP_FLUSH_ALL:
 		return worker_gather_begin(w, &d->sink, o, r);
+	case PROTO_OP_ADMIN:
+		return worker_admin_dgram(w, &d->sink, o, r);
 	case PROTO_OP_QUIT:
 		return true; // no connection to close, nothing to say
 	case PROTO_OP_CLOSE:
@@ -235,6 +237,7 @@ static void arrival_run(struct worker *w, const struct worker_arrival *in)
 
 	worker_sink_init(&d.sink, true);
 	dgram_out_init(w, &o, in->budget);
+	w->watch_cfd = 0;
 	if (!dgram_requests(w, &d, &o, in)) {
 		w->n.udp_dropped++;
 		worker_sink_orphan(w, &d.sink);

@@ -28,8 +28,7 @@ static void knobs_of_the_crawler_are_checked(void **state)
 		{"lru_crawler enable 1\r\n", ERROR}, {"lru_crawler sleep 1000000\r\n", OK},
 		{"lru_crawler sleep 1000001\r\n",
 			"reply 'CLIENT_ERROR sleep must be one second or less'\n"},
-		{"lru_crawler sleep x\r\n", BAD_FORMAT},
-		{"lru_crawler tocrawl 4294967295\r\n", OK},
+		{"lru_crawler sleep x\r\n", BAD_FORMAT}, {"lru_crawler tocrawl 4294967295\r\n", OK},
 		{"lru_crawler tocrawl 4294967296\r\n", BAD_FORMAT},
 		{"lru_crawler crawl all\r\n", OK},
 		{"lru_crawler crawl 63\r\n", "reply 'BADCLASS invalid class id'\n"});
@@ -81,8 +80,7 @@ static void knobs_without_a_counterpart_are_checked(void **state)
 		{"slabs automove 3\r\n", ERROR}, {"slabs automove x\r\n", BAD_FORMAT},
 		{"slabs automove window\r\n", BAD_FORMAT}, {"slabs automove window 3\r\n", OK},
 		{"slabs automove ratio x\r\n", ERROR}, {"slabs automove freeratio 0.1\r\n", OK},
-		{"slabs automove\r\n", ERROR}, {"slabs\r\n", ERROR},
-		{"refresh_certs\r\n", ERROR});
+		{"slabs automove\r\n", ERROR}, {"slabs\r\n", ERROR}, {"refresh_certs\r\n", ERROR});
 }
 
 static void keys_in_lists_are_encoded(void **state)
