@@ -7,6 +7,7 @@ import time
 import pytest
 
 from server import SLOW
+from telemetry import Telemetry
 from wire import Tcp, noise, value_reply
 
 MIB = 1 << 20
@@ -66,6 +67,22 @@ def test_multiget_of_1000_keys_keeps_their_order(tcp):
     assert tcp.read(len(expected)) == expected
 
 
+def test_multiget_of_10000_keys_keeps_their_order(tcp):
+    """In one line of 100 KB, a tenth of them missing."""
+    keys = [b"k%04d" % (i * 7919 % 10000) for i in range(10000)]
+    tcp.send_aside(
+        b"".join(b"set %s 0 0 5 noreply\r\n%s\r\n" % (key, key) for key in keys if key[-1:] != b"3")
+        + b"get "
+        + b" ".join(keys)
+        + b"\r\n"
+    )
+    expected = b"".join(
+        b"VALUE %s 0 5\r\n%s\r\n" % (key, key) for key in keys if key[-1:] != b"3"
+    )
+    expected += b"END\r\n"
+    assert tcp.read(len(expected)) == expected
+
+
 def test_multiget_of_large_values(tcp):
     values = {b"k%d" % i: noise(100 << 10, i) for i in range(40)}
     for key, value in values.items():
@@ -108,6 +125,43 @@ def test_client_that_never_reads_is_not_read_either(server, size):
             assert other.set(b"o%d" % i, b"x") == b"STORED\r\n"
             assert other.get(b"o%d" % i) == b"x"
         assert server.rss_bytes() - before < 32 * MIB
+
+
+QUERY_LIMIT = 256 << 10  # client-query-buffer-limit and client-output-buffer-limit, as by default
+OUTPUT_LIMIT = 4 << 20
+
+
+def clients_bytes(server):
+    with Telemetry(server.process.pid) as telemetry:
+        memory = telemetry.ask("/lcached/memory")
+        return memory["mem_clients_normal"] + memory["mem_pinned"]
+
+
+@pytest.mark.lcached_only("has no telemetry")
+@pytest.mark.limit(120)
+def test_100_mib_of_requests_before_the_first_reply_is_read(server):
+    """They wait with the client, the server holds no more than its limits; then all are answered."""
+    count = (100 * MIB // (4 if SLOW else 1)) // 1024
+    request = b"set k%03d 0 0 976\r\n%s\r\nget k%03d\r\n"
+    value = noise(976).replace(b"\n", b" ")
+    before = clients_bytes(server)
+    with Tcp(60, receive_buffer=64 << 10) as deaf, Tcp() as other:
+        sender = deaf.send_aside(b"".join(request % (i % 1000, value, i % 1000) for i in range(count)))
+        most, quiet = 0, 0
+        while quiet < 10:  # the server's count stands still: it reads no more
+            now = clients_bytes(server) - before
+            quiet = quiet + 1 if now <= most else 0
+            most = max(most, now)
+            assert other.set(b"other", b"x") == b"STORED\r\n"
+            assert other.get(b"other") == b"x"
+            time.sleep(0.05)
+        assert sender.is_alive(), "the server reads on although its replies are not taken"
+        assert 0 < most <= QUERY_LIMIT + OUTPUT_LIMIT
+        for i in range(count):
+            expected = b"STORED\r\n" + value_reply(b"k%03d" % (i % 1000), value)
+            assert deaf.read(len(expected)) == expected
+        sender.join(10)
+        assert not sender.is_alive()
 
 
 def test_deaf_client_that_listens_again_gets_everything(server):
