@@ -30,8 +30,8 @@ class Request:
     def __post_init__(self):
         assert (self.why in DIFFERENCES) == (self.old is not None or self.new is not None), self
 
-    # Arithmetic keeps a value's width with spaces unless a waiting reply holds the value: whether it
-    # does hangs on when replies go out: a step has no arithmetic behind a retrieval.
+    # Arithmetic keeps a width with spaces unless a waiting reply holds the value, which hangs
+    # on when replies go out: a step has no arithmetic behind a retrieval.
     def reads(self):
         return self.sent.startswith((b"get", b"gat", b"mg"))
 
