@@ -54,15 +54,16 @@ class Start:
         assert eventually(
             lambda: ask(server, "/lcached/info,stats")["connected_clients"] == 0, RETURN_S)
         self.held = counters(server)
-        self.record_bytes = 0  # of a TIME-WAIT; the first that is seen tells
+        self.record_bytes = 0  # of a TIME-WAIT; the least that is seen tells
 
     def _returned(self, now, start):
         grown = now.used - start.used
         waits = now.time_waits - start.time_waits
         if now.used != now.by_allocator:
             return False
-        if not self.record_bytes and 0 < waits * 32 <= grown <= waits * 128:
-            self.record_bytes = grown // waits
+        # while other things are still on their way a record looks larger than it is
+        if 0 < waits * 32 <= grown <= waits * 128 and grown % waits == 0:
+            self.record_bytes = min(self.record_bytes or 128, grown // waits)
         return grown == waits * self.record_bytes
 
     def remains(self, server):
