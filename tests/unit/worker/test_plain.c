@@ -123,7 +123,9 @@ static void line_send(struct talk *t)
 		break;
 	case 2:
 		client_sendf(t->c, "set k%u 0 0 3\r\nlonger\r\n", k);
-		want_add(t, "CLIENT_ERROR bad data chunk\r\nERROR\r\n");
+		want_add(t,
+			"CLIENT_ERROR bad data chunk\r\n"
+			"CLIENT_ERROR bad command line format\r\n"); // of "r"
 		break;
 	case 3:
 	case 4:
