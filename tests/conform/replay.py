@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import raw_lib
 from replay_grammar import Grammar
@@ -18,7 +19,8 @@ REFERENCE = os.environ.get("LCACHED_REFERENCE", "memcached")
 SHRINK_RUNS = 150
 # A difference comes each time. memcached's own answers do not: whether a shorter number keeps its
 # value's width hangs on whether its LRU thread holds the item at that moment.
-TRIES = 3
+TRIES = 5
+TRY_AGAIN_S = 0.3
 # 1.6.18 shows the time left of me negated
 ME_EXP = re.compile(rb"^(ME [^\r\n]* exp=)-(\d\d+)", re.M)
 
@@ -27,14 +29,9 @@ def version(program=REFERENCE):
     return subprocess.run([program, "-V"], capture_output=True, text=True).stdout.split()[-1]
 
 
-def outcome(addr, steps, server, prefix):
-    sent = [raw_lib.Pieces(b"".join(request.to(server) for request in step)) for step in steps]
-    found = raw_lib.run(addr, raw_lib.Case("", sent), prefix)
-    found.data = ME_EXP.sub(rb"\1\2", found.data)
-    return found
-
-
 class Replay:
+    grammar = Grammar
+
     def __init__(self, reference, under_test, reference_version):
         self.reference, self.under_test = reference, under_test
         self.version = reference_version
@@ -45,11 +42,22 @@ class Replay:
         self.runs += 1
         return self.run_id + b"%04d." % (self.runs % 10000)
 
+    def outcome(self, addr, steps, server, prefix):
+        sent = [raw_lib.Pieces(b"".join(request.to(server) for request in step)) for step in steps]
+        found = raw_lib.run(addr, raw_lib.Case("", sent), prefix)
+        found.data = ME_EXP.sub(rb"\1\2", found.data)
+        return found
+
+    def spell(self, steps):
+        lines = [f"    {[request.sent for request in step]}" for step in steps]
+        return lines + [f"  to memcached {r.to(self.version)!r}" for s in steps for r in s
+            if r.to(self.version) != r.sent]
+
     def differ(self, steps):
         """None, or what each of them answers."""
         prefix = self.prefix()
-        want = outcome(self.reference, steps, self.version, prefix)
-        got = outcome(self.under_test, steps, "lcached", prefix)
+        want = self.outcome(self.reference, steps, self.version, prefix)
+        got = self.outcome(self.under_test, steps, "lcached", prefix)
         same = (want.data, want.closed, want.late) == (got.data, got.closed, got.late)
         return None if same else (want, got)
 
@@ -74,8 +82,9 @@ class Replay:
 
     def case(self, seed):
         """None, or a text: the seed, the requests it comes down to, and both answers."""
-        steps = Grammar(seed).case()
-        for _ in range(TRIES):
+        steps = self.grammar(seed).case()
+        for attempt in range(TRIES):
+            time.sleep(TRY_AGAIN_S if attempt else 0)
             first = self.differ(steps)
             if not first:
                 return None
@@ -83,15 +92,8 @@ class Replay:
         found = self.differ(small)
         if not found:  # not a second time
             small, found = steps, first
-        lines = [f"seed {seed}, against memcached {self.version}:"]
-        lines += [f"    {[request.sent for request in step]}" for step in small]
-        lines += [f"  to memcached {r.to(self.version)!r}" for s in small for r in s
-            if r.to(self.version) != r.sent]
+        lines = [f"seed {seed}, against memcached {self.version}:", *self.spell(small)]
         return "\n".join([*lines, f"  want {found[0]}", f"  got  {found[1]}"])
-
-
-def requests(seed):
-    return sum(len(step) for step in Grammar(seed).case())
 
 
 def main(program, first, count):
@@ -99,7 +101,7 @@ def main(program, first, count):
         replay = Replay(reference, under_test, version())
         sent = wrong = 0
         for seed in range(first, first + count):
-            sent += requests(seed)
+            sent += sum(len(step) for step in Grammar(seed).case())
             failure = replay.case(seed)
             if failure:
                 wrong += 1

@@ -13,6 +13,7 @@ import pytest
 
 import raw_lib
 import replay
+import replay_binary
 from netlab import PORT, SERVER_IP
 from server import SLOW
 
@@ -26,8 +27,9 @@ pytestmark = [
 
 
 @pytest.mark.limit(60 + 2 * CASES)
-def test_generated_requests(server):
+@pytest.mark.parametrize("kind", (replay.Replay, replay_binary.BinaryReplay), ids=("text", "binary"))
+def test_generated_requests(server, kind):
     with raw_lib.memcached(replay.REFERENCE) as reference:
-        beside = replay.Replay(reference, (SERVER_IP, PORT), replay.version())
+        beside = kind(reference, (SERVER_IP, PORT), replay.version())
         failures = [text for seed in range(SEED, SEED + CASES) if (text := beside.case(seed))]
     assert not failures, "\n".join(failures)
