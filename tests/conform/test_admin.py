@@ -39,6 +39,7 @@ def test_metadump_of_nothing(tcp):
     assert tcp.ask(b"lru_crawler metadump all\r\n") == b"END\r\n"
 
 
+@pytest.mark.lcached_only("memcached's list misses what moves from queue to queue meanwhile")
 @pytest.mark.parametrize("which", (b"all", b"hash", b"1", b"2,1"))
 def test_metadump_tells_everything_about_an_item(tcp, which):
     assert tcp.set(b"a%/\xc3~", b"abc", flags=7) == b"STORED\r\n"
@@ -164,6 +165,7 @@ def test_what_needs_a_connection_is_refused_over_udp(server, udp):
     assert udp.ask(b"cache_memlimit %d\r\n" % server.memory_mb) == b"OK\r\n"
 
 
+@pytest.mark.lcached_only("memcached lists one of its queues alone, where items come late")
 def test_cachedump(tcp):
     assert tcp.set(b"a%/", b"abc") == b"STORED\r\n"
     assert tcp.set(b"timed", b"x", exptime=1000) == b"STORED\r\n"
@@ -216,13 +218,11 @@ ANSWERS = {
     b"slabs automove 3": b"ERROR",
     b"slabs automove x": b"CLIENT_ERROR bad command line format",
     b"slabs automove ratio 0.5": b"OK",
-    b"slabs automove window 30": b"OK",
     b"slabs automove": b"ERROR",
     b"verbosity 1": b"OK",
     b"verbosity 0": b"OK",
     b"watch foo": b"ERROR",
     b"watch fetchers foo": b"ERROR",
-    b"extstore item_age 5": b"ERROR",
     b"stats cachedump": b"CLIENT_ERROR bad command line",
     b"stats cachedump 1": b"CLIENT_ERROR bad command line",
     b"stats cachedump x 1": b"CLIENT_ERROR bad command line format",
@@ -244,6 +244,8 @@ ANSWERS_NEW = {  # as 1.6.45 has them
     b"lru_crawler enable": b"OK",
     b"lru_crawler disable": b"OK",
     b"slabs reassign 1 2": b"CLIENT_ERROR slab reassignment disabled",
+    b"slabs automove window 30": b"OK",
+    b"extstore item_age 5": b"ERROR",
 }
 
 
@@ -328,13 +330,13 @@ def test_commands_that_are_disabled(launch, workers):
         assert (
             tcp.ask(b"stats cachedump 1 0\r\n") == b"CLIENT_ERROR stats cachedump not allowed\r\n"
         )
-        assert tcp.ask(b"stats detail on\r\n") == b"CLIENT_ERROR stats detail not allowed\r\n"
 
 
 @pytest.mark.lcached_only("1.6.18 has neither mgdump nor this spelling")
 def test_commands_that_are_disabled_by_name(launch):
     with launch(options=["--disable-dumping", "--disable-watch=yes"]), Tcp() as tcp:
         assert tcp.ask(b"lru_crawler mgdump all\r\n") == b"ERROR key dump not allowed\r\n"
+        assert tcp.ask(b"stats detail on\r\n") == b"CLIENT_ERROR stats detail not allowed\r\n"
         assert tcp.ask(b"watch\r\n") == b"CLIENT_ERROR watch commands not allowed\r\n"
         assert tcp.ask(b"flush_all\r\n") == b"OK\r\n"
 
@@ -354,14 +356,14 @@ def lines_of(watcher, count):
     return [fields(watcher.line()) for _ in range(count)]
 
 
-def test_watch_fetchers(server, tcp):
+@pytest.mark.lcached_only("memcached also tells of the look-up that a set makes")
+def test_watch_fetchers(tcp):
     with watching(b"fetchers") as watcher:
         assert tcp.set(b"k%1", b"value") == b"STORED\r\n"
         tcp.send(b"get k%1 none\r\n")
         until(tcp, b"END\r\n")
-        tcp.send(b"mg k%1 v\r\n")
-        assert tcp.line() == b"VA 5\r\n"
-        tcp.line()
+        tcp.send(b"mg k%1 v\r\nmn\r\n")
+        until(tcp, b"MN\r\n")
         lines = lines_of(watcher, 3)
     assert {line["type"] for line in lines} == {"item_get"}
     told = sorted((line["key"], line["status"]) for line in lines)
@@ -491,10 +493,15 @@ def tool(*argv):
     return done.stdout.decode()
 
 
-def test_memcstat_and_memcdump(tcp):
+def test_memcstat(tcp):
     fill(tcp, 10)
     text = tool("memcstat", f"--servers={SERVER_IP}:{PORT}")
-    assert re.search(r"^\s*curr_items: 10$", text, re.M)
+    assert re.search(r"^\s*curr_items: \d+$", text, re.M)
     assert re.search(r"^\s*limit_maxbytes: \d+$", text, re.M)
+
+
+@pytest.mark.lcached_only("memcached lists one of its queues alone, where items come late")
+def test_memcdump(tcp):
+    fill(tcp, 10)
     keys = tool("memcdump", f"--servers={SERVER_IP}:{PORT}").split()
     assert sorted(keys) == sorted(f"key-{i}" for i in range(10))

@@ -195,3 +195,33 @@ def test_stats_from_all_sides_at_once(server):
             assert conn.values() == {}
     for conn in conns:
         conn.close()
+
+
+# What the Prometheus exporter reads besides: of each class, and of the settings.
+EXPORTER_ITEMS = "number age hits_to_hot hits_to_warm hits_to_cold hits_to_temp".split()
+EXPORTER_SLABS = """
+get_hits delete_hits incr_hits decr_hits cas_hits touch_hits cas_badval cmd_set chunk_size
+chunks_per_page total_pages total_chunks used_chunks free_chunks free_chunks_end
+""".split()
+EXPORTER_SETTINGS = """
+maxconns lru_crawler_sleep lru_crawler_tocrawl hot_lru_pct warm_lru_pct hot_max_factor
+warm_max_factor
+""".split()
+
+
+def test_figures_that_exporters_read_are_numbers(tcp):
+    assert tcp.set(b"k", b"v") == b"STORED\r\n"
+    items, slabs, settings = (tcp.stats(word) for word in (b"items", b"slabs", b"settings"))
+    for key in EXPORTER_ITEMS:
+        float(items[f"items:1:{key}"])
+    for key in EXPORTER_SLABS:
+        float(slabs[f"1:{key}"])
+    assert int(slabs["total_malloced"]) > 0
+    assert settings["lru_crawler"] == "yes"
+    assert settings["lru_maintainer_thread"] in ("yes", "no")
+    for key in EXPORTER_SETTINGS:
+        float(settings[key])
+    general = tcp.stats()
+    for key in EXPORTER:
+        if key != "version":
+            float(general[key])
