@@ -158,6 +158,17 @@ def test_a_client_that_goes_away_ends_its_dump(tcp, leave):
         ), "another dump may begin"
 
 
+@pytest.mark.parametrize("workers", (1, 3))
+def test_the_server_ends_while_clients_list_and_watch(launch, workers):
+    with launch(workers=workers) as server, Tcp() as tcp:
+        fill(tcp, 5000, size=1, prefix=b"k" * 200)
+        with Tcp(receive_buffer=4096) as slow, watching(b"fetchers"):
+            slow.send(b"lru_crawler metadump all\r\n")
+            assert slow.line().startswith(b"key=k")
+            tcp.send(b"cache_memlimit %d\r\n" % server.memory_mb)
+            server.stop()
+
+
 @pytest.mark.lcached_only("not over UDP here")
 def test_what_needs_a_connection_is_refused_over_udp(server, udp):
     for request in (b"lru_crawler metadump all", b"lru_crawler mgdump 1", b"watch", b"watch evictions"):
