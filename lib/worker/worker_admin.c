@@ -2,7 +2,7 @@
 // Commands for operators: what a worker does not do itself it tells the control core in its report,
 // which answers, where there is something to answer, in the orders.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 // The reply waits for the control core. False: another one of this worker's does, or no slot.
 static bool memlimit_begin(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A TCP connection of a client: bytes in, requests out, replies back in order.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t, bool counted)
 {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define CONN_TEXT_MAX 384 // of one connection
 #define ADDRESS_TEXT  (BASE_IP_TEXT + 16)

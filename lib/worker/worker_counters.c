@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Counters of all modules of one worker in one struct, and their sums.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 // Every field is a uint64_t, so that sums and snapshots need no list of them.
 static_assert(sizeof(struct worker_counters) % sizeof(uint64_t) == 0, "words only");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One parsed request to the shard of its key, and its reply into its place in the order.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 void worker_request_complete(
 	const struct worker *w, struct worker_request *q, const struct proto_parser *after)

@@ -4,7 +4,7 @@
 // the next is made when that one has left for the client, so a client that does not read stops the
 // walk and nothing else. One dump at a time in the server.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define DUMP_ITEMS         32   // of a slice, about
 #define DUMP_WANT          16   // of a step of the walk

@@ -2,7 +2,7 @@
 // What concerns every shard: stats gathers counters, flush_all waits for all acknowledgements. One
 // message to each other worker; the reply is written when the last one is home.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define GATHERS_MAX 64
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 #include "worker/worker_versioned.h"
 
 #define GROUP_CREDITS 1024

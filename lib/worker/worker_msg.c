@@ -2,7 +2,7 @@
 // Messages between workers. A message is a slot; every slot comes home, so the way back has room by
 // construction and neither side ever waits.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 bool worker_credit(const struct worker *w, unsigned owner)
 {

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define SLAB_CLASSES 64 // memcached's
 

@@ -8,7 +8,7 @@
 //	       | number         |                  |
 //	       +----------------+------------------+----
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define TELL_WORDS (1u << 15) // 256 KiB
 

@@ -6,7 +6,7 @@
 
 #include <rte_malloc.h>
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 int worker_dgrams_open(struct worker *w)
 {

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define WATCHES_MAX 20 // of a worker; memcached: of the server
 #define WATCH_LINES 64 // that a watcher gets in one turn

@@ -28,7 +28,7 @@
 #include <rte_udp.h>
 
 #include "proto/proto.h"
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define BURST       32
 #define KEYS        1024

@@ -11,7 +11,7 @@
 #include <rte_udp.h>
 
 #include "control/control_internal.h"
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define SIM_WORKERS     4
 #define SIM_HOSTS       3

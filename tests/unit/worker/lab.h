@@ -21,7 +21,7 @@
 #include <rte_ip.h>
 
 #include "../../any_cpu.h"
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 #define LAB_WORKERS     4
 #define LAB_WIRE        8192
