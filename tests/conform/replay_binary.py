@@ -17,6 +17,7 @@ HEADER = struct.Struct("!BBHBBHIIQ")
 NOOP, END_OPAQUE = 0x0A, 0xFFFFFFFF
 NO_CREATE = 0xFFFFFFFF
 GETS, COUNTS = (0x00, 0x09, 0x0C, 0x0D, 0x1D, 0x1E, 0x23, 0x24), (0x05, 0x06, 0x15, 0x16)
+HOLDS = (*GETS, 0x1C)  # the item, until the answer has left
 KEYS = (b"a", b"b", b"c", b"d")
 VALUES = (b"", b"0", b"7", b"99", b"100", b"18446744073709551615", b"abc", b"12 apples", b"-1",
     b"x" * 300, bytes(range(256)), b"y" * 70000)  # fmt: skip
@@ -113,7 +114,7 @@ class Grammar:
             for _ in range(self.rng.choice((1, 1, 2, 5, 12))):
                 number += 1
                 packet = self.request(number)
-                if packet.opcode in COUNTS and any(p.opcode in GETS for p in steps[-1]):
+                if packet.opcode in COUNTS and any(p.opcode in HOLDS for p in steps[-1]):
                     steps.append([])
                 steps[-1].append(packet)
         return [step for step in steps if step]
