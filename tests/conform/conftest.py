@@ -13,7 +13,8 @@ from netlab import Lab, sweep
 from server import KIND, SLOW, Server
 from wire import Tcp, Udp
 
-WORKERS = (1, 3)
+# A sanitizer's build has time for one of them: three workers serve keys of their own, too.
+WORKERS = (3,) if SLOW else (1, 3)
 LIMIT_S = 60
 
 

@@ -208,6 +208,8 @@ def outcome(addr, steps, prefix, cut=None):
     asker = Asker(addr)
     try:
         found, closed = asker.run(own, cut)
+    except TimeoutError:
+        return ["no answer"], False
     finally:
         asker.close()
     return [repr(r) for r in found], closed
