@@ -34,19 +34,34 @@ static int config_line(struct control_config *cfg, const char *file, unsigned nu
 	return 0;
 }
 
+int control_line_read(FILE *f, char line[CONTROL_LINE_MAX])
+{
+	if (fgets(line, CONTROL_LINE_MAX, f) == NULL)
+		return 0;
+	return strlen(line) < CONTROL_LINE_MAX - 1 || strchr(line, '\n') != NULL ? 1 : -E2BIG;
+}
+
 static int config_file_load(struct control_config *cfg, const char *file, char *err, size_t err_len)
 {
 	FILE *f = fopen(file, "re");
-	char line[1024];
+	char line[CONTROL_LINE_MAX];
 	unsigned number = 0;
-	int rc = 0;
+	int rc;
 
 	if (f == NULL) {
 		snprintf(err, err_len, "%s: %s", file, strerror(errno));
 		return -EINVAL;
 	}
-	while (rc == 0 && fgets(line, sizeof(line), f) != NULL)
+	while ((rc = control_line_read(f, line)) > 0) {
 		rc = config_line(cfg, file, ++number, line, err, err_len);
+		if (rc < 0)
+			break;
+	}
+	if (rc == -E2BIG) {
+		snprintf(err, err_len, "%s:%u: longer than %d bytes", file, number + 1,
+			CONTROL_LINE_MAX - 2);
+		rc = -EINVAL;
+	}
 	if (rc == 0 && ferror(f)) { // a folder opens, but cannot be read
 		snprintf(err, err_len, "%s: %s", file, strerror(errno));
 		rc = -EINVAL;

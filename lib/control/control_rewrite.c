@@ -62,7 +62,7 @@ static int value_write(FILE *to, const char *name, const char *value, char *err,
 static int line_write(const struct control_config *cfg, const char *line, bool *named, FILE *to,
 	char *err, size_t err_len)
 {
-	char words[1024], current[CONTROL_VALUE_MAX], *save, *name, *value;
+	char words[CONTROL_LINE_MAX + 1], current[CONTROL_VALUE_MAX], *save, *name, *value;
 	int i;
 
 	snprintf(words, sizeof(words), "%s", line);
@@ -114,13 +114,19 @@ int control_config_text(
 	const struct control_config *cfg, FILE *from, FILE *to, char *err, size_t err_len)
 {
 	bool named[NAMES_MAX] = {false};
-	char line[1024];
-	int rc = 0;
+	char line[CONTROL_LINE_MAX + 1];
+	int rc;
 
-	while (rc == 0 && fgets(line, sizeof(line) - 1, from) != NULL) {
-		if (feof(from) && strchr(line, '\n') == NULL)
+	while ((rc = control_line_read(from, line)) > 0) {
+		if (strchr(line, '\n') == NULL)
 			strcat(line, "\n");
 		rc = line_write(cfg, line, named, to, err, err_len);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc == -E2BIG) {
+		snprintf(err, err_len, "a line is longer than %d bytes", CONTROL_LINE_MAX - 2);
+		return -EINVAL;
 	}
 	if (rc == 0)
 		rc = rest_write(cfg, named, to, err, err_len);

@@ -271,6 +271,28 @@ static void file_errors_name_the_line(void **state)
 	}
 }
 
+static void a_line_that_does_not_fit_is_not_read_as_two(void **state)
+{
+	char path[] = "/tmp/lcached-test-XXXXXX", text[1100], line[128], err[256];
+	struct control_config cfg;
+	int eal;
+
+	// the first 1,023 bytes of the second line, and what would be read as the third
+	snprintf(text, sizeof(text), "port 1\n#%01022d port 2\n", 0);
+	file_write(path, text);
+	snprintf(line, sizeof(line), "-f %s", path);
+	assert_int_equal(args(&cfg, line, &eal, err, sizeof(err)), -EINVAL);
+	assert_non_null(strstr(err, ":2: longer than 1022 bytes"));
+	unlink(path);
+	snprintf(text, sizeof(text), "port 1\n#%01021d\nport 2\n", 0);
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	file_write(path, text);
+	snprintf(line, sizeof(line), "-f %s", path);
+	assert_int_equal(args(&cfg, line, &eal, err, sizeof(err)), 0);
+	assert_int_equal(cfg.tcp_port, 2);
+	unlink(path);
+}
+
 static void every_option_can_be_read_back_and_set_again(void **state)
 {
 	struct control_config cfg, copy;
@@ -303,6 +325,7 @@ int main(void)
 		cmocka_unit_test(bad_sizes_say_what_is_wrong),
 		cmocka_unit_test(command_line_wins_over_the_file),
 		cmocka_unit_test(file_errors_name_the_line),
+		cmocka_unit_test(a_line_that_does_not_fit_is_not_read_as_two),
 		cmocka_unit_test(every_option_can_be_read_back_and_set_again),
 	};
 

@@ -64,6 +64,18 @@ static void what_changed_is_changed_in_its_place(void **state)
 		"\n# Written by config rewrite.\nmaxmemory-policy allkeys-lfu\n");
 }
 
+static void a_line_that_does_not_fit_changes_nothing(void **state)
+{
+	struct control_config cfg;
+	char old[1100], err[256];
+
+	control_config_init(&cfg);
+	memset(old, '#', sizeof(old));
+	old[sizeof(old) - 1] = '\0';
+	assert_null(rewritten(&cfg, old, err));
+	assert_string_equal(err, "a line is longer than 1022 bytes");
+}
+
 static void a_percentage_stays_one(void **state)
 {
 	struct control_config cfg;
@@ -163,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_still_true_stays),
 		cmocka_unit_test(what_changed_is_changed_in_its_place),
+		cmocka_unit_test(a_line_that_does_not_fit_changes_nothing),
 		cmocka_unit_test(a_percentage_stays_one),
 		cmocka_unit_test(what_is_said_twice_is_said_once),
 		cmocka_unit_test(what_no_file_can_say_is_refused),
