@@ -59,8 +59,8 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 
 #define CONTROL_LINE_MAX 1024 // of a configuration file, with its end
 
-// The next line with its end, if it has one: 1. 0 at the file's end (or ferror), -E2BIG where it does
-// not fit.
+// The next line, with its end if it has one: 1. 0 at the file's end (or ferror), -E2BIG where it
+// does not fit.
 int control_line_read(FILE *f, char line[CONTROL_LINE_MAX]);
 
 // ---- the control core --------------------------------------------------------------------------
