@@ -6,18 +6,17 @@
 
 #define SHOWN_BYTES 32 // of a value that is wrong
 
-static void line_complain(struct bench *b, const struct bench_flight *f, uint32_t key_at,
-	const char *line, size_t len)
+static void head_complain(struct bench *b, const struct bench_flight *f, uint32_t key_at,
+	const char *head, size_t len)
 {
-	char key[WORDS_KEY_MAX + 1];
+	char key[WORDS_KEY_MAX + 1], shown[WORDS_SHOW_MAX];
 
 	if (!bench_may_complain(b))
 		return;
 	words_key_write(&b->words, f->key[key_at < f->keys ? key_at : 0], key);
-	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-		len--;
-	fprintf(stderr, "lcbench: wrong answer to %s of key %s: \"%.*s\"\n", f->set ? "set" : "get",
-		key, (int)(len < 100 ? len : 100), line);
+	words_head_show(&b->words, head, len, shown);
+	fprintf(stderr, "lcbench: wrong answer to %s of key %s: %s\n", f->set ? "set" : "get", key,
+		shown);
 }
 
 static void bytes_print(const char *name, const char *bytes, size_t len)
@@ -52,59 +51,80 @@ static void value_complain(struct bench *b, const struct bench_client *c, uint32
 	bench_fail(b, "a wrong value");
 }
 
-// A value's line: of the next key of the request that is not missing, with the size that belongs
+// A value is over, its end included.
+static void value_done(struct bench *b, struct bench_client *c)
+{
+	c->part_len = 0;
+	c->expect = BENCH_HEAD;
+	c->key_at++;
+	c->hits++;
+	if (!words_end_follows(&b->words, c->flight[c->head].keys))
+		bench_client_complete(b, c, true);
+}
+
+// The value's last byte has come.
+static void value_whole(struct bench *b, struct bench_client *c)
+{
+	b->n.verified += c->flight[c->head].verify;
+	c->expect = BENCH_VALUE_END;
+	if (*words_value_end(&b->words) == '\0')
+		value_done(b, c);
+}
+
+// A value's head: of the next key of the request that is not missing, with the size that belongs
 // to it and a version that was set. Values come in the order of the keys.
-static bool value_begin(struct bench *b, struct bench_client *c, const struct words_line *line)
+static bool value_begin(struct bench *b, struct bench_client *c, const struct words_head *head)
 {
 	const struct bench_flight *f = &c->flight[c->head];
 
-	while (line->key != WORDS_NO_KEY && c->key_at < f->keys && f->key[c->key_at] != line->key)
+	while (head->key != WORDS_NO_KEY && c->key_at < f->keys && f->key[c->key_at] != head->key)
 		c->key_at++;
-	if (c->key_at == f->keys || line->version >= b->workload.versions ||
-		line->size != bench_value_size(&b->workload, f->key[c->key_at]))
+	if (c->key_at == f->keys || head->version >= b->workload.versions ||
+		head->size != bench_value_size(&b->workload, f->key[c->key_at]))
 		return false;
-	c->value_version = line->version;
-	c->value_size = c->value_left = line->size;
+	c->value_version = head->version;
+	c->value_size = c->value_left = head->size;
 	c->expect = BENCH_VALUE;
+	if (head->size == 0)
+		value_whole(b, c);
 	return true;
 }
 
-// A whole line, its "\n" included.
-static void line_take(struct bench *b, struct bench_client *c, const char *text, size_t len)
+static void head_handle(struct bench *b, struct bench_client *c, const char *bytes, size_t len)
 {
 	const struct bench_flight *f = &c->flight[c->head];
-	struct words_line line = words_line_read(&b->words, text, len);
+	struct words_head head = words_head_read(&b->words, bytes, len);
 	uint32_t key_at = c->key_at;
 
-	if (line.kind == (f->set ? WORDS_STORED : WORDS_END)) {
+	if (head.kind == (f->set ? WORDS_STORED : WORDS_END) &&
+		(head.key == WORDS_NO_KEY || head.key == f->key[0])) {
 		bench_client_complete(b, c, true);
 		return;
 	}
-	if (!f->set && line.kind == WORDS_VALUE && value_begin(b, c, &line))
+	if (!f->set && head.kind == WORDS_VALUE && value_begin(b, c, &head))
 		return;
-	line_complain(b, f, key_at, text, len);
+	head_complain(b, f, key_at, bytes, len);
 	bench_client_complete(b, c, false);
 }
 
-// Takes a line's bytes; returns how many. 0: a line longer than any answer's.
-static size_t line_feed(struct bench *b, struct bench_client *c, const char *data, size_t len)
+// Takes a head's bytes; returns how many. 0: no head, or longer than any answer's.
+static size_t head_feed(struct bench *b, struct bench_client *c, const char *data, size_t len)
 {
-	const char *end = memchr(data, '\n', len);
-	size_t n = end ? (size_t)(end - data) + 1 : len;
+	bool whole;
+	size_t all, n = words_head_take(&b->words, c->part, c->part_len, data, len, &whole);
 
-	if (end && c->line_len == 0) {
-		line_take(b, c, data, n);
+	if (whole && c->part_len == 0) {
+		head_handle(b, c, data, n);
 		return n;
 	}
-	if (c->line_len + n > sizeof(c->line))
+	if (c->part_len + n > sizeof(c->part))
 		return 0;
-	memcpy(c->line + c->line_len, data, n);
-	c->line_len += (uint16_t)n;
-	if (end) {
-		size_t all = c->line_len;
-
-		c->line_len = 0;
-		line_take(b, c, c->line, all);
+	memcpy(c->part + c->part_len, data, n);
+	c->part_len += (uint16_t)n;
+	if (whole) {
+		all = c->part_len;
+		c->part_len = 0;
+		head_handle(b, c, c->part, all);
 	}
 	return n;
 }
@@ -124,35 +144,28 @@ static size_t value_feed(struct bench *b, struct bench_client *c, const char *da
 		}
 	}
 	c->value_left -= (uint32_t)n;
-	if (c->value_left == 0) {
-		c->expect = BENCH_VALUE_END;
-		b->n.verified += f->verify;
-	}
+	if (c->value_left == 0)
+		value_whole(b, c);
 	return n;
 }
 
 static size_t value_end_feed(struct bench *b, struct bench_client *c, const char *data, size_t len)
 {
-	size_t n = c->line_len ? 0 : words_tail_match(&b->words, data, len);
-	uint32_t keys = c->flight[c->head].keys;
+	size_t n = c->part_len ? 0 : words_tail_match(&b->words, data, len);
+	const char *end = words_value_end(&b->words);
+	size_t end_len = strlen(end);
 
 	if (n) { // mostly it comes in one piece
 		c->hits++;
 		bench_client_complete(b, c, true);
 		return n;
 	}
-	n = base_min_u64(len, 2 - c->line_len);
-	if (memcmp(data, "\r\n" + c->line_len, n) != 0)
+	n = base_min_u64(len, end_len - c->part_len);
+	if (memcmp(data, end + c->part_len, n) != 0)
 		return 0;
-	c->line_len += (uint16_t)n;
-	if (c->line_len < 2)
-		return n;
-	c->line_len = 0;
-	c->expect = BENCH_LINE;
-	c->key_at++;
-	c->hits++;
-	if (!words_end_follows(&b->words, keys))
-		bench_client_complete(b, c, true);
+	c->part_len += (uint16_t)n;
+	if (c->part_len == end_len)
+		value_done(b, c);
 	return n;
 }
 
@@ -165,10 +178,10 @@ bool bench_client_feed(struct bench *b, struct bench_client *c, const char *data
 			bench_client_lose(b, c, "an answer that nobody asked for");
 			return false;
 		}
-		if (c->expect == BENCH_VALUE && c->value_left)
+		if (c->expect == BENCH_VALUE)
 			n = value_feed(b, c, data, len);
-		else if (c->expect == BENCH_LINE)
-			n = line_feed(b, c, data, len);
+		else if (c->expect == BENCH_HEAD)
+			n = head_feed(b, c, data, len);
 		else
 			n = value_end_feed(b, c, data, len);
 		if (n == 0) {

@@ -84,7 +84,7 @@ int bench_open(struct bench *b, const struct bench_options *o)
 	rc = bench_workload_open(&b->workload, o);
 	if (rc < 0)
 		return rc;
-	b->head = malloc(base_max_u64(WORDS_LINE_MAX, words_get_max(&b->words, o->multi)));
+	b->head = malloc(base_max_u64(WORDS_HEAD_MAX, words_get_max(&b->words, o->multi)));
 	if (b->head == NULL || clients_open(b)) {
 		bench_close(b);
 		return -ENOMEM;

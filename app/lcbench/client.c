@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One client: its requests in flight.
+#include <string.h>
+
 #include "lcbench.h"
 #include "worker/worker.h"
 
@@ -20,7 +22,7 @@ static unsigned flights_now(const struct bench *b)
 
 size_t bench_request_max(const struct bench *b)
 {
-	size_t set = words_set_max(&b->words) + b->workload.sizes.max + 2;
+	size_t set = words_set_max(&b->words) + b->workload.sizes.max;
 
 	return base_max_u64(set, words_get_max(&b->words, b->o->multi));
 }
@@ -46,6 +48,8 @@ static void request_write(struct bench *b, const struct bench_flight *f, struct 
 	}
 	r->value_len = bench_value_size(&b->workload, f->key[0]);
 	r->value = bench_value(&b->workload, f->key[0], f->version);
+	r->end = words_value_end(&b->words);
+	r->end_len = (uint32_t)strlen(r->end);
 	r->head_len = words_set_write(&b->words, f->key[0], f->version, r->value_len, b->head);
 }
 
@@ -109,8 +113,8 @@ bool bench_client_next(struct bench *b, struct bench_client *c, struct bench_req
 
 static void answer_begin(struct bench_client *c)
 {
-	c->expect = BENCH_LINE;
-	c->line_len = 0;
+	c->expect = BENCH_HEAD;
+	c->part_len = 0;
 	c->key_at = c->hits = 0;
 }
 

@@ -294,7 +294,7 @@ static unsigned pool_size(const struct bench *b)
 	const struct bench_options *o = b->o;
 	// of a request, or of an answer to a get of large values
 	uint64_t request = base_max_u64(
-		bench_request_max(b), (uint64_t)o->multi * (o->value_sizes.max + WORDS_LINE_MAX));
+		bench_request_max(b), (uint64_t)o->multi * (o->value_sizes.max + WORDS_HEAD_MAX));
 	uint64_t each = base_min_u64(b->per_client * request, BUF_BYTES + request) / SEGMENT_BYTES;
 
 	return (unsigned)base_min_u64(

@@ -158,7 +158,7 @@ int dpdk_answer_run(struct dpdk *d)
 	int rc;
 
 	base_list_init(&a.conns);
-	rc = constant_open(&a.constant, o->meta, o->value_sizes.max);
+	rc = constant_open(&a.constant, o->commands, o->value_sizes.max);
 
 	if (!rc)
 		rc = tcp_listen(d->tcp, o->port);

@@ -295,8 +295,8 @@ static bool requests_send(struct prepared *p, struct prepared_conn *c)
 		memcpy(to, r.head, r.head_len);
 		if (r.set) {
 			memcpy(to + r.head_len, r.value, r.value_len);
-			memcpy(to + r.head_len + r.value_len, "\r\n", 2);
-			m->data_len += (uint16_t)(r.value_len + 2);
+			memcpy(to + r.head_len + r.value_len, r.end, r.end_len);
+			m->data_len += (uint16_t)(r.value_len + r.end_len);
 		}
 		m->data_len += (uint16_t)r.head_len;
 		sent = true;

@@ -22,7 +22,7 @@ static void client_send(struct dpdk *d, struct bench_client *c)
 		dpdk_writer_put(&w, r.head, r.head_len);
 		if (r.set) {
 			dpdk_writer_put(&w, r.value, r.value_len);
-			dpdk_writer_put(&w, "\r\n", 2);
+			dpdk_writer_put(&w, r.end, r.end_len);
 		}
 	}
 	if (w.failed)

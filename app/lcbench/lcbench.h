@@ -5,7 +5,8 @@
 //	options.c       the command line; options_check.c: what options say together
 //	workload.c      what is asked for: gets or sets, which keys (zipf.c), which values (sizes.c)
 //	cluster.c       --cluster
-//	words.c         the bytes of requests and the lines of answers, text or meta
+//	words.c         bytes of requests and heads of answers: words_text.c (text and meta) and
+//	                words_binary.c (binary.c), behind words_form.h
 //	client.c        one client: its requests in flight; answer.c: its answers, byte by byte
 //	schedule.c      the open loop
 //	bench.c         phases: fill, check, warm up, measure
@@ -36,9 +37,9 @@
 struct bench;
 
 enum bench_expect { // what the next byte of an answer belongs to
-	BENCH_LINE,
+	BENCH_HEAD,
 	BENCH_VALUE,
-	BENCH_VALUE_END, // "\r\n"
+	BENCH_VALUE_END, // words_value_end
 };
 
 struct bench_flight {    // a request in flight
@@ -55,12 +56,12 @@ struct bench_client {
 	uint32_t head, inflight;
 	uint8_t expect; // enum bench_expect
 	bool dead;
-	uint16_t line_len; // of what is in line[]; BENCH_VALUE_END: bytes that have come
+	uint16_t part_len; // of what is in part[]; BENCH_VALUE_END: bytes that have come
 	// the answer so far, to the oldest request
 	uint32_t key_at; // keys before this one have been answered, or are missing
 	uint32_t hits;
 	uint32_t value_version, value_size, value_left; // of key_at
-	char line[WORDS_LINE_MAX]; // the beginning of a line whose end has not come
+	char part[WORDS_HEAD_MAX]; // the beginning of a head whose end has not come
 	// transport
 	void *conn; // struct tcp_conn
 	int fd;
@@ -78,7 +79,9 @@ struct bench_request { // what is to be sent; its bytes are the bench's, until t
 	size_t head_len;
 	const char *head;
 	uint32_t value_len;
-	const char *value; // of a set: followed by "\r\n" on the wire
+	const char *value; // of a set
+	const char *end;   // what follows that on the wire
+	uint32_t end_len;
 	bool set;
 	uint16_t shard; // of the server, that has its first key; 0 without --shard-ports
 };

@@ -41,7 +41,8 @@ static const struct option_row rows[] = {
 		"resend|count: UDP requests without an answer: sent again, or given up"),
 	ROW("timeout-ms", NUMBER, timeout_ms, 1, 60000, "... after so long (200)"),
 
-	ROW("commands", CHOICE, meta, 0, 0, "text|meta: get and set, or mg and ms"),
+	ROW("commands", CHOICE, commands, 0, 0,
+		"text|meta|binary: get and set, mg and ms, or binary packets"),
 	ROW("cluster", CLUSTER, cluster_value_size, 0, 0,
 		"FILE:N: sizes, mix, TTL, Zipf of a row; options after it go before it"),
 	ROW("get-ratio", REAL, get_ratio, 0, 1, "share of gets, 0 to 1; the rest are sets (1)"),

@@ -23,6 +23,7 @@
 #define BENCH_UDP_FLIGHT_MAX 65536 // request ids
 
 enum bench_preload { PRELOAD_NONE, PRELOAD_FILL, PRELOAD_CHECK };
+enum bench_commands { COMMANDS_TEXT, COMMANDS_META, COMMANDS_BINARY };
 enum bench_verify { VERIFY_OFF, VERIFY_SAMPLE, VERIFY_ALL };
 
 struct bench_options {
@@ -47,7 +48,7 @@ struct bench_options {
 	const char *value_size;
 	struct sizes value_sizes;    // what that says
 	char cluster_value_size[16]; // of --cluster
-	bool meta;
+	uint8_t commands;            // enum bench_commands
 	uint64_t seed;
 	// the load
 	unsigned connections, pipeline;

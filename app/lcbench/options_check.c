@@ -28,7 +28,7 @@ static int datagram_check(const struct bench_options *o)
 
 	words_open(&words, o);
 	if ((o->preload || o->get_ratio < 1) &&
-		words_set_max(&words) + o->value_sizes.max + 2 > BENCH_UDP_MAX) {
+		words_set_max(&words) + o->value_sizes.max > BENCH_UDP_MAX) {
 		fprintf(stderr, "lcbench: over UDP a set has at most %d bytes: smaller values\n",
 			BENCH_UDP_MAX);
 		return -EINVAL;
@@ -48,7 +48,7 @@ static int prepared_check(const struct bench_options *o)
 
 	words_open(&words, o);
 	most = base_max_u64(words_get_max(&words, o->multi),
-		o->get_ratio < 1 ? words_set_max(&words) + o->value_sizes.max + 2 : 0);
+		o->get_ratio < 1 ? words_set_max(&words) + o->value_sizes.max : 0);
 	if (o->sockets || o->udp || o->churn || !base_ip_is4(&o->server))
 		return refuse("--prepared is for TCP over IPv4 and --driver, without --churn");
 	if (most > BENCH_UDP_MAX || most * o->pipeline > BENCH_PREPARED_MAX)

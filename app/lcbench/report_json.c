@@ -7,6 +7,8 @@
 
 static void load_write(const struct bench *b, FILE *f)
 {
+	static const char *const commands[] = {
+		[COMMANDS_TEXT] = "text", [COMMANDS_META] = "meta", [COMMANDS_BINARY] = "binary"};
 	const struct bench_options *o = b->o;
 	bool ip4 = base_ip_is4(&o->server);
 	char server[BASE_IP_TEXT];
@@ -15,7 +17,7 @@ static void load_write(const struct bench *b, FILE *f)
 	fprintf(f,
 		"{\"transport\": \"%s\", \"proto\": \"%s\", \"commands\": \"%s\", "
 		"\"server\": \"%s%s%s:%u\",\n",
-		o->sockets ? "sockets" : "dpdk", o->udp ? "udp" : "tcp", o->meta ? "meta" : "text",
+		o->sockets ? "sockets" : "dpdk", o->udp ? "udp" : "tcp", commands[o->commands],
 		ip4 ? "" : "[", server, ip4 ? "" : "]", o->port);
 	fprintf(f,
 		" \"get_ratio\": %.4f, \"connections\": %u, \"pipeline\": %u, \"multi\": %u, "

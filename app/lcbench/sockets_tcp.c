@@ -53,7 +53,7 @@ static void client_send(struct sockets *s, struct bench_client *c)
 		out_add(c, r.head, r.head_len);
 		if (r.set) {
 			out_add(c, r.value, r.value_len);
-			out_add(c, "\r\n", 2);
+			out_add(c, r.end, r.end_len);
 		}
 	}
 	out_write(s, c);

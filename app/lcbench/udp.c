@@ -27,7 +27,7 @@ unsigned bench_udp_write(
 {
 	char *p = to + FRAME_BYTES;
 
-	base_assert(r->head_len + r->value_len + 2 <= BENCH_UDP_MAX);
+	base_assert(r->head_len + r->value_len + r->end_len <= BENCH_UDP_MAX);
 	c->request_id = id_next(b, c);
 	c->sequence = 0;
 	c->tried_ns = b->now_ns;
@@ -39,8 +39,8 @@ unsigned bench_udp_write(
 	if (r->set) {
 		memcpy(p, r->value, r->value_len);
 		p += r->value_len;
-		memcpy(p, "\r\n", 2);
-		p += 2;
+		memcpy(p, r->end, r->end_len);
+		p += r->end_len;
 	}
 	return (unsigned)(p - to);
 }
@@ -53,7 +53,7 @@ static bool follows(const struct bench_client *c, const char *data)
 
 	if (sequence == c->sequence)
 		return true;
-	return sequence == 0 && datagrams == 1 && c->expect == BENCH_LINE && c->line_len == 0;
+	return sequence == 0 && datagrams == 1 && c->expect == BENCH_HEAD && c->part_len == 0;
 }
 
 struct bench_client *bench_udp_feed(struct bench *b, unsigned conn, const char *data, size_t len)

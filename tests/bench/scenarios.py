@@ -63,6 +63,10 @@ SCENARIOS = {
         "the same over 1,000 connections",
         [Case("32 B, 1,000 connections", {**GET, "connections": 1000}, target=12.0)],
     ),
+    "get-binary": Scenario(
+        "get-tcp in the binary protocol",
+        [Case("32 B, 50 connections", {**GET, "commands": "binary"}, target=None)],
+    ),
     "get-pipelined": Scenario(
         "gets over 50 connections, 16 in flight on each; mg, as memcached 1.6.18 answers get one by one",
         [

@@ -29,11 +29,16 @@ LOADS = {
     "text-multi": f"--connections 4 --pipeline 2 --multi 20 {MIXED}",
     "meta": f"--commands meta --connections 4 --pipeline 8 {MIXED}",
     "meta-multi": f"--commands meta --connections 4 --pipeline 2 --multi 20 {MIXED}",
+    "binary": f"--commands binary --connections 4 --pipeline 8 {MIXED}",
+    "binary-multi": f"--commands binary --connections 4 --pipeline 2 --multi 20 {MIXED}",
+    "binary-large": "--commands binary --connections 2 --value-size 0:1,100000:1 --keys 50",
     "large": "--connections 2 --get-ratio 0.5 --value-size 10:1,100000:1 --versions 2 --keys 50",
     "churn": "--connections 4 --churn 2",
     "udp": f"--proto udp --connections 2 --pipeline 4 {MIXED}",
     "udp-multi": "--proto udp --connections 2 --pipeline 2 --multi 10 --timeout-ms 50",
     "udp-meta": f"--proto udp --commands meta --lost count --connections 2 {MIXED}",
+    "udp-binary": f"--proto udp --commands binary --connections 2 --pipeline 4 {MIXED}",
+    "udp-binary-multi": "--proto udp --commands binary --connections 2 --pipeline 2 --multi 10 --timeout-ms 50",
     "open-loop": f"--connections 8 --rate 2000 {MIXED}",
     "udp-open-loop": "--proto udp --connections 8 --rate 2000",
     "no-preload": "--connections 4 --preload none --get-ratio 0.5",
@@ -185,6 +190,25 @@ def test_a_wrong_byte_ends_the_run_and_is_named():
     ), said
 
 
+def test_a_binary_answer_to_another_request_is_found_out():
+    """The opaque of each answer is one higher than asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            conn = listener.accept()[0]
+            with conn, conn.makefile("rb") as packets:
+                while head := packets.read(24):
+                    packets.read(int.from_bytes(head[8:12], "big"))
+                    opaque = int.from_bytes(head[12:16], "big") + 1
+                    conn.sendall(b"\x81\x01" + bytes(10) + opaque.to_bytes(4, "big") + bytes(8))
+
+        threading.Thread(target=serve, daemon=True).start()
+        port = listener.getsockname()[1]
+        status, result, said = lcbench("127.0.0.1", "--commands binary --connections 1 --keys 20", port)
+    assert status == 1 and result is None
+    assert "wrong answer to set of key" in said and 'opcode 0x01, opaque 1, status 0x00 ""' in said, said
+
+
 def test_a_missing_key_voids_the_run():
     with liar(lambda key, flags, value: b"END\r\n") as port:
         status, result, said = lcbench("127.0.0.1", "--connections 1 --keys 20", port)
@@ -192,7 +216,7 @@ def test_a_missing_key_voids_the_run():
     assert result is None
 
 
-@pytest.mark.parametrize("options", ("--nonsense", "--keys 0", "--value-size 5-4", "--zipf x"))
+@pytest.mark.parametrize("options", ("--nonsense", "--keys 0", "--commands ascii", "--value-size 5-4", "--zipf x"))
 def test_bad_options_are_refused(options):
     status, result, said = lcbench("127.0.0.1", options)
     assert status == 2

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "binary.h"
 #include "lcbench.h"
 
 static const struct bench_options options = {.connections = 1,
@@ -457,7 +458,7 @@ static void meta_answers_in_any_pieces_are_understood(void **state)
 	struct bench_options o = options;
 	char answers[1000];
 
-	o.meta = true;
+	o.commands = COMMANDS_META;
 	for (size_t step = 1; step < 100; step++) {
 		struct bench_request r;
 		struct bench b;
@@ -481,6 +482,144 @@ static void meta_answers_in_any_pieces_are_understood(void **state)
 		assert_int_equal(b.n.errors, 0);
 		bench_close(&b);
 	}
+}
+
+// A binary answer: `text` behind the header is extras, key and value, or what an error says.
+static size_t packet_write(const struct binary_header *h, const char *text, char *to)
+{
+	char *p = binary_header_put(to, h);
+
+	memcpy(p, text, h->body_len);
+	return BINARY_HEADER + (size_t)h->body_len;
+}
+
+static size_t binary_hit_write(const struct bench *b, uint32_t key, bool key_told, char *to)
+{
+	uint32_t size = bench_value_size(&b->workload, key), key_len = key_told ? 16 : 0;
+	struct binary_header h = {.magic = BINARY_REPLY,
+		.opcode = key_told ? BINARY_GETKQ : BINARY_GET,
+		.extras_len = BINARY_GET_EXTRAS,
+		.key_len = (uint16_t)key_len,
+		.body_len = BINARY_GET_EXTRAS + key_len + size,
+		.opaque = key};
+	char body[500] = {0};
+
+	words_key_write(&b->words, key, body + BINARY_GET_EXTRAS);
+	memcpy(body + BINARY_GET_EXTRAS + key_len, bench_value(&b->workload, key, 0), size);
+	return packet_write(&h, body, to);
+}
+
+static size_t binary_bare_write(uint8_t opcode, uint16_t status, uint32_t opaque, char *to)
+{
+	struct binary_header h = {.magic = BINARY_REPLY,
+		.opcode = opcode,
+		.status = status,
+		.body_len = status ? 9 : 0,
+		.opaque = opaque};
+
+	return packet_write(&h, "Not found", to);
+}
+
+static void binary_answers_in_any_pieces_are_understood(void **state)
+{
+	struct bench_options o = options;
+	char answers[1000];
+
+	o.commands = COMMANDS_BINARY;
+	for (unsigned size = 0; size <= 50; size += 50) {
+		o.value_sizes = (struct sizes){.min = size, .max = size};
+		for (size_t step = 1; step < 100; step++) {
+			struct bench_request r;
+			struct bench b;
+			size_t len = 0;
+
+			check_open(&b, &o);
+			for (uint32_t key = 0; key < 3; key++)
+				assert_true(bench_client_next(&b, b.client, &r));
+			len += binary_hit_write(&b, 0, false, answers + len);
+			len += binary_bare_write(BINARY_GET, BINARY_NOT_FOUND, 1, answers + len);
+			len += binary_hit_write(&b, 2, false, answers + len);
+			for (size_t at = 0; at < len; at += step)
+				assert_true(bench_client_feed(
+					&b, b.client, answers + at, base_min_u64(step, len - at)));
+			assert_int_equal(b.n.requests, 3);
+			assert_int_equal(b.n.misses, 1);
+			assert_int_equal(b.n.verified, 2);
+			assert_int_equal(b.n.errors, 0);
+			bench_close(&b);
+		}
+	}
+}
+
+static void binary_keys_of_a_get_may_be_missing_anywhere(void **state)
+{
+	struct bench_options o = options;
+	char answer[2000];
+
+	o.commands = COMMANDS_BINARY;
+	o.multi = 4;
+	for (unsigned present = 0; present < 16; present++) {
+		struct bench_request r;
+		struct bench b;
+		size_t len = 0;
+
+		check_open(&b, &o);
+		assert_true(bench_client_next(&b, b.client, &r)); // keys 0 to 3
+		for (uint32_t key = 0; key < 4; key++)
+			if (present >> key & 1)
+				len += binary_hit_write(&b, key, true, answer + len);
+		len += binary_bare_write(BINARY_NOOP, BINARY_OK, 0, answer + len);
+		assert_true(bench_client_feed(&b, b.client, answer, len));
+		assert_int_equal(b.n.requests, 1);
+		assert_int_equal(b.n.keys_read, 4);
+		assert_int_equal(b.n.misses, 4 - __builtin_popcount(present));
+		assert_int_equal(b.n.verified, __builtin_popcount(present));
+		assert_int_equal(b.n.errors, 0);
+		bench_close(&b);
+	}
+}
+
+static void binary_answers_to_another_request_are_errors(void **state)
+{
+	static const struct {
+		uint16_t status;
+		uint8_t opcode, opaque;
+		bool set;
+	} wrong[] = {{BINARY_NOT_FOUND, BINARY_GET, 1, false}, {BINARY_OK, BINARY_SET, 0, false},
+		{0x82, BINARY_GET, 0, false}, {BINARY_OK, BINARY_SET, 1, true},
+		{0x82, BINARY_SET, 0, true}, {BINARY_OK, BINARY_NOOP, 0, true}};
+	struct bench_options o = options;
+	char answer[100];
+
+	o.commands = COMMANDS_BINARY;
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(wrong); i++) {
+		struct bench_request r;
+		struct bench b;
+		size_t len;
+
+		check_open(&b, &o);
+		b.phase = wrong[i].set ? BENCH_FILL : BENCH_CHECK;
+		assert_true(bench_client_next(&b, b.client, &r));
+		len = binary_bare_write(wrong[i].opcode, wrong[i].status, wrong[i].opaque, answer);
+		bench_client_feed(&b, b.client, answer, len);
+		assert_int_equal(b.n.errors, 1);
+		assert_int_equal(b.n.requests, 1);
+		bench_close(&b);
+	}
+}
+
+static void a_line_is_no_binary_answer(void **state)
+{
+	struct bench_options o = options;
+	struct bench_request r;
+	struct bench b;
+
+	o.commands = COMMANDS_BINARY;
+	check_open(&b, &o);
+	assert_true(bench_client_next(&b, b.client, &r));
+	assert_false(bench_client_feed(&b, b.client, "END\r\n", 5));
+	assert_int_equal(b.dead, 1);
+	bench_close(&b);
 }
 
 static void once_means_once(void **state)
@@ -541,6 +680,10 @@ int main(void)
 		cmocka_unit_test(keys_out_of_order_or_twice_are_errors),
 		cmocka_unit_test(a_value_of_another_version_or_mixed_of_two_is_found_out),
 		cmocka_unit_test(meta_answers_in_any_pieces_are_understood),
+		cmocka_unit_test(binary_answers_in_any_pieces_are_understood),
+		cmocka_unit_test(binary_keys_of_a_get_may_be_missing_anywhere),
+		cmocka_unit_test(binary_answers_to_another_request_are_errors),
+		cmocka_unit_test(a_line_is_no_binary_answer),
 		cmocka_unit_test(once_means_once),
 		cmocka_unit_test(connections_that_come_and_go_are_the_first),
 	};

@@ -58,7 +58,7 @@ static void choices_are_words(void **state)
 		0);
 	assert_int_equal(o.preload, PRELOAD_NONE);
 	assert_int_equal(o.verify, VERIFY_ALL);
-	assert_true(o.udp && o.meta && o.lost_counted);
+	assert_true(o.udp && o.commands == COMMANDS_META && o.lost_counted);
 	assert_int_not_equal(PARSE(&o, "--preload", "fil"), 0);
 	assert_int_not_equal(PARSE(&o, "--preload", "fill|check"), 0);
 	assert_int_not_equal(PARSE(&o, "--verify", ""), 0);
