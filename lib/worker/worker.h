@@ -206,6 +206,7 @@ struct worker_times {
 	_Alignas(BASE_CACHE_LINE) struct base_hist
 		turn_us;                        // turns that found work, by the turn's clock
 	struct base_hist work_ns[WORKER_WORKS]; // slices of upkeep, by kind
+	uint32_t longest_units[WORKER_WORKS];   // that the longest of them did
 };
 // While the group is open.
 const struct worker_times *worker_times_get(const struct worker_group *g, unsigned id);

@@ -13,7 +13,9 @@
 #define LOOK_UNITS      8    // of work that had nothing left
 #define SLICE_MIN_NS    2000 // below it the clock would be much of the cost
 #define SLICE_UNITS_MAX 4096
-#define LEARN_UNITS     4 // a slice that did fewer says little about what one takes
+#define PIECE_UNITS     256 // between looks at the clock: some 10 to 30 us
+#define LEARN_UNITS     4   // a slice that did fewer may have done more than it says
+#define LEARN_TIMES     8   // one that took many times as long was interrupted
 #define UNIT_NS_FIRST   100
 #define UNIT_NS_MAX     20000
 #define DEBT_SLICES     10 // what a slice that was interrupted is made to pay at most
@@ -58,8 +60,11 @@ static bool work_step(struct worker *w, unsigned work, unsigned *units)
 
 static void purse_learn(struct worker_purse *p, uint64_t spent_ns, unsigned done)
 {
-	uint64_t unit_ns = (p->unit_ns * 7 + spent_ns / done) / 8;
+	uint64_t lately_ns = base_min_u64(spent_ns / done, p->unit_ns * LEARN_TIMES), unit_ns;
 
+	if (done < LEARN_UNITS && lately_ns >= p->unit_ns)
+		return;
+	unit_ns = (p->unit_ns * 7 + lately_ns) / 8;
 	p->unit_ns = base_min_u64(base_max_u64(unit_ns, 1), UNIT_NS_MAX);
 }
 
@@ -75,24 +80,42 @@ static void works_look(struct worker *w)
 	}
 }
 
+// Piece by piece, until it has done `wanted` units, or its time is over: what a unit has lately
+// taken says little where the next part of the shard is another. Returns the units done.
+static unsigned slice_run(
+	struct worker *w, unsigned work, unsigned wanted, uint64_t budget_ns, uint64_t *spent_ns)
+{
+	uint64_t began_ns = w->now_ns ? w->now_ns() : 0;
+	unsigned done = 0, left = 0;
+	bool more = true;
+
+	*spent_ns = 0;
+	while (more && left == 0 && done < wanted && *spent_ns < budget_ns) {
+		unsigned piece = left = (unsigned)base_min_u64(wanted - done, PIECE_UNITS);
+
+		more = work_step(w, work, &left);
+		done += piece - left;
+		*spent_ns =
+			w->now_ns ? w->now_ns() - began_ns : done * w->upkeep.purse[work].unit_ns;
+	}
+	if (!more)
+		w->upkeep.pending &= ~(1u << work);
+	return done;
+}
+
 // Returns the nanoseconds that it took.
 static uint64_t work_slice(struct worker *w, unsigned work, uint64_t budget_ns)
 {
 	struct worker_purse *p = &w->upkeep.purse[work];
-	uint64_t wanted = base_min_u64(budget_ns / p->unit_ns + 1, SLICE_UNITS_MAX);
-	uint64_t began_ns = w->now_ns ? w->now_ns() : 0, spent_ns;
-	unsigned units = (unsigned)wanted, done;
+	uint64_t wanted = base_min_u64(budget_ns / p->unit_ns + 1, SLICE_UNITS_MAX), spent_ns;
+	unsigned done = slice_run(w, work, (unsigned)wanted, budget_ns, &spent_ns);
 
-	if (!work_step(w, work, &units))
-		w->upkeep.pending &= ~(1u << work);
-	done = (unsigned)wanted - units;
 	if (w->now_ns) {
-		spent_ns = w->now_ns() - began_ns;
+		if (spent_ns > w->times->work_ns[work].max)
+			w->times->longest_units[work] = done;
 		base_hist_add(&w->times->work_ns[work], spent_ns);
-		if (done >= LEARN_UNITS)
+		if (done > 0)
 			purse_learn(p, spent_ns, done);
-	} else {
-		spent_ns = done * p->unit_ns;
 	}
 	p->credit_ns -= (int64_t)spent_ns;
 	if (work == STORE_WORK_EXPIRE)

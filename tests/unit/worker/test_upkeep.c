@@ -99,9 +99,76 @@ static void a_turn_takes_one_slice(void **state)
 	lab_close();
 }
 
+static uint64_t read_ns, each_ns; // a clock that goes on only when it is read
+
+static uint64_t clock_read(void)
+{
+	return read_ns += each_ns;
+}
+
+// A unit has lately taken nearly nothing, and now each piece takes 30 us: the slice is over with
+// the piece that takes it past its time, not when it has done as many units as that promised.
+static void a_slice_ends_by_the_clock(void **state)
+{
+	struct worker_purse *purse;
+	struct client *c;
+	uint64_t before;
+
+	lab_open(&(struct lab_options){.workers = 1});
+	c = client_connect();
+	fill_due(c);
+	share_set(STORE_WORK_EXPIRE, 0, 50);
+	until_due();
+	lab_run(2000000);
+	purse = &lab->w[0]->upkeep.purse[STORE_WORK_EXPIRE];
+	purse->unit_ns = 1;
+	each_ns = 30000;
+	lab->w[0]->now_ns = clock_read;
+	share_set(STORE_WORK_EXPIRE, 1000, 50);
+	lab->step_us = 5000;
+	lab_turn(); // looks, and finds that there is work
+	before = shard()->expired;
+	lab_turn();
+	assert_in_range(shard()->expired - before, 256, 2 * (256 + BUCKET) + LOOK_MAX);
+	client_abort(c);
+	lab_close();
+}
+
+// One slice is interrupted for 12 ms: that says nothing about what a unit takes, and what it made
+// of it is forgotten soon.
+static void an_interrupted_slice_does_not_shrink_the_next_ones_for_good(void **state)
+{
+	struct worker_purse *purse;
+	struct client *c;
+
+	lab_open(&(struct lab_options){.workers = 1});
+	c = client_connect();
+	fill_due(c);
+	share_set(STORE_WORK_EXPIRE, 0, 50);
+	until_due();
+	lab_run(2000000);
+	purse = &lab->w[0]->upkeep.purse[STORE_WORK_EXPIRE];
+	lab->w[0]->now_ns = clock_read;
+	share_set(STORE_WORK_EXPIRE, 500, 50);
+	lab->step_us = 5000;
+	each_ns = 12000000;
+	lab_turn();
+	lab_turn();
+	assert_in_range(purse->unit_ns, UNIT_NS + 1, UNIT_NS * 2);
+	purse->unit_ns = 20000; // as a row of them would leave it
+	each_ns = 5000;
+	for (unsigned i = 0; i < 100 && purse->unit_ns > UNIT_NS; i++)
+		lab_turn();
+	assert_in_range(purse->unit_ns, 1, UNIT_NS);
+	client_abort(c);
+	lab_close();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_due_goes_at_the_share_that_was_ordered),
 	cmocka_unit_test(a_turn_takes_one_slice),
+	cmocka_unit_test(a_slice_ends_by_the_clock),
+	cmocka_unit_test(an_interrupted_slice_does_not_shrink_the_next_ones_for_good),
 };
 
 LAB_MAIN("upkeep", tests)
