@@ -155,6 +155,8 @@ void base_hist_add_many(struct base_hist *h, uint64_t value, uint32_t count); //
 // The value at or below which `q` (0..1) of the values lie, at most 12.5 % above the true one; 0
 // when empty. Scans all buckets: for reports.
 uint64_t base_hist_quantile(const struct base_hist *h, double q);
+// How many values were as large as `value`, or lie in its bucket: it begins at most 12.5 % below.
+uint64_t base_hist_from(const struct base_hist *h, uint64_t value);
 void base_hist_merge(struct base_hist *into, const struct base_hist *from);
 // Takes away what `from` counts too: an earlier copy of the same histogram, so that what came since
 // is left. max: not above the largest bucket that has something.

@@ -72,6 +72,15 @@ uint64_t base_hist_quantile(const struct base_hist *h, double q)
 	return h->max; // empty, or in the last bucket, which has no upper end
 }
 
+uint64_t base_hist_from(const struct base_hist *h, uint64_t value)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = bucket_of(value); i < BASE_HIST_BUCKETS; i++)
+		n += h->bucket[i];
+	return n;
+}
+
 void base_hist_merge(struct base_hist *into, const struct base_hist *from)
 {
 	for (unsigned int i = 0; i < BASE_HIST_BUCKETS; i++) {

@@ -4,7 +4,8 @@
 
 #include "control/control_internal.h"
 
-#define WORKERS_SHOWN 5 // in one reply of 16 KB
+#define WORKERS_SHOWN 4      // in one reply of 16 KB
+#define HELD_NS       100000 // no slice is to keep a worker longer
 
 // ---- each tick ---------------------------------------------------------------------------------
 uint64_t control_shard_bytes(const struct worker_counters *n)
@@ -166,8 +167,8 @@ static void one_add(struct rte_tel_data *d, const char *what, const char *which,
 	rte_tel_data_add_dict_u64(d, name, value);
 }
 
-static void times_add(
-	const struct base_hist *h, const char *what, const char *unit, struct rte_tel_data *d)
+static void times_add(const struct base_hist *h, const char *what, const char *unit, uint64_t held,
+	struct rte_tel_data *d)
 {
 	static const struct {
 		const char *name;
@@ -176,6 +177,7 @@ static void times_add(
 	char which[16];
 
 	one_add(d, what, "s", h->count);
+	one_add(d, what, "s_held", base_hist_from(h, held));
 	for (unsigned i = 0; i < BASE_ARRAY_LEN(quantile); i++) {
 		snprintf(which, sizeof(which), "%s%s", quantile[i].name, unit);
 		one_add(d, what, which, base_hist_quantile(h, quantile[i].at));
@@ -194,7 +196,8 @@ static void work_add(struct control *c, unsigned i, unsigned work, struct rte_te
 	one_add(d, name, "_pending", report->upkeep_pending >> work & 1);
 	one_add(d, name, "_done_us", report->n.upkeep_ns[work] / 1000);
 	snprintf(slice, sizeof(slice), "%s_slice", name);
-	times_add(&worker_times_get(c->group, i)->work_ns[work], slice, "ns", d);
+	times_add(&worker_times_get(c->group, i)->work_ns[work], slice, "ns", HELD_NS, d);
+	one_add(d, slice, "_max_units", worker_times_get(c->group, i)->longest_units[work]);
 }
 
 static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
@@ -210,12 +213,12 @@ static void worker_reply(struct control *c, unsigned i, struct rte_tel_data *d)
 	one_add(d, "idle", "_of_1000", p->idle);
 	one_add(d, "pressed", "", p->pressed);
 	one_add(d, "slice", "_us", p->order.slice_us);
-	times_add(&worker_times_get(c->group, i)->turn_us, "turn", "us", d);
+	times_add(&worker_times_get(c->group, i)->turn_us, "turn", "us", HELD_NS / 1000, d);
 	for (unsigned work = 0; work < WORKER_WORKS; work++)
 		work_add(c, i, work, d);
 	for (unsigned work = 0; work < MEM_WORKS && c->domain[i] != NULL; work++) {
 		mem_work_times_read(c->domain[i], (enum mem_work)work, &hist);
-		times_add(&hist, name[work], "ns", d);
+		times_add(&hist, name[work], "ns", HELD_NS, d);
 	}
 }
 

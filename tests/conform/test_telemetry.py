@@ -85,10 +85,12 @@ def test_upkeep_says_what_took_how_long(telemetry, tcp):
         assert least <= upkeep[f"{work}_asked_us_a_ms"] <= 1000
         assert upkeep[f"{work}_pending"] in (0, 1)
         assert upkeep[f"{work}_done_us"] >= 0
+        assert upkeep[f"{work}_slice_max_units"] <= 4096
     slices = [f"{work}_slice" for work in works] + ["purge_slice", "return_slice", "ready_slice"]
     for what in ["turn"] + slices:
         assert f"{what}s" in upkeep
         unit = "us" if what == "turn" else "ns"
+        assert 0 <= upkeep[f"{what}s_held"] <= upkeep[f"{what}s"]
         assert upkeep[f"{what}_p50_{unit}"] <= upkeep[f"{what}_max_{unit}"]
     assert upkeep.keys() == telemetry.ask("/lcached/upkeep")["worker_0"].keys()
     assert "error" in telemetry.ask("/lcached/upkeep,999")

@@ -172,6 +172,22 @@ static void what_came_since_a_copy_is_left(void **state)
 	assert_int_equal(h.max, 0);
 }
 
+static void counts_what_is_as_large_or_in_its_bucket(void **state)
+{
+	struct base_hist h = {0};
+
+	assert_int_equal(base_hist_from(&h, 0), 0);
+	base_hist_add_many(&h, 5, 3);
+	base_hist_add_many(&h, 90000, 2);
+	base_hist_add_many(&h, 99000, 1); // its bucket, 98,304 to 106,495, has 100,000, too
+	base_hist_add_many(&h, 100001, 4);
+	base_hist_add(&h, UINT64_C(1) << 60);
+	assert_int_equal(base_hist_from(&h, 0), 11);
+	assert_int_equal(base_hist_from(&h, 6), 8);
+	assert_int_equal(base_hist_from(&h, 100000), 6);
+	assert_int_equal(base_hist_from(&h, UINT64_MAX), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +200,7 @@ int main(void)
 		cmocka_unit_test(full_buckets_keep_the_shape),
 		cmocka_unit_test(many_at_once_are_one_by_one),
 		cmocka_unit_test(what_came_since_a_copy_is_left),
+		cmocka_unit_test(counts_what_is_as_large_or_in_its_bucket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
