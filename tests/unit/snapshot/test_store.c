@@ -306,6 +306,44 @@ static void test_what_is_due_is_neither_written_nor_restored(void **state)
 	folder_drop(folder);
 }
 
+// However many items there are, and however long: what a slice of so many units copies has a bound,
+// and so has what it goes through when it copies nothing. With that, one that took milliseconds was
+// not at work all the time.
+static void test_a_slice_copies_no_more_than_its_units_are_good_for(void **state)
+{
+	static const unsigned units[] = {1, 8, 50, 200, 4096};
+	const uint64_t unit_bytes = 280;                        // of a record, with its key
+	const uint64_t step_bytes = 16 * (32 + 256 + 1024 + 8); // the step that was begun
+	struct snapshot_tap *t;
+	unsigned slices = 0;
+	struct snapshot *sn;
+	char folder[64];
+	struct server sv;
+
+	folder_make(folder);
+	server_open(&sv, 1, 0, STORE_NOEVICTION);
+	for (uint64_t i = 0; i < 30000; i++)
+		server_set(&sv, i, 0);
+	sn = begin(&sv, folder, 1 << 20);
+	t = snapshot_tap(sn, 0);
+	for (; !snapshot_finished(sn); slices++) {
+		unsigned asked = units[slices % BASE_ARRAY_LEN(units)];
+		uint64_t head = t->head, pins = t->pins;
+		unsigned left = snapshot_tap_slice(t, sv.t[0].s, asked);
+
+		assert_true(left <= asked);
+		assert_true((t->head - head) * 8 <= (asked - left) * unit_bytes + step_bytes);
+		assert_true(t->pins <= pins + asked / 2 + 16);
+		if (slices % 3 == 0)
+			snapshot_turn(sn, WALL + 1);
+	}
+	assert_true(slices > 100);
+	snapshot_tap_leave(t, sv.t[0].s);
+	snapshot_close(sn);
+	server_close(&sv);
+	folder_drop(folder);
+}
+
 static void test_a_limit_holds_as_at_a_set(void **state)
 {
 	const uint64_t limit = 2 << 20;
@@ -531,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_all_comes_back_into_any_number_of_shards),
 		cmocka_unit_test(test_under_writes_what_was_left_alone_is_whole),
 		cmocka_unit_test(test_what_is_due_is_neither_written_nor_restored),
+		cmocka_unit_test(test_a_slice_copies_no_more_than_its_units_are_good_for),
 		cmocka_unit_test(test_a_limit_holds_as_at_a_set),
 		cmocka_unit_test(test_no_room_for_the_newer_leaves_no_older),
 		cmocka_unit_test(test_a_flush_in_between_makes_it_fail),
