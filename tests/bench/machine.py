@@ -35,7 +35,7 @@ def hugepages_ensure():
         raise Trouble(f"{PAGES_NEEDED} free hugepages of 2 MiB are needed")
 
 
-def _core_ticks(core):
+def core_ticks(core):
     """(work, stolen, all) of a core since it started."""
     with open("/proc/stat") as f:
         for line in f:
@@ -63,8 +63,8 @@ class Watch:
         self.before = self._read()
 
     def _read(self):
-        work, steal, ticks = _core_ticks(SERVER_CORE)
-        _, generator_steal, generator_ticks = _core_ticks(GENERATOR_CORE)
+        work, steal, ticks = core_ticks(SERVER_CORE)
+        _, generator_steal, generator_ticks = core_ticks(GENERATOR_CORE)
         foreign = work - _process_ticks(self.pid)
         return foreign, ticks, steal + generator_steal, ticks + generator_ticks
 
