@@ -17,7 +17,8 @@ from machine import Trouble
 LOAD = {"mode": "get", "proto": "tcp", "connections": 50, "keys": 100000, "key-size": 32, "value-size": 32}
 SHARE = 0.7  # of the peak
 P99_MOST_US, TIMES_LEAST = 20.0, 20.0
-CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+CURVE_POINTS = {"p50": "get_p50_us", "p99": "get_p99_us", "p99.9": "get_p999_us"}  # of a segment
 PEAK_S = 2
 SEGMENT_S = 0.05
 CALM_LEAST = 0.25  # of the segments
@@ -111,15 +112,34 @@ def table(sides, good, rows):
         )
 
 
-def curve_point(side, share, args, scratch):
-    result = paced(side, share, args, scratch)
-    return 100 * share, statistics.median(calm(result, "get_p99_us"))
+def curve_run(sides, args, scratch):
+    """{side: [(percent of its peak, {p50: us, p99: us, p99.9: us})]}, the sides in turn at each load."""
+    found = {name: [] for name in sides}
+    print("latency by load, one round a point, medians of calm stretches, us: " + ", ".join(CURVE_POINTS))
+    for share in CURVE:
+        for name, side in sides.items():
+            result = paced(side, share, args, scratch)
+            us = {point: statistics.median(calm(result, key)) for point, key in CURVE_POINTS.items()}
+            found[name].append((round(100 * share), us))
+            print(f"  {100 * share:3.0f}% {name:<22}" + "".join(f"{value:11.1f}" for value in us.values()))
+    return found
 
 
-def curve_plot(sides, args, scratch):
-    lines = {name: [curve_point(side, share, args, scratch) for share in CURVE] for name, side in sides.items()}
-    lines["lcached's ceiling: no store"] = lines.pop("ceiling")
-    plot.curves(args.plots, "latency-by-load", "p99 in an open loop, 50 connections", "percent of the peak",
+def curve_rows(found):
+    return [
+        {"name": "latency", "case": f"{name}'s {point} at {percent}% of its peak", "value": value, "min": value,
+         "max": value, "unit": "us", "runs": 1, "target": None, "holds": None}
+        for name, points in found.items() for percent, us in points for point, value in us.items()
+    ]  # fmt: skip
+
+
+def curve_plot(found, where):
+    lines = {}
+    for name, points in found.items():
+        kept = ("p99",) if name == "ceiling" else CURVE_POINTS
+        shown = "no store" if name == "ceiling" else name
+        lines |= {f"{shown}, {point}": [(x, us[point]) for x, us in points] for point in kept}
+    plot.curves(where, "latency-by-load", "latencies in an open loop, 50 connections", "percent of each one's peak",
                 lines, y_label="us", log_x=False, log_y=True)  # fmt: skip
 
 
@@ -131,5 +151,7 @@ def run(args, scratch):
     rows = rows_of(sides, good)
     table(sides, good, rows)
     if args.plots:
-        curve_plot(sides, args, scratch)
+        found = curve_run(sides, args, scratch)
+        curve_plot(found, args.plots)
+        rows += curve_rows(found)
     return rows

@@ -65,7 +65,7 @@ SCENARIOS = {
     ),
     "get-binary": Scenario(
         "get-tcp in the binary protocol",
-        [Case("32 B, 50 connections", {**GET, "commands": "binary"}, target=None)],
+        [Case("32 B, 50 connections", {**GET, "commands": "binary"}, target=12.0)],
     ),
     "get-pipelined": Scenario(
         "gets over 50 connections, 16 in flight on each; mg, as memcached 1.6.18 answers get one by one",
