@@ -70,8 +70,8 @@ size_t binary_head_bytes(const struct binary_header *h)
 	return BINARY_HEADER + (size_t)(h->status ? h->body_len : before_value);
 }
 
-size_t binary_head_take(uint8_t magic, const char *have, size_t have_len, const char *data,
-	size_t len, bool *whole)
+size_t binary_head_take(
+	uint8_t magic, const char *have, size_t have_len, const char *data, size_t len, bool *whole)
 {
 	char header[BINARY_HEADER];
 	const char *from = have_len ? have : data;

@@ -38,7 +38,7 @@ uint32_t binary_u32_read(const char *from);
 // Bytes of a packet before its value, or of one without success, whose body is a text, all of them.
 // At most 64 KiB and some; or SIZE_MAX: its lengths do not go together.
 size_t binary_head_bytes(const struct binary_header *h);
-// How many bytes of data (len > 0) belong to the packet's head of which `have` has come; `whole`: it
-// ends with them. 0: no such packet.
+// How many bytes of data (len > 0) belong to the packet's head of which `have` has come; `whole`:
+// it ends with them. 0: no such packet.
 size_t binary_head_take(uint8_t magic, const char *have, size_t have_len, const char *data,
 	size_t len, bool *whole);

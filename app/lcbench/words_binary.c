@@ -75,7 +75,7 @@ static size_t head_take(
 	return binary_head_take(BINARY_REPLY, have, have_len, data, len, whole);
 }
 
-// A hit: flags, and the key if it was asked for, which is the opaque's. A value of any size follows.
+// A hit: flags, and the key if it was asked for, which is the opaque's. A value follows.
 static struct words_head value_read(
 	const struct words *w, const struct binary_header *h, const char *extras)
 {
