@@ -19,6 +19,7 @@ SHARE = 0.7  # of the peak
 P99_MOST_US, TIMES_LEAST = 20.0, 20.0
 CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 CURVE_POINTS = {"p50": "get_p50_us", "p99": "get_p99_us", "p99.9": "get_p999_us"}  # of a segment
+CURVE_ROUNDS = 3  # at most, each of thirty runs
 PEAK_S = 2
 SEGMENT_S = 0.05
 CALM_LEAST = 0.25  # of the segments
@@ -112,13 +113,13 @@ def table(sides, good, rows):
         )
 
 
-def curve_run(sides, args, scratch):
+def curve_run(sides, runs, args, scratch):
     """{side: [(percent of its peak, {p50: us, p99: us, p99.9: us})]}, the sides in turn at each load: the
     (lower) median round's, since a second in which the machine is slow is one that no server keeps up in."""
     found = {name: [] for name in sides}
     print("latency by load, medians of calm stretches, us: " + ", ".join(CURVE_POINTS))
     for share in CURVE:
-        results = [[paced(side, share, args, scratch) for side in sides.values()] for _ in range(args.rounds)]
+        results = [[paced(side, share, args, scratch) for side in sides.values()] for _ in range(runs)]
         for name, of_side in zip(sides, zip(*results)):
             us = {
                 point: statistics.median_low(statistics.median(calm(result, key)) for result in of_side)
@@ -155,7 +156,8 @@ def run(args, scratch):
     rows = rows_of(sides, good)
     table(sides, good, rows)
     if args.plots:
-        found = curve_run(sides, args, scratch)
+        curve_rounds = min(args.rounds, CURVE_ROUNDS)
+        found = curve_run(sides, curve_rounds, args, scratch)
         curve_plot(found, args.plots)
-        rows += curve_rows(found, args.rounds)
+        rows += curve_rows(found, curve_rounds)
     return rows
