@@ -231,14 +231,18 @@ void *mem_try_move(
 //		while (mem_moves_end(d, false, 100) == 0)
 //			;
 //	}
+//	for each block above mark: mem_try_lower(d, c, block, align, size, mem_page_of(block));
 //	while (mem_moves_end(d, true, 100) == 0)
 //		;
 //
-// What lies at this address or above would find room below it. 0: there is nothing to be gained.
+// What lies at this address or above would find room below it, if the holes there were long enough
+// for all of it; what stays is gathered by the last loop. 0: there is nothing to be gained.
 uintptr_t mem_watermark(const struct mem_domain *d);
 // Where a window begins that ends at `top`, at `mark` at the lowest: in it lies a 64th of what is
 // used, or one 2 MiB page.
 uintptr_t mem_window(const struct mem_domain *d, uintptr_t mark, uintptr_t top);
+// The 2 MiB page in which a block begins.
+uintptr_t mem_page_of(const void *block);
 // Also every some moves: has free extents lie with the page source, as the arena takes those in its
 // own hands first, wherever they are. Microseconds.
 void mem_moves_begin(struct mem_domain *d);

@@ -6,7 +6,7 @@
 
 #define SPARSE_WHOLE  256 // of mem_bin_sparse
 #define SPARSE_FAVOUR 8   // a slab may be an eighth fuller than the mean
-#define PAGES_SPARE   32  // of the used pages: left free below the watermark
+#define PAGES_SPARE   64  // of the used pages: left free below the watermark
 #define WINDOW_PART   64  // of the used pages: in a window
 
 // The slab that is being filled counts as half full: it is among those held, not among the partly
@@ -37,6 +37,11 @@ uintptr_t mem_watermark(const struct mem_domain *d)
 	bytes = (used + used / PAGES_SPARE) * SOURCE_PAGE + SOURCE_CHUNK;
 	bytes -= bytes % SOURCE_CHUNK;
 	return bytes < s->taken ? (uintptr_t)s->base + bytes : 0;
+}
+
+uintptr_t mem_page_of(const void *block)
+{
+	return (uintptr_t)block & ~(uintptr_t)(SOURCE_CHUNK - 1);
 }
 
 uintptr_t mem_window(const struct mem_domain *d, uintptr_t mark, uintptr_t top)

@@ -114,6 +114,13 @@ static bool block_wanted(const struct store *s, const struct batch *g, unsigned 
 	return f->plan.all || mem_slab_is_sparse(&g->slab[i], f->plan.sparse);
 }
 
+// What found no room below the mark, as the holes there are too small, goes to the lowest that will
+// do: where others of its kind have gone.
+static uintptr_t lower_than(const struct store_defrag *f, const void *block)
+{
+	return f->gather ? mem_page_of(block) : f->mark;
+}
+
 static void move_count(struct store *s, uint64_t bytes)
 {
 	s->defrag.spent += (unsigned)(bytes / MOVE_BYTES);
@@ -130,7 +137,7 @@ static void *block_move(
 
 	f->spent += MOVE_UNITS;
 	if (f->walk == STORE_DEFRAG_PAGES)
-		moved = mem_try_lower(s->mem, c, g->block[i], 0, bytes, f->mark);
+		moved = mem_try_lower(s->mem, c, g->block[i], 0, bytes, lower_than(f, g->block[i]));
 	else
 		moved = mem_try_move(
 			s->mem, c, g->block[i], bytes, f->plan.all ? NULL : &g->slab[i]);
@@ -253,15 +260,17 @@ static bool segment_step(struct store *s)
 		return false;
 	f->bucket += store_index_segment_buckets(f->bucket);
 	f->spent++;
-	if (!in_window(f, s->live.segment[i]) || bytes > MOVE_MOST)
+	if (!in_window(f, s->live.segment[i]) || bytes > f->segment_most)
 		return true;
 	mem_moves_begin(s->mem);
-	moved = mem_try_lower(
-		s->mem, MEM_INDEX, s->live.segment[i], sizeof(struct store_bucket), bytes, f->mark);
+	moved = mem_try_lower(s->mem, MEM_INDEX, s->live.segment[i], sizeof(struct store_bucket),
+		bytes, lower_than(f, s->live.segment[i]));
 	if (moved) {
 		s->live.segment[i] = moved;
 		s->epoch++; // look-ups under way know buckets
 		move_count(s, bytes);
+	} else if (!f->gather) {
+		f->segment_most = bytes - 1; // below the mark holes only become smaller
 	}
 	return true;
 }
@@ -309,16 +318,34 @@ static void pass_begin(struct store *s)
 	s->n.defrag_running = 1;
 }
 
-// From the highest pages down to the watermark. False: it has been reached.
+static bool windows_begin(struct store *s)
+{
+	struct store_defrag *f = &s->defrag;
+
+	f->mark = f->plan.pages ? mem_watermark(s->mem) : 0;
+	f->from = UINTPTR_MAX;
+	f->gather = false;
+	f->segment_most = MOVE_MOST;
+	return f->mark != 0;
+}
+
+// From the highest pages down to the watermark; then once more all above it, which is gathered.
+// False: that is done.
 static bool window_next(struct store *s)
 {
 	struct store_defrag *f = &s->defrag;
 
-	if (f->mark == 0 || f->from <= f->mark)
+	if (f->gather)
 		return false;
-	f->top = f->from;
-	f->from = mem_window(s->mem, f->mark, f->top);
-	f->walk = STORE_DEFRAG_PAGES;
+	if (f->from > f->mark) {
+		f->top = f->from;
+		f->from = mem_window(s->mem, f->mark, f->top);
+	} else {
+		f->gather = true;
+		f->top = UINTPTR_MAX;
+		f->segment_most = MOVE_MOST;
+	}
+	f->walk = STORE_DEFRAG_SEGMENTS;
 	f->bucket = 0;
 	return true;
 }
@@ -339,16 +366,14 @@ static void walk_next(struct store *s)
 		f->walk = STORE_DEFRAG_SLABS_AGAIN;
 		break;
 	case STORE_DEFRAG_SLABS_AGAIN:
-		f->mark = f->plan.pages ? mem_watermark(s->mem) : 0;
-		f->from = UINTPTR_MAX;
-		if (!window_next(s))
+		if (!windows_begin(s) || !window_next(s))
 			walk_end(s);
 		break;
-	case STORE_DEFRAG_PAGES:
-		f->walk = STORE_DEFRAG_SEGMENTS;
+	case STORE_DEFRAG_SEGMENTS:
+		f->walk = STORE_DEFRAG_PAGES;
 		f->bucket = 0;
 		break;
-	case STORE_DEFRAG_SEGMENTS:
+	case STORE_DEFRAG_PAGES:
 		f->walk = STORE_DEFRAG_WINDOW;
 		break;
 	case STORE_DEFRAG_WINDOW:

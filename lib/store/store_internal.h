@@ -88,8 +88,8 @@ enum store_defrag_walk {
 	STORE_DEFRAG_REST,
 	STORE_DEFRAG_SLABS,       // all buckets, for sparse slabs,
 	STORE_DEFRAG_SLABS_AGAIN, // ... those where somebody read an item once more,
-	STORE_DEFRAG_PAGES,       // ... all, for what lies in a window of high addresses,
-	STORE_DEFRAG_SEGMENTS,    // ... the index itself, for that,
+	STORE_DEFRAG_SEGMENTS,    // the index itself, for what lies in a window of high addresses,
+	STORE_DEFRAG_PAGES,       // ... all buckets, for that,
 	STORE_DEFRAG_WINDOW,      // what was moved is freed; then the next window,
 	STORE_DEFRAG_END,         // ... and what else the allocator has kept
 };
@@ -100,6 +100,8 @@ struct store_defrag {
 	uint32_t bucket;           // the next
 	unsigned spent;            // units of the batch under way
 	uintptr_t mark, from, top; // pages: the watermark, the window
+	bool gather;               // what is left above the mark after the last window
+	uint64_t segment_most;     // larger ones stay: too long a copy, or no room below the mark
 	unsigned agains, again_at;
 	uint32_t again[STORE_DEFRAG_AGAIN];
 };

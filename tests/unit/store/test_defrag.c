@@ -272,6 +272,18 @@ static void test_a_flush_ends_a_pass(void **state)
 	shard_close(&t);
 }
 
+// Free pages go back; returns the bytes that are held.
+static uint64_t pages_return(struct shard *t)
+{
+	struct mem_domain_stats st;
+
+	mem_purge_start(t->mem);
+	while (mem_purge_slice(t->mem, t->now.mono_us) == MEM_SLICE_MORE)
+		;
+	mem_domain_stats_read(t->mem, &st);
+	return st.held_bytes;
+}
+
 // Large pages: after the slabs' walk nearly all of them hold something; the second empties most.
 static void test_in_large_pages_what_lies_high_is_moved_low(void **state)
 {
@@ -288,11 +300,8 @@ static void test_in_large_pages_what_lies_high_is_moved_low(void **state)
 		plan.pages = pass > 2;
 		if (pass > 0)
 			pass_run(&t, &plan);
-		mem_purge_start(t.mem);
-		while (mem_purge_slice(t.mem, t.now.mono_us) == MEM_SLICE_MORE)
-			;
+		held[pass] = pages_return(&t);
 		mem_domain_stats_read(t.mem, &st);
-		held[pass] = st.held_bytes;
 		print_message("live %.1f MiB, pages held %.1f, slabs' waste %.1f\n",
 			(double)live / 1048576, (double)held[pass] / 1048576,
 			(double)st.small_frag_bytes / 1048576);
@@ -304,6 +313,87 @@ static void test_in_large_pages_what_lies_high_is_moved_low(void **state)
 	assert_int_equal(shard_used(&t), live);
 	assert_int_equal(mem_used_class(t.mem, MEM_OTHER), 0);
 	keys_check(&t, 3 * KEYS, 4);
+	shard_close(&t);
+}
+
+static uint64_t pages_defrag(struct shard *t)
+{
+	uint64_t held = pages_return(t);
+
+	for (uint32_t pass = 1; pass < 6; pass++) {
+		struct store_defrag_plan plan = plan_make(t, pass);
+
+		plan.pages = pass > 2;
+		pass_run(t, &plan);
+		held = pages_return(t);
+	}
+	return held;
+}
+
+#define LONG_EACH  2000u
+#define LONG_BYTES 60000u
+
+// Long values between short ones. What the short ones leave are holes of a few pages, so that below
+// the watermark no long one finds room.
+static void test_what_needs_long_holes_is_gathered(void **state)
+{
+	const uint64_t keys = 3 * KEYS;
+	struct shard t;
+	uint64_t live, held;
+
+	if (!arenas())
+		skip();
+	shard_open_large(&t, (struct store_options){0});
+	for (uint64_t i = 0; i < keys; i++) {
+		assert_true(value_set(&t, i, value_bytes_of(i)));
+		if (i % LONG_EACH == 0)
+			assert_true(shard_set_number(&t, keys + i, LONG_BYTES));
+	}
+	for (uint64_t i = 0; i < keys; i++)
+		if (base_hash(&i, sizeof(i)) % 4)
+			number_delete(&t, i);
+	live = shard_used(&t);
+	held = pages_defrag(&t);
+	print_message("long values: live %.1f MiB, pages held %.1f\n", (double)live / 1048576,
+		(double)held / 1048576);
+	assert_true(held < live * 12 / 10 + (4 << 20));
+	assert_int_equal(shard_used(&t), live);
+	keys_check(&t, keys, 4);
+	for (uint64_t i = 0; i < keys; i += LONG_EACH)
+		assert_int_equal(shard_find_number(&t, keys + i)->value_bytes, LONG_BYTES);
+	shard_close(&t);
+}
+
+#define INDEX_KEYS 900000u
+
+static uint32_t short_bytes_of(uint64_t number)
+{
+	return value_bytes_of(number) % 120;
+}
+
+// Of an index that has grown with many items, each segment of 128 KiB lies elsewhere.
+static void test_the_index_is_gathered(void **state)
+{
+	struct shard t;
+	uint64_t live, held;
+
+	if (!arenas())
+		skip();
+	shard_open_large(&t, (struct store_options){0});
+	for (uint64_t i = 0; i < INDEX_KEYS; i++)
+		assert_true(value_set(&t, i, short_bytes_of(i)));
+	for (uint64_t i = 0; i < INDEX_KEYS; i++)
+		if (base_hash(&i, sizeof(i)) % 4)
+			number_delete(&t, i);
+	live = shard_used(&t);
+	held = pages_defrag(&t);
+	print_message("index: live %.1f MiB, of it %.1f the index, pages held %.1f\n",
+		(double)live / 1048576, (double)mem_used_class(t.mem, MEM_INDEX) / 1048576,
+		(double)held / 1048576);
+	assert_true(held < live * 12 / 10 + (4 << 20));
+	for (uint64_t i = 0; i < INDEX_KEYS; i++)
+		if (base_hash(&i, sizeof(i)) % 4 == 0)
+			value_check(&t, i, short_bytes_of(i));
 	shard_close(&t);
 }
 
@@ -403,6 +493,8 @@ int main(void)
 		cmocka_unit_test(test_a_plan_is_one_pass_and_can_be_stopped),
 		cmocka_unit_test(test_a_flush_ends_a_pass),
 		cmocka_unit_test(test_in_large_pages_what_lies_high_is_moved_low),
+		cmocka_unit_test(test_what_needs_long_holes_is_gathered),
+		cmocka_unit_test(test_the_index_is_gathered),
 		cmocka_unit_test(test_requests_go_on_while_pages_are_emptied),
 		cmocka_unit_test(test_without_memory_all_stays),
 		cmocka_unit_test(test_a_slice_is_bounded),
