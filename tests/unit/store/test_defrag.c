@@ -330,40 +330,6 @@ static uint64_t pages_defrag(struct shard *t)
 	return held;
 }
 
-#define LONG_EACH  2000u
-#define LONG_BYTES 60000u
-
-// Long values between short ones. What the short ones leave are holes of a few pages, so that below
-// the watermark no long one finds room.
-static void test_what_needs_long_holes_is_gathered(void **state)
-{
-	const uint64_t keys = 3 * KEYS;
-	struct shard t;
-	uint64_t live, held;
-
-	if (!arenas())
-		skip();
-	shard_open_large(&t, (struct store_options){0});
-	for (uint64_t i = 0; i < keys; i++) {
-		assert_true(value_set(&t, i, value_bytes_of(i)));
-		if (i % LONG_EACH == 0)
-			assert_true(shard_set_number(&t, keys + i, LONG_BYTES));
-	}
-	for (uint64_t i = 0; i < keys; i++)
-		if (base_hash(&i, sizeof(i)) % 4)
-			number_delete(&t, i);
-	live = shard_used(&t);
-	held = pages_defrag(&t);
-	print_message("long values: live %.1f MiB, pages held %.1f\n", (double)live / 1048576,
-		(double)held / 1048576);
-	assert_true(held < live * 12 / 10 + (4 << 20));
-	assert_int_equal(shard_used(&t), live);
-	keys_check(&t, keys, 4);
-	for (uint64_t i = 0; i < keys; i += LONG_EACH)
-		assert_int_equal(shard_find_number(&t, keys + i)->value_bytes, LONG_BYTES);
-	shard_close(&t);
-}
-
 #define INDEX_KEYS 900000u
 
 static uint32_t short_bytes_of(uint64_t number)
@@ -493,7 +459,6 @@ int main(void)
 		cmocka_unit_test(test_a_plan_is_one_pass_and_can_be_stopped),
 		cmocka_unit_test(test_a_flush_ends_a_pass),
 		cmocka_unit_test(test_in_large_pages_what_lies_high_is_moved_low),
-		cmocka_unit_test(test_what_needs_long_holes_is_gathered),
 		cmocka_unit_test(test_the_index_is_gathered),
 		cmocka_unit_test(test_requests_go_on_while_pages_are_emptied),
 		cmocka_unit_test(test_without_memory_all_stays),
