@@ -4,10 +4,13 @@
 // does: it writes whole frames into the worker's packet buffers and takes back the answers. No
 // generator takes a core. The keys are the worker's own, or all the other one's, in turn.
 //
-//	bench_cross_shard KEYS IN_FLIGHT MS ROUNDS
+//	bench_cross_shard CASE KEYS IN_FLIGHT MS ROUNDS
 //
-// Keys and values of 32 B, KEYS of each worker, drawn evenly; IN_FLIGHT questions of each source
-// are open. Every answer's length is looked at, of every 64th checksums, key, value and number.
+// CASE: udp-get; or over TCP tcp-mg, tcp-get, tcp-set (16 in flight on each of 32 connections) or
+// tcp-multiget (100 keys a line, likewise). Keys and values of 32 B, KEYS of each worker, drawn
+// evenly; IN_FLIGHT questions of each source are open over UDP. Every answer's length is looked at,
+// of every 64th checksums, key, value and number; over TCP every 64th is compared whole, and the
+// device is one that makes and checks sums.
 // One JSON object a line: what was measured, and of both workers the answers a second to their
 // source and the share of the core that they had.
 #include <stdio.h>
@@ -24,13 +27,14 @@
 #include <rte_pause.h>
 #include <rte_udp.h>
 
+#include "cross_tcp.h"
 #include "net/net_sum.h"
 #include "proto/proto.h"
 #include "worker/worker.h"
 
 #define WORKERS      2
-#define KEY_BYTES    32
-#define VALUE_BYTES  32
+#define KEY_BYTES    CROSS_KEY_BYTES
+#define VALUE_BYTES  CROSS_VALUE_BYTES
 #define LETTERS      8 // of a key or value, that differ; they stand first
 #define ROOM_LEAST   32
 #define CHECK_EACH   64
@@ -75,12 +79,14 @@ struct source {
 	struct base_rng rng;
 	struct frame ask; // the question, for all but its key
 	uint64_t ask_sum; // of what its UDP checksum covers, for all but its key and number
+	struct cross_tcp tcp;
 	_Alignas(2 * BASE_CACHE_LINE) uint64_t answered[WORKERS]; // that left here, by who asked
 	_Alignas(2 * BASE_CACHE_LINE) uint64_t sent;
 };
 
 struct bench {
-	uint32_t keys; // of each worker
+	enum cross_load tcp; // CROSS_NONE: over UDP
+	uint32_t keys;       // of each worker
 	uint32_t in_flight;
 	uint64_t measured_ms, rounds;
 	struct source source[WORKERS];
@@ -93,22 +99,7 @@ struct bench {
 	double rate[WORKERS], share[WORKERS];
 };
 
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "bench_cross_shard: %s\n", what);
-	exit(1);
-}
-
 // ---- keys --------------------------------------------------------------------------------------
-// Eight letters of `n`, as a word in memory order.
-static uint64_t letters(uint64_t n)
-{
-	n = (n | n << 16) & UINT64_C(0x0000ffff0000ffff);
-	n = (n | n << 8) & UINT64_C(0x00ff00ff00ff00ff);
-	n = (n | n << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-	return n + UINT64_C(0x6161616161616161);
-}
-
 static uint32_t letters_number(const char *text)
 {
 	uint32_t n = 0;
@@ -116,22 +107,6 @@ static uint32_t letters_number(const char *text)
 	for (unsigned i = LETTERS; i-- > 0;)
 		n = n << 4 | (uint32_t)((text[i] - 'a') & 15);
 	return n;
-}
-
-static void key_write(char to[KEY_BYTES], uint32_t number)
-{
-	uint64_t word = letters(number);
-
-	memset(to, 'k', KEY_BYTES);
-	memcpy(to, &word, LETTERS);
-}
-
-static void value_write(char to[VALUE_BYTES], uint32_t number)
-{
-	uint64_t word = letters(~number);
-
-	memset(to, 'v', VALUE_BYTES);
-	memcpy(to, &word, LETTERS);
 }
 
 // The first keys of each worker.
@@ -147,7 +122,7 @@ static void keys_choose(struct bench *b)
 	for (uint32_t number = 0; n[0] < b->keys || n[1] < b->keys; number++) {
 		unsigned owner;
 
-		key_write(key, number);
+		cross_key_write(key, number);
 		owner = worker_of_hash(base_hash(key, KEY_BYTES), WORKERS);
 		if (n[owner] < b->keys)
 			b->owned[owner][n[owner]++] = number;
@@ -191,7 +166,7 @@ static void ask_prepare(struct source *s, unsigned text_bytes)
 static void get_write(struct source *s, struct rte_mbuf *m, uint32_t number)
 {
 	struct frame *f = rte_pktmbuf_mtod(m, struct frame *);
-	uint64_t word = letters(number);
+	uint64_t word = cross_letters(number);
 	rte_be16_t id = rte_cpu_to_be_16((uint16_t)number);
 
 	memcpy(f, &s->ask, 96);
@@ -207,10 +182,10 @@ static void set_write(struct source *s, struct rte_mbuf *m, uint32_t number)
 
 	memcpy(f, &s->ask, offsetof(struct frame, text));
 	memcpy(f->text, SET_HEAD, sizeof(SET_HEAD) - 1);
-	key_write(at, number);
+	cross_key_write(at, number);
 	memcpy(at + KEY_BYTES, SET_TAIL, sizeof(SET_TAIL) - 1);
 	at += KEY_BYTES + sizeof(SET_TAIL) - 1;
-	value_write(at, number);
+	cross_value_write(at, number);
 	memcpy(at + VALUE_BYTES, "\r\n", 2);
 	proto_udp_write(f->head, (uint16_t)number, 0, 1);
 	f->udp.dgram_cksum = 0;
@@ -262,12 +237,30 @@ static uint32_t source_open(struct source *s)
 	return (uint32_t)(s->sent - done);
 }
 
+static uint16_t tcp_rx(struct source *s, struct rte_mbuf **m, uint16_t n)
+{
+	struct rte_mempool *pool = s->b->port.queue[s->id].pool;
+	uint16_t used;
+
+	if (!cross_tcp_wants(&s->tcp))
+		return 0;
+	if (rte_mempool_get_bulk(pool, (void **)m, n))
+		cross_die("no packet buffers");
+	for (uint16_t i = 0; i < n; i++)
+		buffer_fetch(m[i], pool);
+	used = cross_tcp_rx(&s->tcp, m, n);
+	rte_mempool_put_bulk(pool, (void **)&m[used], n - used);
+	return used;
+}
+
 static uint16_t source_rx(void *arg, struct rte_mbuf **m, uint16_t n)
 {
 	struct source *s = arg;
 	struct rte_mempool *pool = s->b->port.queue[s->id].pool;
 	uint32_t room;
 
+	if (s->b->tcp != CROSS_NONE && s->kind != LOAD)
+		return tcp_rx(s, m, n);
 	if (s->kind == OFF)
 		return 0;
 	room = s->b->in_flight - source_open(s);
@@ -277,7 +270,7 @@ static uint16_t source_rx(void *arg, struct rte_mbuf **m, uint16_t n)
 	if (n == 0)
 		return 0;
 	if (rte_mempool_get_bulk(pool, (void **)m, n))
-		die("no packet buffers");
+		cross_die("no packet buffers");
 	for (uint16_t i = 0; i < n; i++)
 		buffer_fetch(m[i], pool);
 	for (uint16_t i = 0; i < n; i++)
@@ -294,28 +287,31 @@ static void answer_check(const struct rte_mbuf *m)
 	char want[VALUE_TEXT], *at = want, head[PROTO_UDP_HEADER];
 
 	memcpy(at, VALUE_HEAD, 6);
-	key_write(at + 6, number);
+	cross_key_write(at + 6, number);
 	memcpy(at + 6 + KEY_BYTES, VALUE_MID, 7);
-	value_write(at + 6 + KEY_BYTES + 7, number);
+	cross_value_write(at + 6 + KEY_BYTES + 7, number);
 	memcpy(at + 6 + KEY_BYTES + 7 + VALUE_BYTES, VALUE_END, 7);
 	proto_udp_write(head, (uint16_t)number, 0, 1);
 	if (rte_ipv4_cksum(&f->ip) || udp_checksum(f) != UINT16_MAX ||
 		memcmp(f->head, head, sizeof(head)) || memcmp(f->text, want, sizeof(want)))
-		die("a wrong answer");
+		cross_die("a wrong answer");
 }
 
 static void answer_take(struct source *s, const struct rte_mbuf *m)
 {
 	const struct frame *f = rte_pktmbuf_mtod(m, const struct frame *);
-	unsigned asker = (unsigned)rte_be_to_cpu_16(f->udp.dst_port) - CLIENT_PORT;
+	unsigned asker;
 
+	if (s->b->tcp != CROSS_NONE && cross_tcp_take(&s->tcp, m))
+		return;
+	asker = (unsigned)rte_be_to_cpu_16(f->udp.dst_port) - CLIENT_PORT;
 	if (f->eth.ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4) || asker >= WORKERS)
 		return; // not an answer: ARP, from the start
 	if (s->kind == LOAD) {
 		if (memcmp(f->text, STORED, sizeof(STORED) - 1))
-			die("a key was not stored");
+			cross_die("a key was not stored");
 	} else if (m->pkt_len != offsetof(struct frame, text) + VALUE_TEXT) {
-		die("an answer of a wrong length");
+		cross_die("an answer of a wrong length");
 	} else if (s->answered[asker] % CHECK_EACH == 0) {
 		answer_check(m);
 		s->checked++;
@@ -337,6 +333,7 @@ static uint16_t source_tx(void *arg, struct rte_mbuf **m, uint16_t n)
 struct thread {
 	struct bench *b;
 	unsigned id, meetings;
+	bool loaded;
 	struct source *source;
 	struct mem_domain *mem;
 	struct worker *worker;
@@ -367,9 +364,11 @@ static void drain(struct thread *t)
 	uint64_t end = rte_get_tsc_cycles() + SILENCE_S * rte_get_tsc_hz();
 
 	t->source->kind = OFF;
-	while (source_open(t->source) > 0) {
+	t->source->tcp.stop = true;
+	while (source_open(t->source) > 0 ||
+		(t->b->tcp != CROSS_NONE && t->loaded && cross_tcp_busy(&t->source->tcp) > 0)) {
 		if (rte_get_tsc_cycles() > end)
-			die("questions were not answered");
+			cross_die("questions were not answered");
 		turn(t);
 	}
 	meet(t);
@@ -385,6 +384,8 @@ static double thread_s(void)
 
 static uint64_t answers_to(const struct source *s)
 {
+	if (s->b->tcp != CROSS_NONE)
+		return s->tcp.answered;
 	return s->answered[s->id] +
 		__atomic_load_n(&s->b->source[s->id ^ 1].answered[s->id], __ATOMIC_RELAXED);
 }
@@ -403,8 +404,10 @@ static void kind_measure(struct thread *t, enum kind kind)
 	uint64_t answers, start;
 	double used_s, all_s;
 
-	t->source->kind = kind;
+	t->source->tcp.keys = b->owned[kind == CROSSING ? t->id ^ 1 : t->id];
 	meet(t);
+	t->source->kind = kind;
+	t->source->tcp.stop = false;
 	turns_for(t, WARMUP_MS);
 	start = rte_get_tsc_cycles();
 	answers = answers_to(t->source);
@@ -418,7 +421,10 @@ static void kind_measure(struct thread *t, enum kind kind)
 		printf("{\"case\": \"%s\", \"rate\": [%.0f, %.0f], \"share\": [%.4f, %.4f], "
 		       "\"checked\": %lu, \"tsc_hz\": %lu}\n",
 			kind == LOCAL ? "local" : "crossing", b->rate[0], b->rate[1], b->share[0],
-			b->share[1], b->source[0].checked + b->source[1].checked, rte_get_tsc_hz());
+			b->share[1],
+			b->source[0].checked + b->source[1].checked + b->source[0].tcp.checked +
+				b->source[1].tcp.checked,
+			rte_get_tsc_hz());
 		fflush(stdout);
 	}
 	meet(t);
@@ -435,6 +441,11 @@ static void load(struct thread *t)
 		turn(t);
 	drain(t);
 	ask_prepare(s, GET_TEXT);
+	t->loaded = true;
+	if (t->b->tcp != CROSS_NONE) {
+		cross_tcp_open(&s->tcp, t->b->tcp);
+		drain(t); // the handshakes
+	}
 	meet(t);
 }
 
@@ -453,10 +464,10 @@ static void thread_open(struct thread *t)
 	struct mem_options mo = {.name = "worker", .numa_node = -1, .thp = true};
 
 	if (mem_domain_open(&t->mem, &mo) || mem_domain_bind(t->mem))
-		die("no memory");
+		cross_die("no memory");
 	wo.mem = t->mem;
 	if (worker_open(&t->worker, b->group, &wo))
-		die("a worker does not open");
+		cross_die("a worker does not open");
 }
 
 static int thread_main(void *arg)
@@ -469,14 +480,16 @@ static int thread_main(void *arg)
 	meet(&t);
 	load(&t);
 	for (uint64_t i = 0; i < b->rounds; i++) {
-		if (!getenv("NOLOCAL"))
-			kind_measure(&t, LOCAL);
+		kind_measure(&t, LOCAL);
 		kind_measure(&t, CROSSING);
 	}
 	return 0;
 }
 
 // ---- set-up ------------------------------------------------------------------------------------
+#define TCP_TX (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+#define TCP_RX (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+
 static void port_make(struct bench *b)
 {
 	char name[16];
@@ -486,7 +499,8 @@ static void port_make(struct bench *b)
 		.numa_node = -1,
 		.mac = {{2, 0, 0, 0, 0, 2}},
 		.mtu = 1500,
-		.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+		.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | (b->tcp != CROSS_NONE ? TCP_TX : 0),
+		.rx_offloads = b->tcp != CROSS_NONE ? TCP_RX : 0,
 		.spread = PORT_SPREAD_DEVICE};
 	for (unsigned i = 0; i < WORKERS; i++) {
 		struct source *s = &b->source[i];
@@ -495,6 +509,13 @@ static void port_make(struct bench *b)
 		s->b = b;
 		s->id = i;
 		base_rng_seed(&s->rng, 5 + i);
+		base_rng_seed(&s->tcp.rng, 9 + i);
+		s->tcp.id = i;
+		s->tcp.server_mac = b->port.mac;
+		s->tcp.server_ip = SERVER_IP;
+		s->tcp.own_ip = rte_cpu_to_be_32(RTE_IPV4(198u, 18, 211, 10 + i));
+		s->tcp.server_port = RTE_BE16(SERVER_PORT);
+		s->tcp.key_count = b->keys;
 		b->port.queue[i] = (struct port_queue){.queue_id = (uint16_t)i,
 			.has_rx = true,
 			.has_tx = true,
@@ -504,7 +525,7 @@ static void port_make(struct bench *b)
 			.pool = rte_pktmbuf_pool_create(
 				name, MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY)};
 		if (b->port.queue[i].pool == NULL)
-			die("no packet buffers");
+			cross_die("no packet buffers");
 	}
 }
 
@@ -521,7 +542,19 @@ static void set_up(struct bench *b)
 		.tcp_port = SERVER_PORT,
 		.udp_port = SERVER_PORT};
 	if (worker_group_open(&b->group, &(struct worker_group_options){.workers = WORKERS}))
-		die("no memory");
+		cross_die("no memory");
+}
+
+static enum cross_load case_find(const char *name)
+{
+	static const char *const names[] = {
+		"udp-get", "tcp-mg", "tcp-get", "tcp-multiget", "tcp-set"};
+
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(names); i++) {
+		if (!strcmp(name, names[i]))
+			return (enum cross_load)i;
+	}
+	cross_die("there is no such case");
 }
 
 int main(int argc, char **argv)
@@ -530,21 +563,22 @@ int main(int argc, char **argv)
 		"256", "--iova-mode=va", "--lcores", "0@0,1@1", "--log-level=*:error"};
 	static struct bench b;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: bench_cross_shard KEYS IN_FLIGHT MS ROUNDS\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: bench_cross_shard CASE KEYS IN_FLIGHT MS ROUNDS\n");
 		return 2;
 	}
+	b.tcp = case_find(*++argv);
 	b.keys = (uint32_t)strtoul(argv[1], NULL, 10);
 	b.in_flight = (uint32_t)strtoul(argv[2], NULL, 10);
 	b.measured_ms = strtoull(argv[3], NULL, 10);
 	b.rounds = strtoull(argv[4], NULL, 10);
 	if (b.keys == 0 || b.keys > 1 << 20 || b.in_flight < ROOM_LEAST || b.in_flight > 512)
-		die("1 to 1,048,576 keys, 32 to 512 questions in flight");
+		cross_die("1 to 1,048,576 keys, 32 to 512 questions in flight");
 	if (rte_eal_init(BASE_ARRAY_LEN(eal), eal) < 0)
-		die("EAL does not start");
+		cross_die("EAL does not start");
 	set_up(&b);
 	if (rte_eal_remote_launch(thread_main, &b, rte_get_next_lcore(-1, 1, 0)))
-		die("no second thread");
+		cross_die("no second thread");
 	thread_main(&b);
 	rte_eal_mp_wait_lcore();
 	fflush(NULL);

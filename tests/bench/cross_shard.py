@@ -14,14 +14,21 @@ from machine import Trouble
 
 PROGRAM = os.path.join(servers.BUILD, "tests", "bench", "bench_cross_shard")
 LEAST = 0.6  # of the local rate
-KEYS, IN_FLIGHT = 100000, 256  # of each worker
+KEYS, IN_FLIGHT = 100000, 256  # of each worker; in flight over UDP
+CASES = {
+    "udp-get": "gets over UDP",
+    "tcp-mg": "mg over TCP, 16 pipelined",
+    "tcp-get": "get over TCP, 16 pipelined",
+    "tcp-multiget": "keys of gets of 100 over TCP",
+    "tcp-set": "sets over TCP, 16 pipelined",
+}
 SHARE_LEAST = 0.95  # of a core; a worker that had less does not count
 ATTEMPTS_A_ROUND = 3
 
 
-def measured(rounds, ms):
+def measured(case, rounds, ms):
     """Rounds of (local, crossing), as the program tells of them."""
-    command = [PROGRAM, str(KEYS), str(IN_FLIGHT), str(ms), str(rounds)]
+    command = [PROGRAM, case, str(KEYS), str(IN_FLIGHT), str(ms), str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise Trouble(done.stderr.strip())
@@ -33,13 +40,13 @@ def quiet(pair):
     return all(min(side["share"]) >= SHARE_LEAST for side in pair)
 
 
-def good_rounds(args):
+def good_rounds(args, case):
     """As many as were asked for; those in which a worker lost its core are taken anew."""
     good = []
     for _ in range(ATTEMPTS_A_ROUND):
-        found = measured(args.rounds - len(good), args.seconds * 1000)
+        found = measured(case, args.rounds - len(good), args.seconds * 1000)
         good += [pair for pair in found if args.keep_noisy or quiet(pair)]
-        print(f"  {len(good)} of {args.rounds} rounds count", file=sys.stderr)
+        print(f"  {case}: {len(good)} of {args.rounds} rounds count", file=sys.stderr)
         if len(good) == args.rounds:
             break
     if not good:
@@ -52,18 +59,18 @@ def rates(good, side):
     return [statistics.mean(pair[side]["rate"]) for pair in good]
 
 
-def summary(good):
+def summary(case, good):
     local, crossing = rates(good, 0), rates(good, 1)
     ratio = [b / a for a, b in zip(local, crossing)]
     tsc_hz = good[0][0]["tsc_hz"]
     more = [tsc_hz / b - tsc_hz / a for a, b in zip(local, crossing)]
     return {
         "name": "cross-shard",
-        "case": "32 B, every key the other worker's",
+        "case": f"{CASES[case]}, 32 B, every key the other worker's",
         "value": statistics.median(crossing),
         "min": min(crossing),
         "max": max(crossing),
-        "unit": "gets/s a worker",
+        "unit": "requests/s a worker",
         "runs": len(good),
         "peer": "keys of its own",
         "peer_value": statistics.median(local),
@@ -79,11 +86,8 @@ def summary(good):
     }
 
 
-def run(args, scratch):
-    machine.hugepages_ensure()
-    servers.programs_build("tests/bench/bench_cross_shard")
-    row = summary(good_rounds(args))
-    print(f"cross-shard: gets of 32 B over UDP, {IN_FLIGHT} in flight a worker, millions a second and worker")
+def show(case, row):
+    print(f"cross-shard, {CASES[case]}, of 32 B, millions a second and worker")
     for who, key in ((row["peer"], "peer_"), ("the other one's", "")):
         value, least, most = (row[key + what] / 1e6 for what in ("value", "min", "max"))
         print(f"  {who:<16} {value:6.2f} ({least:.2f} to {most:.2f})")
@@ -92,4 +96,14 @@ def run(args, scratch):
         f"at least {LEAST:g}: {'holds' if row['holds'] else 'MISSED'}; "
         f"a crossing takes {row['crossing_cycles']:,.0f} cycles more"
     )
-    return [row]
+
+
+def run(args, scratch):
+    machine.hugepages_ensure()
+    servers.programs_build("tests/bench/bench_cross_shard")
+    rows = []
+    for case in CASES:
+        row = summary(case, good_rounds(args, case))
+        show(case, row)
+        rows.append(row)
+    return rows

@@ -126,7 +126,8 @@ SCENARIOS = {
         run=scale.conns_run,
     ),
     "cross-shard": Scenario(
-        "two workers, gets over UDP of keys that are all the other one's, against keys of its own",
+        "two workers, gets over UDP, and gets and sets over TCP, of keys that are all the other one's, "
+        "against keys of its own",
         run=cross_shard.run,
     ),
     "curves": Scenario(
