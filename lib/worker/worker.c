@@ -132,6 +132,8 @@ static void worker_state_init(
 	worker_upkeep_open(w);
 	base_list_init(&w->conns);
 	base_list_init(&w->stalled);
+	base_list_init(&w->woken_conns);
+	base_list_init(&w->woken_dgrams);
 	base_list_init(&w->watch_list);
 	w->conn_batch = WORKER_BURST;
 }
@@ -155,6 +157,9 @@ int worker_open(struct worker **out, struct worker_group *g, const struct worker
 	rc = worker_slots_open(w);
 	if (rc < 0)
 		goto err_slots;
+	rc = worker_packs_open(w);
+	if (rc < 0)
+		goto err_packs;
 	rc = worker_dgrams_open(w);
 	if (rc < 0)
 		goto err_dgrams;
@@ -180,6 +185,8 @@ err_net:
 err_shard:
 	worker_dgrams_close(w);
 err_dgrams:
+	worker_packs_close(w);
+err_packs:
 	worker_slots_close(w);
 err_slots:
 	base_error("worker %u: %s", opt->id, strerror(-rc));
@@ -206,6 +213,7 @@ void worker_close(struct worker *w)
 	worker_tx_close(w);
 	store_close(w->store);
 	worker_dgrams_close(w);
+	worker_packs_close(w);
 	worker_slots_close(w);
 	mem_free(mem, MEM_OTHER, w->peer, WORKER_MAX * sizeof(*w->peer));
 	mem_free(mem, MEM_OTHER, w, sizeof(*w));
@@ -345,7 +353,7 @@ static void worker_drain(struct worker *w)
 			tcp_unlisten(w->tcp, w->settings->tcp_port);
 		worker_conns_reset(w);
 	}
-	w->drained = w->slots_out == 0;
+	w->drained = w->slots_out == 0 && w->packs_out == 0;
 }
 
 static void worker_orders_apply(struct worker *w)

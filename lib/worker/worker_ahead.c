@@ -32,7 +32,7 @@ struct worker_range worker_ahead_parse(
 {
 	struct worker_ahead *a = &w->ahead;
 	struct proto_parser parser = *from;
-	struct worker_range range = {a->n, a->n};
+	struct worker_range range = {.at = a->n, .end = a->n};
 	unsigned end = a->n + WORKER_AHEAD_EACH;
 	bool plain = true;
 

@@ -216,7 +216,12 @@ static enum worker_step conn_plains(
 	struct worker *w, struct worker_conn *c, struct worker_out *o, struct worker_range range)
 {
 	uint32_t used;
-	enum worker_step step = worker_plain_run(w, c, o, range, &used);
+	enum worker_step step;
+
+	if (base_unlikely(range.foreign || (w->count > 1 && !base_list_empty(&c->sink.slots))))
+		step = worker_train_run(w, c, o, range, &used);
+	else
+		step = worker_plain_run(w, c, o, range, &used);
 
 	conn_consume(w, c, used);
 	return step;
@@ -227,7 +232,7 @@ static struct worker_range conn_plain_ahead(struct worker *w, const struct worke
 	const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
 
 	if (m == NULL || worker_watched(w))
-		return (struct worker_range){0, 0};
+		return (struct worker_range){.at = 0};
 	return worker_plain_parse(w, &c->parser, rte_pktmbuf_mtod(m, const char *), m->data_len);
 }
 
@@ -236,7 +241,7 @@ static struct worker_range conn_ahead(struct worker *w, const struct worker_conn
 	const struct rte_mbuf *m = tcp_rx_peek(c->tcp);
 
 	if (m == NULL)
-		return (struct worker_range){0, 0};
+		return (struct worker_range){.at = 0};
 	return worker_ahead_parse(w, &c->parser, rte_pktmbuf_mtod(m, const char *), m->data_len);
 }
 
@@ -253,6 +258,7 @@ static enum worker_step conn_commands(struct worker *w, struct worker_conn *c, s
 		worker_plain_fetch(w, range);
 		step = conn_plains(w, c, o, range);
 		w->plains.n = plain_mark;
+		w->plains.foreign = w->plains.n > 0 && w->plains.foreign;
 		return step;
 	}
 	range = conn_ahead(w, c);
@@ -374,7 +380,7 @@ static void conn_run(struct worker *w, struct worker_conn *c, struct conn_ahead 
 
 void worker_conn_resume(struct worker *w, struct worker_conn *c)
 {
-	conn_run(w, c, (struct conn_ahead){.plain = {0, 0}});
+	conn_run(w, c, (struct conn_ahead){.plain = {.at = 0}});
 }
 
 // As memcached does it: the client is told, and the connection ends.
@@ -450,7 +456,7 @@ static void conn_event_ahead(struct worker *w, struct conn_event *e)
 {
 	const struct worker_conn *c = tcp_user(e->tcp);
 
-	e->ahead = (struct conn_ahead){.plain = {0, 0}};
+	e->ahead = (struct conn_ahead){.plain = {.at = 0}};
 	if (c == NULL || c->state != WORKER_CONN_COMMAND || !base_list_empty(&c->sink.slots))
 		return;
 	e->ahead.plain = conn_plain_ahead(w, c);
@@ -484,11 +490,12 @@ unsigned worker_conn_events(struct worker *w)
 				break;
 			conn_event_ahead(w, &e[n]);
 		}
-		worker_ahead_fetch(w, (struct worker_range){0, w->ahead.n});
-		worker_plain_fetch(w, (struct worker_range){0, w->plains.n});
+		worker_ahead_fetch(w, (struct worker_range){.end = w->ahead.n});
+		worker_plain_fetch(w, (struct worker_range){.end = w->plains.n});
 		for (unsigned i = 0; i < n; i++)
 			conn_event(w, &e[i]);
 		w->ahead.n = w->plains.n = 0;
+		w->plains.foreign = false;
 		all += n;
 		conn_batch_fit(w, w->n.bytes_written - before);
 	} while (n > 0 && w->n.bytes_written - start < WORKER_BULK_BYTES);

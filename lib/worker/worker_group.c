@@ -242,6 +242,8 @@ void worker_group_peers_set(struct worker_group *g, struct worker *w)
 		struct worker_peer *p = &w->peer[i];
 
 		base_list_init(&p->waiting);
+		base_list_init(&p->packs_waiting);
+		p->open = NULL;
 		p->in_flight = 0;
 		p->kept = NULL;
 		p->send = g->link[w->id][i].messages;

@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "worker/worker.h"
+#include "worker/worker_pack.h"
 #include "worker/worker_ring.h"
 
 #define WORKER_BURST           32
@@ -123,6 +124,7 @@ struct worker_slot {
 	uint8_t payload_class; // enum mem_class
 	bool drop;             // rolled back: emit nothing
 	bool item_held;        // `item` holds a reference (or a reservation) to give back
+	bool is_train;         // `train` has the replies, in the place of `head`
 	// -- message part: the holder's
 	_Alignas(BASE_CACHE_LINE) uint64_t hash;
 	struct store_item *item;
@@ -135,7 +137,10 @@ struct worker_slot {
 	struct worker_stamp stamp;  // the requester's
 	struct proto_reply reply;
 	struct proto_request req;
-	char head[PROTO_HEAD_MAX];
+	union {
+		char head[PROTO_HEAD_MAX];
+		struct worker_train train;
+	};
 };
 
 struct worker_gather_part { // of one shard, written by it while it holds the slot
@@ -186,6 +191,7 @@ struct worker_ahead {
 
 struct worker_range { // of worker_ahead.request or worker_plains.request
 	unsigned at, end;
+	bool foreign; // plain: some keys are other shards'
 };
 
 enum worker_step { // a connection's input
@@ -194,12 +200,14 @@ enum worker_step { // a connection's input
 	WORKER_STEP_STALL, // a slot or a credit is missing: again in the next turn
 };
 
-struct worker_plain { // a plain get's key, or a plain set, of this shard
+struct worker_plain { // a plain get's key, or a plain set
 	struct proto_plain line;
+	uint16_t owner;
 };
 
 struct worker_plains {
 	unsigned n;
+	bool foreign; // some of them are other shards'
 	struct worker_plain request[WORKER_AHEAD_MAX];
 	struct store_look look[WORKER_AHEAD_MAX]; // of each
 };
@@ -223,13 +231,15 @@ struct worker_quick { // a plain `get` of one key of ours
 
 // ---- peers -------------------------------------------------------------------------------------
 struct worker_peer {                     // one a worker and other worker
-	struct worker_ring *send, *recv; // slots: ours going out; theirs and ours coming in
+	struct worker_ring *send, *recv; // slots, packs: ours going out; theirs coming in
 	struct worker_ring *answer_send, *answer_recv; // theirs going home; ours coming home
 	struct worker_ring *frames_send, *frames_recv; // steered frames
 	struct worker_ring *tx_send, *tx_recv;         // frames for a queue that the peer owns
 	struct base_list waiting;                      // our slots without credit
-	uint32_t in_flight;
-	struct worker_slot *kept; // theirs that waits for a loan: nothing behind it is taken out
+	struct base_list packs_waiting;                // our releases without credit
+	uint32_t in_flight;                            // slots and packs, the open one too
+	struct worker_pack *open;                      // ours; the own shard's entry has one, too
+	void *kept; // theirs that waits for a loan: nothing behind it is taken out
 };
 
 struct worker_clients { // a pass over all connections, some a millisecond
@@ -246,6 +256,7 @@ struct worker_clients { // a pass over all connections, some a millisecond
 struct worker_late { // requests of earlier turns that ended in this one
 	unsigned n;
 	uint8_t kind[WORKER_LATE_MAX];
+	uint16_t count[WORKER_LATE_MAX];
 	uint64_t age_ns[WORKER_LATE_MAX]; // at the turn's begin
 };
 
@@ -328,6 +339,10 @@ struct worker {
 	unsigned conn_batch; // 1..WORKER_BURST
 	struct base_list slots_free, dgrams_free;
 	unsigned slots_out; // not in slots_free
+	struct base_list packs_free;
+	unsigned packs_out; // not in packs_free
+	struct worker_pack *packs;
+	struct base_list woken_conns, woken_dgrams; // slots of theirs have come home
 	unsigned gathers_out;
 	struct worker_slot *slots;
 	struct worker_dgram *dgrams;
@@ -444,6 +459,9 @@ static inline void worker_out_take(struct worker_out *o, uint32_t n)
 }
 void worker_out_mark(struct worker_out *o);
 void worker_out_rollback(struct worker_out *o);
+// Writes spans, one behind the other, on from *emitted; true when all is written.
+bool worker_out_spans(struct worker *w, struct worker_out *o, const struct store_span *span,
+	unsigned n, uint32_t *emitted);
 // Writes on from s->emitted; true when the slot's reply is complete.
 bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot *s);
 // Writes every ready slot at the front of the queue. True when the queue is empty.
@@ -484,14 +502,20 @@ void worker_ahead_fetch(const struct worker *w, struct worker_range range);
 
 // ---- worker_plain.c: plain gets and sets over TCP -----------------------------------------------
 bool worker_plain_room(const struct worker *w);
-// As worker_ahead_parse, of what proto_plain_parse takes and this shard has the keys of.
+// As worker_ahead_parse, of what proto_plain_parse takes.
 struct worker_range worker_plain_parse(
 	struct worker *w, const struct proto_parser *from, const char *data, size_t len);
 void worker_plain_fetch(struct worker *w, struct worker_range range);
-// Executes them and moves the connection's parser; *used gets the bytes of the input that are done
-// with.
+// Executes them, whose keys are all this shard's, and moves the connection's parser; *used gets the
+// bytes of the input that are done with.
 enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
 	struct worker_range range, uint32_t *used);
+// As worker_plain_run, where keys may be other shards', and replies may wait (worker_train.c).
+enum worker_step worker_train_run(struct worker *w, struct worker_conn *c, struct worker_out *o,
+	struct worker_range range, uint32_t *used);
+// One of them by the common way, whoever has its key.
+enum worker_step worker_plain_commonly(struct worker *w, struct worker_conn *c,
+	struct worker_out *o, const struct worker_plain *q, uint32_t *used);
 
 // ---- worker_latency.c --------------------------------------------------------------------------
 void worker_latency_turn(struct worker *w, uint64_t now_ns); // the last one ends
@@ -568,10 +592,12 @@ bool worker_credit(const struct worker *w, unsigned owner);
 void worker_msg_send(struct worker *w, struct worker_slot *s, enum worker_msg msg);
 // Serves the peers' messages and takes our slots home. Returns how many.
 unsigned worker_msg_turn(struct worker *w);
-// The owner's side: runs s, and sends it home.
-void worker_msg_serve(struct worker *w, struct worker_peer *p, struct worker_slot *s);
+// The owner's side: runs a slot or pack, and sends it home; keeps it when it waits for a loan.
+void worker_msg_serve(struct worker *w, struct worker_peer *p, void *msg);
 void worker_msg_publish(struct worker *w);
 void worker_sink_resume(struct worker *w, struct worker_sink *sink);
+// The same, once for all that comes home in this turn.
+void worker_sink_wake(struct worker *w, struct worker_sink *sink);
 
 // ---- worker_conn.c, worker_fill.c: TCP connections ---------------------------------------------
 // Parsing goes on while replies are only waiting for other shards, within bounds; a reply that
@@ -608,8 +634,6 @@ void worker_clients_forget(struct worker *w, const struct worker_conn *c);
 // ---- worker_loan.c -----------------------------------------------------------------------------
 // Whether a set has to wait for its shard's allowance to grow; asks for that.
 bool worker_loan_wait(struct worker *w, const struct proto_request *r);
-// The same for a message of another worker, which is then kept and served later.
-bool worker_loan_keep(struct worker *w, struct worker_peer *p, struct worker_slot *s);
 void worker_loan_turn(struct worker *w);
 
 // ---- worker_udp.c ------------------------------------------------------------------------------

@@ -127,15 +127,16 @@ void worker_latency_wait(struct worker *w, struct worker_sink *sink, bool waits,
 		sink->since_us = (uint32_t)w->now.mono_us | 1;
 }
 
-static void late_add(struct worker *w, enum worker_kind kind, uint64_t age_ns)
+static void late_add(struct worker *w, enum worker_kind kind, uint64_t age_ns, uint16_t count)
 {
 	struct worker_late *l = &w->late;
 
 	if (l->n == WORKER_LATE_MAX) { // this turn's own time is left out
-		base_hist_add(&w->latency->ns[kind], age_ns);
+		base_hist_add_many(&w->latency->ns[kind], age_ns, count);
 		return;
 	}
 	l->kind[l->n] = (uint8_t)kind;
+	l->count[l->n] = count;
 	l->age_ns[l->n++] = age_ns;
 }
 
@@ -152,7 +153,7 @@ void worker_latency_late(struct worker *w, const struct worker_sink *sink, enum 
 
 	if (kind == WORKER_KIND_NONE)
 		return;
-	late_add(w, kind, age_ns);
+	late_add(w, kind, age_ns, 1);
 	if (base_likely(!slow_enough(w, age_ns)))
 		return;
 	e.part_ns[WORKER_PART_QUEUE] = age_ns;
@@ -195,6 +196,14 @@ static void slow_slot_put(
 	slow_put(w, &e);
 }
 
+static void train_add(struct worker *w, const struct worker_train *t, uint64_t age_ns)
+{
+	for (unsigned kind = WORKER_KIND_NONE + 1; kind < WORKER_KINDS; kind++) {
+		if (t->count[kind] > 0)
+			late_add(w, (enum worker_kind)kind, age_ns, t->count[kind]);
+	}
+}
+
 void worker_latency_slot(
 	struct worker *w, const struct worker_sink *sink, const struct worker_slot *s)
 {
@@ -202,8 +211,10 @@ void worker_latency_slot(
 
 	if (s->drop)
 		return;
-	if (s->stamp.kind != WORKER_KIND_NONE)
-		late_add(w, (enum worker_kind)s->stamp.kind, age_ns);
+	if (s->is_train)
+		train_add(w, &s->train, age_ns);
+	else if (s->stamp.kind != WORKER_KIND_NONE)
+		late_add(w, (enum worker_kind)s->stamp.kind, age_ns, 1);
 	if (base_likely(!slow_enough(w, age_ns)))
 		return;
 	if (s->stamp.kind == WORKER_KIND_NONE)
@@ -243,7 +254,8 @@ static void slow_turn_put(struct worker *w, uint64_t ns, uint64_t requests)
 static void turn_rest(struct worker *w, uint64_t took_ns, uint64_t requests)
 {
 	for (unsigned i = 0; i < w->late.n; i++)
-		base_hist_add(&w->latency->ns[w->late.kind[i]], w->late.age_ns[i] + took_ns);
+		base_hist_add_many(&w->latency->ns[w->late.kind[i]], w->late.age_ns[i] + took_ns,
+			w->late.count[i]);
 	w->late.n = 0;
 	if (slow_enough(w, took_ns))
 		slow_turn_put(w, took_ns, requests);

@@ -27,16 +27,6 @@ bool worker_loan_wait(struct worker *w, const struct proto_request *r)
 	return true;
 }
 
-bool worker_loan_keep(struct worker *w, struct worker_peer *p, struct worker_slot *s)
-{
-	base_assert(p->kept == NULL);
-	if ((s->msg != WORKER_MSG_SET && s->msg != WORKER_MSG_RESERVE) ||
-		!worker_loan_wait(w, &s->req))
-		return false;
-	p->kept = s;
-	return true;
-}
-
 void worker_loan_turn(struct worker *w)
 {
 	struct worker_loan *l = &w->loan;
@@ -53,11 +43,11 @@ void worker_loan_turn(struct worker *w)
 	l->asked_us = 0;
 	for (unsigned i = 0; i < w->count; i++) {
 		struct worker_peer *p = &w->peer[i];
-		struct worker_slot *s = p->kept;
+		void *msg = p->kept;
 
 		// One peer's set may have taken what was lent: the next one asks again.
 		p->kept = NULL;
-		if (s != NULL && !worker_loan_keep(w, p, s))
-			worker_msg_serve(w, p, s);
+		if (msg != NULL)
+			worker_msg_serve(w, p, msg);
 	}
 }

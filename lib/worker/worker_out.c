@@ -145,6 +145,25 @@ void worker_out_rollback(struct worker_out *o)
 	}
 }
 
+bool worker_out_spans(struct worker *w, struct worker_out *o, const struct store_span *span,
+	unsigned n, uint32_t *emitted)
+{
+	uint32_t at = *emitted, done;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (at >= span[i].bytes) {
+			at -= span[i].bytes;
+			continue;
+		}
+		done = worker_out_append(w, o, span[i].at + at, span[i].bytes - at);
+		*emitted += done;
+		if (done < span[i].bytes - at)
+			return false;
+		at = 0;
+	}
+	return true;
+}
+
 bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot *s)
 {
 	const struct store_span part[] = {
@@ -153,24 +172,12 @@ bool worker_out_slot(struct worker *w, struct worker_out *o, struct worker_slot 
 		s->value[1],
 		{s->reply.tail, s->reply.tail_len},
 	};
-	uint32_t at = s->emitted;
 
 	if (s->drop)
 		return true;
-	for (unsigned i = 0; i < BASE_ARRAY_LEN(part); i++) {
-		uint32_t n;
-
-		if (at >= part[i].bytes) {
-			at -= part[i].bytes;
-			continue;
-		}
-		n = worker_out_append(w, o, part[i].at + at, part[i].bytes - at);
-		s->emitted += n;
-		if (n < part[i].bytes - at)
-			return false;
-		at = 0;
-	}
-	return true;
+	if (s->is_train)
+		return worker_train_write(w, o, s);
+	return worker_out_spans(w, o, part, BASE_ARRAY_LEN(part), &s->emitted);
 }
 
 bool worker_out_sink(struct worker *w, struct worker_out *o, struct worker_sink *sink)

@@ -4,6 +4,7 @@
 // on the item; a set whose value fits where the old one lies is written over that; many requests
 // of one segment are answered in one. Anything else takes the common way, in its place.
 
+#include "worker/worker_compose.h"
 #include "worker/worker_internal.h"
 
 #define PLAIN_AROUND 64 // most bytes of a reply besides key and value
@@ -22,7 +23,7 @@ struct worker_range worker_plain_parse(
 	struct worker *w, const struct proto_parser *from, const char *data, size_t len)
 {
 	struct proto_parser parser = *from;
-	struct worker_range range = {w->plains.n, w->plains.n};
+	struct worker_range range = {.at = w->plains.n, .end = w->plains.n};
 	unsigned end = w->plains.n + WORKER_AHEAD_EACH;
 
 	base_assert(end <= WORKER_AHEAD_MAX);
@@ -33,9 +34,13 @@ struct worker_range worker_plain_parse(
 		if (!proto_plain_parse(&parser, data, len, &q->line))
 			break;
 		hash = base_hash(q->line.key, q->line.key_len);
-		if (worker_of_hash(hash, w->count) != w->id)
-			break;
-		store_look_begin(w->store, hash, &w->plains.look[range.end]);
+		q->owner = (uint16_t)worker_of_hash(hash, w->count);
+		if (base_likely(q->owner == w->id)) {
+			store_look_begin(w->store, hash, &w->plains.look[range.end]);
+		} else {
+			w->plains.look[range.end].hash = hash;
+			range.foreign = w->plains.foreign = true;
+		}
 		data += q->line.consumed;
 		len -= q->line.consumed;
 		range.end++;
@@ -46,64 +51,19 @@ struct worker_range worker_plain_parse(
 
 void worker_plain_fetch(struct worker *w, struct worker_range range)
 {
-	store_looks_fetch(w->store, &w->plains.look[range.at], range.end - range.at);
+	if (base_likely(!w->plains.foreign)) {
+		store_looks_fetch(w->store, &w->plains.look[range.at], range.end - range.at);
+		return;
+	}
+	for (unsigned i = range.at; i < range.end; i++) {
+		if (w->plains.request[i].owner == w->id)
+			store_looks_fetch(w->store, &w->plains.look[i], 1);
+	}
 }
 
 static inline const struct store_look *look_of(const struct worker *w, const struct worker_plain *q)
 {
 	return &w->plains.look[q - w->plains.request];
-}
-
-static inline char *put(char *p, const void *bytes, size_t n)
-{
-	memcpy(p, bytes, n);
-	return p + n;
-}
-
-// The value and the ends of two lines: the head's, and its own.
-static inline char *value_put(char *p, struct store_item *it)
-{
-	struct store_span span[2];
-
-	store_value_spans(it, span);
-	p = put(p, "\r\n", 2);
-	p = put(p, span[0].at, span[0].bytes);
-	if (base_unlikely(span[1].bytes > 0))
-		p = put(p, span[1].at, span[1].bytes);
-	return put(p, "\r\n", 2);
-}
-
-static char *value_compose(char *p, struct store_item *it)
-{
-	uint32_t client_flags = store_item_client_flags(it);
-
-	p = put(p, "VALUE ", 6);
-	p = put(p, store_item_key(it), store_item_key_len(it));
-	*p++ = ' ';
-	if (base_likely(client_flags == 0))
-		*p++ = '0';
-	else
-		p += base_u64_format(p, client_flags);
-	*p++ = ' ';
-	p += base_u64_format(p, it->value_bytes);
-	return value_put(p, it);
-}
-
-static char *meta_compose(char *p, const struct proto_plain *l, struct store_item *it)
-{
-	p = put(p, "VA ", 3);
-	p += base_u64_format(p, it->value_bytes);
-	for (unsigned i = 0; i < l->return_count; i++) {
-		char letter = l->returns[i];
-
-		*p++ = ' ';
-		*p++ = letter;
-		p += base_u64_format(p,
-			letter == 'f'           ? store_item_client_flags(it)
-				: letter == 'c' ? it->cas
-						: it->value_bytes);
-	}
-	return value_put(p, it);
 }
 
 // The rest of the segment at hand. What is written there is taken when somebody else goes on.
@@ -166,9 +126,9 @@ static bool get_quick(struct worker *w, struct worker_conn *c, struct worker_out
 		it != NULL ? it->value_bytes : 0);
 	at = p->at;
 	if (base_likely(it != NULL))
-		at = value_compose(at, it);
+		at = worker_value_compose(at, it);
 	if (l->end)
-		at = put(at, "END\r\n", 5);
+		at = worker_put(at, "END\r\n", 5);
 	p->room -= (uint32_t)(at - p->at);
 	p->at = at;
 	return true;
@@ -187,7 +147,7 @@ static bool meta_get_quick(struct worker *w, struct worker_conn *c, struct worke
 		return false;
 	request_note(w, c, l, it != NULL ? PROTO_OK : PROTO_MISS, WORKER_KIND_GET,
 		it != NULL ? it->value_bytes : 0);
-	at = it != NULL ? meta_compose(p->at, l, it) : put(p->at, "EN\r\n", 4);
+	at = it != NULL ? worker_meta_compose(p->at, l, it) : worker_put(p->at, "EN\r\n", 4);
 	p->room -= (uint32_t)(at - p->at);
 	p->at = at;
 	return true;
@@ -203,7 +163,7 @@ static bool set_quick(struct worker *w, struct worker_conn *c, struct worker_out
 		!exec_set_over(&w->exec, &q->line, look_of(w, q)))
 		return false;
 	request_note(w, c, &q->line, PROTO_OK, WORKER_KIND_SET, q->line.value_bytes);
-	p->at = put(p->at, stored, sizeof(stored));
+	p->at = worker_put(p->at, stored, sizeof(stored));
 	p->room -= sizeof(stored);
 	return true;
 }
@@ -212,7 +172,7 @@ static void request_write(
 	const struct worker *w, const struct worker_plain *q, struct worker_request *r)
 {
 	r->hash = look_of(w, q)->hash;
-	r->owner = w->id;
+	r->owner = q->owner;
 	proto_plain_request(&q->line, &r->r);
 }
 
@@ -223,7 +183,7 @@ static enum worker_step get_commonly(struct worker *w, struct worker_conn *c, st
 	bool meta = q->line.op == PROTO_OP_META_GET;
 	struct worker_request r;
 
-	if (!worker_dispatch_ready(w, w->id))
+	if (!worker_dispatch_ready(w, q->owner))
 		return WORKER_STEP_STALL;
 	request_write(w, q, &r);
 	if (r.r.first_key)
@@ -237,6 +197,7 @@ static enum worker_step get_commonly(struct worker *w, struct worker_conn *c, st
 		return WORKER_STEP_WAIT;
 	if (!worker_dispatch_ready(w, w->id))
 		return WORKER_STEP_STALL;
+	r.owner = w->id;
 	r.r.op = PROTO_OP_END;
 	r.r.key_len = 0;
 	worker_dispatch(w, &c->sink, o, &r);
@@ -254,10 +215,18 @@ static enum worker_step set_run(struct worker *w, struct worker_conn *c, struct 
 	request_write(w, q, &r);
 	if (!worker_fill_begin(w, c, o, &r, q->line.value, q->line.value_bytes + 2, &taken))
 		return WORKER_STEP_STALL;
-	base_assert(taken == q->line.value_bytes + 2 && c->state == WORKER_CONN_COMMAND);
-	*used += q->line.consumed;
+	// All of the value, or none: it goes to another shard, and is received first.
+	base_assert((taken == 0) == (c->state != WORKER_CONN_COMMAND));
+	*used += (uint32_t)r.r.consumed + taken;
 	proto_plain_after(&c->parser, true);
 	return WORKER_STEP_ON;
+}
+
+enum worker_step worker_plain_commonly(struct worker *w, struct worker_conn *c,
+	struct worker_out *o, const struct worker_plain *q, uint32_t *used)
+{
+	return q->line.op == PROTO_OP_SET ? set_run(w, c, o, q, used)
+					  : get_commonly(w, c, o, q, used);
 }
 
 static inline bool request_quick(struct worker *w, struct worker_conn *c, struct worker_out *o,
@@ -292,8 +261,7 @@ enum worker_step worker_plain_run(struct worker *w, struct worker_conn *c, struc
 		if (!worker_conn_may_parse(w, c))
 			step = WORKER_STEP_WAIT;
 		else
-			step = q->line.op == PROTO_OP_SET ? set_run(w, c, o, q, used)
-							  : get_commonly(w, c, o, q, used);
+			step = worker_plain_commonly(w, c, o, q, used);
 	}
 	place_leave(o, &p);
 	return step;

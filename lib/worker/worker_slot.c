@@ -10,7 +10,8 @@
 size_t worker_dpdk_bytes(void)
 {
 	return WORKER_SLOTS * sizeof(struct worker_slot) +
-		WORKER_DGRAMS * sizeof(struct worker_dgram) + 2 * BASE_CACHE_LINE;
+		WORKER_DGRAMS * sizeof(struct worker_dgram) +
+		WORKER_PACKS * sizeof(struct worker_pack) + 3 * BASE_CACHE_LINE;
 }
 
 unsigned worker_slots_count(void)
@@ -72,7 +73,7 @@ struct worker_slot *worker_slot_take(struct worker *w, struct worker_sink *sink)
 	s->payload_class = MEM_INPUT;
 	s->payload_bytes = s->value_bytes = s->emitted = 0;
 	s->value[0].bytes = s->value[1].bytes = 0;
-	s->drop = s->item_held = false;
+	s->drop = s->item_held = s->is_train = false;
 	s->refused = 0;
 	s->owner = (uint16_t)w->id;
 	s->req.key_len = 0;
@@ -110,6 +111,8 @@ static void payload_free(struct worker *w, struct worker_slot *s)
 void worker_slot_done(struct worker *w, struct worker_slot *s)
 {
 	payload_free(w, s);
+	if (s->is_train)
+		worker_train_done(w, s);
 	if (s->item_held && s->owner != w->id) {
 		// The owner alone counts references: the slot itself carries the release.
 		if (s->sink != NULL) {

@@ -256,7 +256,7 @@ static void arrival_run(struct worker *w, const struct worker_arrival *in)
 
 void worker_udp_run(struct worker *w)
 {
-	worker_ahead_fetch(w, (struct worker_range){0, w->ahead.n});
+	worker_ahead_fetch(w, (struct worker_range){.end = w->ahead.n});
 	for (unsigned i = 0; i < w->arrivals; i++)
 		arrival_run(w, &w->arrival[i]);
 	w->arrivals = 0;
@@ -311,5 +311,6 @@ void worker_dgram_resume(struct worker *w, struct worker_dgram *d)
 	o.mbufs = d->early_mbufs;
 	worker_out_sink(w, &o, &d->sink);
 	dgram_finish(w, d, &o);
+	base_list_remove(&d->node); // it may have been woken, too
 	base_list_append(&w->dgrams_free, &d->node);
 }

@@ -632,6 +632,7 @@ static void lab_home_check(void)
 
 		worker_counters_collect(lab->w[i], &n);
 		assert_int_equal(n.slots_out, 0);
+		assert_int_equal(lab->w[i]->packs_out, 0);
 		assert_int_equal(n.conns, 0);
 		assert_int_equal(n.mem_used[MEM_INPUT], 0);
 		assert_int_equal(n.mem_used[MEM_OUTPUT], 0);

@@ -170,26 +170,73 @@ static void answers_are_as_by_the_common_way(void **state)
 		conversation(seed, 1, 700, false);
 	}
 	conversation(7, 1, 7, false);
-	conversation(8, 3, 0, false);
+}
+
+// The same, where most keys are other shards': in packs, and behind one another in trains.
+static void answers_of_other_shards_are_the_same(void **state)
+{
+	for (uint64_t seed = 8; seed <= 13; seed++) {
+		conversation(seed, 2 + seed % 2, 0, false);
+		conversation(seed, 2 + seed % 2, 0, true);
+		conversation(seed, 2 + seed % 2, 700, false);
+	}
+	conversation(14, 3, 7, false);
+}
+
+// Requests of two clients lie in one pack; one of them goes away while it is under way, and values
+// that are too long for the text are held.
+static void a_client_leaves_while_its_pack_is_away(void **state)
+{
+	static char value[5000], request[8192];
+	struct client *c, *other;
+	size_t n = 0;
+
+	memset(value, 'v', sizeof(value) - 1);
+	lab_open(&(struct lab_options){.workers = 2, .queues = 1});
+	c = client_connect();
+	other = client_connect();
+	for (int i = 0; i < 8; i++) {
+		n = (size_t)snprintf(request, sizeof(request), "set k%d 0 0 %zu\r\n%s\r\n", i,
+			sizeof(value) - 1, value);
+		client_send(c, request, n);
+		expect(c, "STORED\r\n", 8);
+	}
+	lab->paused[0] = lab->paused[1] = 3;
+	for (int i = 0; i < 8; i++) {
+		client_sendf(c, "get k%d\r\nmg n%d v\r\n", i, i);
+		client_sendf(other, "mg n%d v\r\n", i);
+	}
+	lab->paused[1] = 6; // the owner of half of them
+	lab_run(5 * LAB_STEP_US);
+	client_abort(c);
+	expect(other, "EN\r\nEN\r\nEN\r\nEN\r\nEN\r\nEN\r\nEN\r\nEN\r\n", 32);
+	client_abort(other);
+	lab_close();
 }
 
 // A line that turns out to be none is answered with the error alone, as far as its values are still
 // here; what was asked for before stays.
-static void a_broken_line_takes_its_values_back(void **state)
+static void broken_line(unsigned workers)
 {
 	struct client *c;
 	char bad[PROTO_KEY_MAX + 2] = {0}, request[512];
 
 	memset(bad, 'x', PROTO_KEY_MAX + 1);
-	lab_open(&(struct lab_options){.workers = 1});
+	lab_open(&(struct lab_options){.workers = workers});
 	c = client_connect();
 	talk(c, "set a 0 0 1\r\nA\r\n", "STORED\r\n");
-	snprintf(request, sizeof(request), "get a\r\nget a a %s a\r\nget a\r\n", bad);
+	snprintf(request, sizeof(request), "get a\r\nget b a a %s a\r\nget a\r\n", bad);
 	talk(c, request,
 		"VALUE a 0 1\r\nA\r\nEND\r\nCLIENT_ERROR bad command line format\r\n"
 		"VALUE a 0 1\r\nA\r\nEND\r\n");
 	client_abort(c);
 	lab_close();
+}
+
+static void a_broken_line_takes_its_values_back(void **state)
+{
+	for (unsigned workers = 1; workers <= 4; workers++)
+		broken_line(workers);
 }
 
 // What a plain mg cannot tell: that an item is stale, and who is to recache it.
@@ -235,6 +282,8 @@ static void a_segment_s_requests_are_answered_in_one(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(answers_are_as_by_the_common_way),
+	cmocka_unit_test(answers_of_other_shards_are_the_same),
+	cmocka_unit_test(a_client_leaves_while_its_pack_is_away),
 	cmocka_unit_test(a_broken_line_takes_its_values_back),
 	cmocka_unit_test(an_mg_of_a_stale_item_says_so),
 	cmocka_unit_test(a_segment_s_requests_are_answered_in_one),
