@@ -247,12 +247,30 @@ static void arp_write(struct cross_tcp *t, struct rte_mbuf *m)
 			.arp_tip = t->server_ip}};
 }
 
+static void ack_want(struct cross_tcp *t, struct cross_conn *c, bool want)
+{
+	t->acks += want;
+	t->acks -= c->ack;
+	c->ack = want;
+}
+
+static void ack_write(struct cross_tcp *t, struct rte_mbuf *m)
+{
+	struct cross_conn *c = t->conn;
+
+	while (!c->ack)
+		c++;
+	segment_begin(t, c, m, RTE_TCP_ACK_FLAG, 0, 0);
+	ack_want(t, c, false);
+}
+
 static void questions_send(struct cross_tcp *t, struct rte_mbuf *m)
 {
 	struct cross_conn *c = t->present;
 	unsigned bytes = RTE_MIN(t->text_bytes - c->sent, MSS);
 	struct segment *f = segment_begin(t, c, m, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, 0, bytes);
 
+	ack_want(t, c, false);
 	memcpy(f->text, c->text + c->sent, bytes);
 	c->sent = (uint16_t)(c->sent + bytes);
 	c->snd_next += bytes;
@@ -262,7 +280,8 @@ static void questions_send(struct cross_tcp *t, struct rte_mbuf *m)
 
 bool cross_tcp_wants(const struct cross_tcp *t)
 {
-	return t->arp || t->connecting > 0 || t->present != NULL || (t->idles > 0 && !t->stop);
+	return t->arp || t->connecting > 0 || t->present != NULL || t->acks > 0 ||
+		(t->idles > 0 && !t->stop);
 }
 
 uint16_t cross_tcp_rx(struct cross_tcp *t, struct rte_mbuf **m, uint16_t n)
@@ -274,6 +293,8 @@ uint16_t cross_tcp_rx(struct cross_tcp *t, struct rte_mbuf **m, uint16_t n)
 			arp_write(t, m[k]);
 		} else if (t->connecting > 0) {
 			syn_write(t, m[k]);
+		} else if (t->acks > 0 && t->present == NULL) {
+			ack_write(t, m[k]);
 		} else {
 			if (t->present == NULL) {
 				t->present = &t->conn[t->idle[--t->idles]];
@@ -320,15 +341,18 @@ static void segment_take(struct cross_tcp *t, const struct rte_mbuf *m)
 	}
 	if (bytes == 0)
 		return;
-	// Answers are acknowledged with the next question: a probe for a lost tail may come before.
-	if ((int32_t)(rte_be_to_cpu_32(f->tcp.sent_seq) + bytes - c->rcv_next) <= 0)
+	// A probe for a lost tail may come before the next question.
+	if ((int32_t)(rte_be_to_cpu_32(f->tcp.sent_seq) + bytes - c->rcv_next) <= 0) {
+		ack_want(t, c, true);
 		return;
+	}
 	if (rte_be_to_cpu_32(f->tcp.sent_seq) != c->rcv_next || bytes > c->missing || bytes > MSS)
 		cross_die("a segment out of order, or more than was asked for");
 	if (t->check == c)
 		answer_check(t, m, at, bytes);
 	c->rcv_next += bytes;
 	c->missing -= bytes;
+	ack_want(t, c, c->missing > 0 || t->stop);
 	if (c->missing > 0)
 		return;
 	t->answered += t->questions;

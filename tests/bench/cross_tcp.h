@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // TCP clients for bench_cross_shard's sources: they stand where a device's queue does, write whole
 // segments, and take the answers back. Nothing is lost on this link, so they need no timers.
+// Answers are acknowledged with the next question, parts of one when the buffers are polled.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -19,8 +20,8 @@ enum cross_load { CROSS_NONE, CROSS_MG, CROSS_GET, CROSS_MULTIGET, CROSS_SET };
 
 struct cross_conn {
 	uint32_t snd_next, rcv_next, missing; // bytes: missing of the answer
-	uint16_t sent; // bytes of the questions; all of them: answers are due
-	bool open, asked;
+	uint16_t sent;  // bytes of the questions; all of them: answers are due
+	bool open, ack; // ack: to be sent
 	char text[CROSS_TEXT_MAX];
 };
 
@@ -35,10 +36,11 @@ struct cross_tcp {
 	const uint32_t *keys; // numbers of those to ask for
 	uint32_t key_count;
 	struct base_rng rng;
-	bool stop; // nothing new is asked
-	bool arp;  // the server wants to know our address
-	unsigned connecting, idles, idle[CROSS_CONNS], sending; // idle: to be asked with next
-	struct cross_conn *present;                             // `sending`: its questions leave
+	bool stop;                                     // nothing new is asked
+	bool arp;                                      // the server wants to know our address
+	unsigned connecting, idles, idle[CROSS_CONNS]; // idle: to be asked with next
+	unsigned acks;                                 // connections with `ack`
+	struct cross_conn *present;                    // its questions leave
 	uint64_t answered, checked, rounds;
 	struct cross_conn *check; // whose answer is compared
 	uint32_t check_at;
