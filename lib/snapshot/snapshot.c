@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One snapshot: the workers' rings, the file, and its end.
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #define RINGS_BYTES  (4u << 20) // of all workers
 #define RING_MAX     (1u << 20)
 #define TURN_RECORDS 256u // of a ring, before the next one's turn
+#define FILES_LOOKED 4096 // of snapshot-dir, for what a killed server left
 
 struct snapshot {
 	char dir[SNAPSHOT_PATH_MAX], path[SNAPSHOT_PATH_MAX], part[SNAPSHOT_PATH_MAX];
@@ -82,7 +85,44 @@ static int paths_make(
 	return 0;
 }
 
-// What it writes under its temporary name. 0 or -errno.
+// ".NAME.PID.tmp"
+static bool part_named(const char *file, const char *name)
+{
+	size_t len = strlen(name);
+	const char *rest = file + 1 + len + 1;
+
+	if (strlen(file) <= len + 2 || file[0] != '.' || strncmp(file + 1, name, len) != 0 ||
+		rest[-1] != '.')
+		return false;
+	rest += strspn(rest, "0123456789");
+	return strcmp(rest, ".tmp") == 0;
+}
+
+// What servers that were killed have left of this name: a part that is being written is locked.
+static void parts_left_remove(const struct snapshot_options *opt)
+{
+	DIR *d = opendir(opt->dir);
+	struct dirent *e;
+
+	if (d == NULL)
+		return; // part_open says why
+	for (unsigned i = 0; i < FILES_LOOKED && (e = readdir(d)) != NULL; i++) {
+		int fd;
+
+		if (!part_named(e->d_name, opt->name))
+			continue;
+		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dirfd(d), e->d_name, 0);
+		close(fd);
+	}
+	closedir(d);
+}
+
+// What it writes under its temporary name, locked (where the file system can) until it is closed.
+// 0 or -errno.
 static int part_open(struct snapshot *sn, const struct snapshot_options *opt)
 {
 	struct snapshot_info info = {
@@ -94,6 +134,7 @@ static int part_open(struct snapshot *sn, const struct snapshot_options *opt)
 	fd = open(sn->part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
+	(void)flock(fd, LOCK_EX | LOCK_NB);
 	rc = snapshot_file_open(&sn->file, fd, &info);
 	if (rc < 0) {
 		snapshot_file_close(&sn->file);
@@ -127,6 +168,7 @@ int snapshot_open(
 		snprintf(err, err_len, "no memory for the rings of %u workers", sn->workers);
 		goto err_taps;
 	}
+	parts_left_remove(opt);
 	rc = part_open(sn, opt);
 	if (rc < 0) {
 		snprintf(err, err_len, "%s: %s", sn->part, strerror(-rc));

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
 
 #include "../store/store_test.h"
 #include "snapshot_test.h"
@@ -454,6 +455,43 @@ static void test_one_that_is_given_up_leaves_nothing_and_the_last_file_whole(voi
 	folder_drop(folder);
 }
 
+static bool is_there(const char *folder, const char *name)
+{
+	char path[128];
+
+	file_path(path, sizeof(path), folder, name);
+	return access(path, F_OK) == 0;
+}
+
+static void test_what_a_killed_server_left_goes_and_what_is_written_stays(void **state)
+{
+	static const char *const name[] = {
+		".s.lc.1.tmp", ".s.lc.2.tmp", ".s.lc.x.tmp", ".other.3.tmp", "s.lc.1.tmp"};
+	char folder[64], path[128];
+	struct server sv;
+	int fd;
+
+	folder_make(folder);
+	for (unsigned i = 0; i < BASE_ARRAY_LEN(name); i++) {
+		file_path(path, sizeof(path), folder, name[i]);
+		file_put(path, "part", 4);
+	}
+	file_path(path, sizeof(path), folder, name[1]);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0); // as by a server that writes it
+	server_open(&sv, 1, 0, STORE_NOEVICTION);
+	assert_int_equal(finish(&sv, begin(&sv, folder, 0), NULL, NULL).error, 0);
+	assert_false(is_there(folder, name[0]));
+	assert_true(is_there(folder, "s.lc"));
+	for (unsigned i = 1; i < BASE_ARRAY_LEN(name); i++) {
+		file_path(path, sizeof(path), folder, name[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	close(fd);
+	server_close(&sv);
+	folder_drop(folder);
+}
+
 // The temporary file's descriptor leads to the device that is always full from now on.
 static void full_in_place(const char *folder)
 {
@@ -574,6 +612,7 @@ int main(void)
 		cmocka_unit_test(test_no_room_for_the_newer_leaves_no_older),
 		cmocka_unit_test(test_a_flush_in_between_makes_it_fail),
 		cmocka_unit_test(test_one_that_is_given_up_leaves_nothing_and_the_last_file_whole),
+		cmocka_unit_test(test_what_a_killed_server_left_goes_and_what_is_written_stays),
 		cmocka_unit_test(test_a_full_disk_is_told_and_nothing_stays_pinned),
 		cmocka_unit_test(test_a_slice_stops_where_the_ring_is_full),
 		cmocka_unit_test(test_a_corrupted_file_is_refused_with_its_place),
