@@ -154,17 +154,27 @@ static void record_write(struct capture *c, unsigned worker, const struct captur
 	}
 }
 
-// The oldest record of all rings.
+// Of the same microsecond what came in is before what went out.
+static bool is_before(const struct capture_record *a, const struct capture_record *b)
+{
+	return a->time_us != b->time_us ? a->time_us < b->time_us : a->way < b->way;
+}
+static_assert(CAPTURE_IN < CAPTURE_OUT, "is_before");
+
+// The oldest record of all rings. They are looked at once more after one has been found: a request
+// may have come into a ring that was empty, and its answer, by another worker, into a later one.
 static const struct capture_record *oldest(struct capture *c, unsigned *worker)
 {
 	const struct capture_record *first = NULL;
 
-	for (unsigned i = 0; i < c->workers; i++) {
-		const struct capture_record *r = capture_tap_peek(&c->tap[i]);
+	for (unsigned i = 0; i < 2 * c->workers; i++) {
+		const struct capture_record *r = capture_tap_peek(&c->tap[i % c->workers]);
 
-		if (r != NULL && (first == NULL || r->time_us < first->time_us)) {
+		if (i == c->workers && first == NULL)
+			break;
+		if (r != NULL && (first == NULL || is_before(r, first))) {
 			first = r;
-			*worker = i;
+			*worker = i % c->workers;
 		}
 	}
 	return first;

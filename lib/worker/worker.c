@@ -300,7 +300,7 @@ static unsigned worker_rx(struct worker *w)
 		return 0;
 	n = port_rx(w->queue, m, WORKER_BURST);
 	if (base_unlikely(w->orders.capture != NULL))
-		capture_burst(w->orders.capture, m, n, CAPTURE_IN, w->now.mono_us);
+		capture_burst(w->orders.capture, m, n, CAPTURE_IN, worker_capture_us(w));
 	for (uint16_t i = 0; i < n; i++)
 		frame_fetch(m[i]);
 	tcp_fetch(w->tcp, m, n);

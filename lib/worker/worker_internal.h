@@ -517,6 +517,13 @@ enum worker_step worker_train_run(struct worker *w, struct worker_conn *c, struc
 enum worker_step worker_plain_commonly(struct worker *w, struct worker_conn *c,
 	struct worker_out *o, const struct worker_plain *q, uint32_t *used);
 
+// The time of a burst in a capture: not the turn's, since turns overlap, and a request that another
+// worker took in may be answered in one that began before.
+static inline uint64_t worker_capture_us(const struct worker *w)
+{
+	return w->now_ns ? w->now_ns() / 1000 : w->now.mono_us;
+}
+
 // ---- worker_latency.c --------------------------------------------------------------------------
 void worker_latency_turn(struct worker *w, uint64_t now_ns); // the last one ends
 void worker_latency_reset(struct worker *w);

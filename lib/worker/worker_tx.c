@@ -40,7 +40,7 @@ void worker_tx_device(struct worker *w, struct rte_mbuf **m, uint16_t count)
 	uint16_t done = 0;
 
 	if (base_unlikely(w->orders.capture != NULL))
-		capture_burst(w->orders.capture, m, count, CAPTURE_OUT, w->now.mono_us);
+		capture_burst(w->orders.capture, m, count, CAPTURE_OUT, worker_capture_us(w));
 	if (base_likely(!tx_waits(w)))
 		done = tx_offer(w, m, count);
 	for (; base_unlikely(done < count); done++)

@@ -37,12 +37,18 @@ static struct capture *opened(const struct capture_options *o)
 	return c;
 }
 
-static void put(struct capture *c, unsigned worker, uint16_t from, uint16_t payload, uint64_t us)
+static void way_put(struct capture *c, unsigned worker, enum capture_way way, uint16_t from,
+	uint16_t payload, uint64_t us)
 {
 	struct rte_mbuf *m = frame_udp(from, payload);
 
-	capture_burst(capture_tap(c, worker), &m, 1, worker ? CAPTURE_OUT : CAPTURE_IN, us);
+	capture_burst(capture_tap(c, worker), &m, 1, way, us);
 	rte_pktmbuf_free(m);
+}
+
+static void put(struct capture *c, unsigned worker, uint16_t from, uint16_t payload, uint64_t us)
+{
+	way_put(c, worker, worker ? CAPTURE_OUT : CAPTURE_IN, from, payload, us);
 }
 
 // The file, whole blocks to its end; removed. Returns how many blocks there are of a type.
@@ -162,6 +168,26 @@ static void workers_are_merged_by_time(void **state)
 		assert_true(time_of(b) > last);
 		last = time_of(b);
 	}
+	free(data);
+}
+
+static void of_one_microsecond_what_came_in_is_first(void **state)
+{
+	struct capture_options o = options();
+	struct capture *c = opened(&o);
+	struct capture_state s;
+	const void *first;
+	const struct block *b;
+	size_t len;
+	char *data;
+
+	way_put(c, 0, CAPTURE_OUT, 1, 0, 1000);
+	way_put(c, 1, CAPTURE_IN, 1, 0, 1000);
+	capture_close(c, &s);
+	data = file_read(&len);
+	assert_int_equal(blocks(data, len, 6, &first), 2);
+	b = first;
+	assert_int_equal(option_u32(b, 2) & 3, 1); // epb_flags: inbound
 	free(data);
 }
 
@@ -370,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_has_its_time_way_worker_and_length),
 		cmocka_unit_test(workers_are_merged_by_time),
+		cmocka_unit_test(of_one_microsecond_what_came_in_is_first),
 		cmocka_unit_test(it_ends_at_so_many_packets),
 		cmocka_unit_test(it_ends_before_so_many_bytes),
 		cmocka_unit_test(it_ends_at_its_time),
