@@ -2,6 +2,7 @@
 // What the files of lib/capture share: a filter, a worker's ring, the file.
 #pragma once
 
+#include "base/base_ring.h"
 #include "capture/capture.h"
 
 // ---- capture_filter.c --------------------------------------------------------------------------
@@ -22,7 +23,7 @@ bool capture_filter_match(const struct capture_filter *f, struct rte_mbuf *m);
 //   +-------+-------+-------+-----+-----+-----------+-------------+
 //   | words | kept  | wire  | way | -   | time_us   | frame, pad  |   in bits
 //   +-------+-------+-------+-----+-----+-----------+-------------+
-// words: of 8 bytes, head and pad included; 0: nothing up to the ring's end.
+// words: of 8 bytes, head and pad included; never 0.
 struct capture_record {
 	uint16_t words, kept;
 	uint16_t wire; // of a frame longer than that: 65,535
@@ -33,16 +34,11 @@ struct capture_record {
 static_assert(sizeof(struct capture_record) == 16, "whole words");
 
 struct capture_tap {
+	struct base_ring ring; // the worker writes, the control core reads
 	// the worker's
-	_Alignas(BASE_CACHE_LINE) uint64_t head; // in words, ever rising
-	uint64_t tail_seen;
-	uint64_t seen, dropped;
-	// the control core's
-	_Alignas(BASE_CACHE_LINE) uint64_t tail;
+	_Alignas(BASE_CACHE_LINE) uint64_t seen, dropped;
 	// read-only
-	_Alignas(BASE_CACHE_LINE) uint64_t *word;
-	uint64_t mask;
-	uint32_t snap_bytes;
+	_Alignas(BASE_CACHE_LINE) uint32_t snap_bytes;
 	const struct capture_filter *filter;
 };
 

@@ -2,6 +2,7 @@
 // What the files of lib/snapshot share: the format, the file being written, a worker's ring.
 #pragma once
 
+#include "base/base_ring.h"
 #include "snapshot/snapshot.h"
 
 // ---- snapshot_format.c -------------------------------------------------------------------------
@@ -77,7 +78,7 @@ uint64_t snapshot_feed_bytes(const struct snapshot_feed *f); // the file's size
 #define SNAPSHOT_PIN_BYTES  (1u << 20)
 #define SNAPSHOT_RING_MIN   (128u << 10)
 
-//   words: of 8 bytes, with the head; 0: nothing up to the ring's end
+//   words: of 8 bytes, with the head; never 0
 struct snapshot_record {
 	uint32_t words;
 	uint32_t value_bytes;
@@ -99,10 +100,9 @@ struct snapshot_pinned {
 enum snapshot_phase { SNAPSHOT_TAP_NEW, SNAPSHOT_TAP_WALK, SNAPSHOT_TAP_ENDED };
 
 struct snapshot_tap {
+	struct base_ring ring; // the worker writes, the writer reads
 	// the worker's
-	_Alignas(BASE_CACHE_LINE) uint64_t head; // in words, ever rising
-	uint64_t tail_seen;
-	struct store_cursor cursor;
+	_Alignas(BASE_CACHE_LINE) struct store_cursor cursor;
 	uint64_t flushed;   // by the store, before
 	uint32_t back_tail; // pins taken back
 	uint32_t pins;      // ... and not yet
@@ -114,12 +114,8 @@ struct snapshot_tap {
 	uint64_t cas_next;
 	bool ended, flushed_since; // published with ended
 	// the writer's
-	_Alignas(BASE_CACHE_LINE) uint64_t tail;
-	uint32_t back_head;
+	_Alignas(BASE_CACHE_LINE) uint32_t back_head;
 	bool stop; // the worker may end its walk
-	// read-only
-	_Alignas(BASE_CACHE_LINE) uint64_t *word;
-	uint64_t mask;
 	struct store_item *back[SNAPSHOT_PINS];
 };
 

@@ -1,37 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A worker's end of a snapshot: its walk, and a ring of items to the writer. Small values are
 // copied; long ones are pinned, and their pins come back when they are written.
-#include <errno.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "snapshot/snapshot_internal.h"
 
-#define WORD       8u
+#define WORD       BASE_RING_WORD
 #define CELL_ITEMS 16u  // taken from the walk at once
 #define COPY_UNIT  256u // bytes
 #define NAP_NS     1000000
 
-// With its pages: a worker never meets a page fault.
 int snapshot_tap_open(struct snapshot_tap *t, uint32_t bytes)
 {
-	base_assert((bytes & (bytes - 1)) == 0 && bytes >= SNAPSHOT_RING_MIN);
+	base_assert(bytes >= SNAPSHOT_RING_MIN);
 	memset(t, 0, sizeof(*t));
-	t->word = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (t->word == MAP_FAILED) {
-		t->word = NULL;
-		return -ENOMEM;
-	}
-	t->mask = bytes / WORD - 1;
-	return 0;
+	return base_ring_open(&t->ring, bytes);
 }
 
 void snapshot_tap_close(struct snapshot_tap *t)
 {
-	if (t->word != NULL)
-		munmap(t->word, (t->mask + 1) * WORD);
-	t->word = NULL;
+	base_ring_close(&t->ring);
 }
 
 // ---- records ------------------------------------------------------------------------------------
@@ -127,22 +115,6 @@ static struct want items_want(struct store_item *const *it, unsigned n, uint32_t
 	return w;
 }
 
-// Words at the end of the ring that are passed over: a record never wraps, and those of a step lie
-// together.
-static uint64_t ring_skip(const struct snapshot_tap *t, uint64_t words)
-{
-	uint64_t end = t->mask + 1 - (t->head & t->mask);
-
-	return end < words ? end : 0;
-}
-
-static bool ring_has(struct snapshot_tap *t, uint64_t words)
-{
-	if (t->head + words - t->tail_seen > t->mask + 1)
-		t->tail_seen = __atomic_load_n(&t->tail, __ATOMIC_ACQUIRE);
-	return t->head + words - t->tail_seen <= t->mask + 1;
-}
-
 static bool pins_fit(const struct snapshot_tap *t, const struct want *w)
 {
 	return w->possible && t->pins + w->pins <= SNAPSHOT_PINS &&
@@ -155,24 +127,20 @@ static bool items_hand_over(
 {
 	uint32_t copy_max = SNAPSHOT_COPY_BYTES;
 	struct want w = items_want(it, n, copy_max);
-	uint64_t at, skip;
+	uint64_t *at;
 
-	if (base_unlikely(w.words > (t->mask + 1) / 2)) {
+	if (base_unlikely(w.words > base_ring_words(&t->ring) / 2)) {
 		copy_max = sizeof(struct snapshot_pinned);
 		w = items_want(it, n, copy_max);
 	}
-	skip = ring_skip(t, w.words);
-	if (!pins_fit(t, &w) || !ring_has(t, skip + w.words))
+	at = pins_fit(t, &w) ? base_ring_room(&t->ring, w.words) : NULL;
+	if (at == NULL)
 		return false;
-	if (skip > 0)
-		t->word[t->head & t->mask] = 0;
-	at = t->head + skip;
 	for (unsigned i = 0; i < n; i++)
-		at += record_fill(t, s, (void *)&t->word[at & t->mask], it[i], copy_max);
+		at += record_fill(t, s, (void *)at, it[i], copy_max);
 	if (t->pinned_bytes > t->pinned_most)
 		__atomic_store_n(&t->pinned_most, t->pinned_bytes, __ATOMIC_RELAXED);
-	if (n > 0)
-		__atomic_store_n(&t->head, at, __ATOMIC_RELEASE);
+	base_ring_publish(&t->ring, w.words);
 	return true;
 }
 
@@ -211,9 +179,8 @@ static bool room_again(struct snapshot_tap *t)
 {
 	if (!t->full)
 		return true;
-	t->tail_seen = __atomic_load_n(&t->tail, __ATOMIC_ACQUIRE);
-	t->full = t->head - t->tail_seen > (t->mask + 1) / 2 || t->pins > SNAPSHOT_PINS / 2 ||
-		t->pinned_bytes > SNAPSHOT_PIN_BYTES / 2;
+	t->full = base_ring_used(&t->ring) > base_ring_words(&t->ring) / 2 ||
+		t->pins > SNAPSHOT_PINS / 2 || t->pinned_bytes > SNAPSHOT_PIN_BYTES / 2;
 	return !t->full;
 }
 
@@ -258,17 +225,7 @@ void snapshot_tap_abandon(struct snapshot_tap *t, struct store *s)
 // ---- the writer's side --------------------------------------------------------------------------
 const struct snapshot_record *snapshot_tap_peek(struct snapshot_tap *t)
 {
-	uint64_t head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE);
-	const struct snapshot_record *r = (const void *)&t->word[t->tail & t->mask];
-
-	if (t->tail == head)
-		return NULL;
-	if (r->words != 0)
-		return r;
-	// a skip, with records behind it: it was published with them
-	__atomic_store_n(&t->tail, t->tail + t->mask + 1 - (t->tail & t->mask), __ATOMIC_RELEASE);
-	base_assert(t->tail < head);
-	return (const void *)t->word;
+	return base_ring_peek(&t->ring);
 }
 
 void snapshot_tap_pass(struct snapshot_tap *t, const struct snapshot_record *r)
@@ -277,5 +234,5 @@ void snapshot_tap_pass(struct snapshot_tap *t, const struct snapshot_record *r)
 		t->back[t->back_head & (SNAPSHOT_PINS - 1)] = snapshot_record_pinned(r)->item;
 		__atomic_store_n(&t->back_head, t->back_head + 1, __ATOMIC_RELEASE);
 	}
-	__atomic_store_n(&t->tail, t->tail + r->words, __ATOMIC_RELEASE);
+	base_ring_pass(&t->ring, r->words);
 }

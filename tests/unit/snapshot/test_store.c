@@ -329,11 +329,12 @@ static void test_a_slice_copies_no_more_than_its_units_are_good_for(void **state
 	t = snapshot_tap(sn, 0);
 	for (; !snapshot_finished(sn); slices++) {
 		unsigned asked = units[slices % BASE_ARRAY_LEN(units)];
-		uint64_t head = t->head, pins = t->pins;
+		uint64_t head = t->ring.head, pins = t->pins;
 		unsigned left = snapshot_tap_slice(t, sv.t[0].s, asked);
 
 		assert_true(left <= asked);
-		assert_true((t->head - head) * 8 <= (asked - left) * unit_bytes + step_bytes);
+		assert_true((t->ring.head - head) * BASE_RING_WORD <=
+			(asked - left) * unit_bytes + step_bytes);
 		assert_true(t->pins <= pins + asked / 2 + 16);
 		if (slices % 3 == 0)
 			snapshot_turn(sn, WALL + 1);
