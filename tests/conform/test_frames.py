@@ -4,7 +4,6 @@
 import random
 import socket
 import struct
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from netlab import SERVER_IP
 from wire import Tcp, Udp, eventually, noise
 
 QUIET_S = 0.3
+ANSWER_S = 10
 REQUEST = struct.pack("!HHHH", 9, 0, 1, 0) + b"mn\r\n"
 
 
@@ -43,7 +43,7 @@ def test_right_checksums_are_answered(wire, udp_port):
     assert sock.reply(9) == b"MN\r\n"
     port = free_port()
     wire.send(frames.ipv4(6, frames.tcp(port, SYN)))
-    assert wire.tcp_answer(port, 2) == SYN | ACK
+    assert wire.tcp_answer(port, ANSWER_S) == SYN | ACK
 
 
 def test_udp_without_a_checksum_is_answered(wire, udp_port):
@@ -93,7 +93,7 @@ def test_broken_syn_is_dropped(wire, ip_fields, tcp_fields):
 def test_segment_for_no_connection_is_reset(wire):
     port = free_port()
     wire.send(frames.ipv4(6, frames.tcp(port, ACK, ack=77)))
-    assert wire.tcp_answer(port, 2) & RST
+    assert wire.tcp_answer(port, ANSWER_S) & RST
     wire.send(frames.ipv4(6, frames.tcp(port, RST)))
     assert wire.tcp_answer(port, QUIET_S) is None
 
@@ -121,6 +121,8 @@ def test_random_frames(wire, udp_port):
     """Noise of every length behind each header that is parsed."""
     source = random.Random(11)
     for seed in range(600):
+        if seed % 100 == 0:  # a server that has no CPU for a while would lose what comes then
+            assert eventually(lambda: answered(udp_port[0], seed))
         body = noise(source.randrange(0, 200), seed)
         kind = seed % 6
         if kind == 0:
@@ -133,9 +135,18 @@ def test_random_frames(wire, udp_port):
             wire.send(body)
         else:
             wire.send(frames.ipv4(source.choice((1, 6, 17, 50)), body))
-    assert udp_port[0].ask(b"mn\r\n") == b"MN\r\n"
+    assert eventually(lambda: answered(udp_port[0], 600))
     with Tcp() as conn:
         assert conn.ask(b"mn\r\n") == b"MN\r\n"
+
+
+def answered(sock, number):
+    """Whether a datagram is; the device's queue may have been too full for it."""
+    sock.send(b"mn\r\n", number)
+    try:
+        return sock.reply(number) == b"MN\r\n"
+    except TimeoutError:
+        return False
 
 
 def test_fragments_that_never_become_whole(wire, udp_port):
@@ -144,7 +155,15 @@ def test_fragments_that_never_become_whole(wire, udp_port):
     for i in range(300):
         wire.send(frames.ipv4(17, frames.udp(port, REQUEST), fragment=0x2000 | i % 50))
     assert udp_port[0].silent(QUIET_S)
-    assert udp_port[0].ask(b"mn\r\n") == b"MN\r\n"
+    assert udp_port[0].ask(b"mn\r\n", 8) == b"MN\r\n"  # before any other answer
+
+
+def take_turns(count):
+    """Returns when each worker has had so many turns: their counters come from all of them. A turn takes
+    32 frames from the device's queue."""
+    with Tcp(30) as conn:
+        for _ in range(count):
+            conn.stats()
 
 
 def test_syns_without_an_end(wire):
@@ -153,21 +172,24 @@ def test_syns_without_an_end(wire):
         wire.send(frames.ipv4(6, frames.tcp(port, SYN)))
 
     def serves():
-        with Tcp(timeout=5) as conn:
-            return conn.ask(b"mn\r\n") == b"MN\r\n"
+        try:
+            with Tcp(timeout=5) as conn:
+                return conn.ask(b"mn\r\n") == b"MN\r\n"
+        except OSError:
+            return False
 
-    assert eventually(serves, 10)
+    assert eventually(serves)
     # 2,000 RSTs of the kernel's at once may be too many for the link, and what is left half-open lasts
     # longer than the wait for memory to come back.
     for port in range(10000, 12000):
         wire.send(frames.ipv4(6, frames.tcp(port, RST, seq=1001)))
-        if port % 100 == 0:
-            time.sleep(0.01)
+        if port % 50 == 0:
+            take_turns(4)
 
 
 def test_echo_request_is_answered(server):
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
-        sock.settimeout(2)
+        sock.settimeout(ANSWER_S)
         for size in (0, 56, 1000, 4000):  # the last one in fragments
             body = noise(size)
             head = struct.pack("!BBHHH", 8, 0, 0, 321, size)
