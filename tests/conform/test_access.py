@@ -21,6 +21,8 @@ DUAL = ["-l", f"{SERVER_IP}/24", "-l", f"{SERVER6}/64"]
 TOO_MANY = b"ERROR Too many open connections\r\n"
 ETH_ALL = 3
 OUTGOING = 4  # socket.PACKET_OUTGOING: what the client's side has sent itself
+SO_RCVBUFFORCE = 33  # beyond the system's limit: nothing may be lost that is to be counted
+BURST = 100  # of frames; the device's queue holds some more than that
 
 pytestmark = pytest.mark.lcached_only("lists and limits of sources are ours")
 
@@ -32,6 +34,11 @@ def asked(running, command):
 
 def counter(running, name, section="stats"):
     return asked(running, f"/lcached/info,{section}")[name]
+
+
+def comes_to(running, name, value):
+    """A worker that has just answered may not have had the CPU to report it."""
+    return eventually(lambda: counter(running, name) == value)
 
 
 def configure(running, name, value):
@@ -48,7 +55,7 @@ class Tally:
 
     def __init__(self, lab):
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self.sock.bind((lab.client_iface(), ETH_ALL))
         self.bytes = 0
 
@@ -66,15 +73,16 @@ class Tally:
         return self.bytes
 
 
-def spoofed_gets(wire, key, count):
+def spoofed_gets(running, wire, key, count):
     """Requests for a key in the names of others on the link; the bytes that were sent."""
-    sent = 0
+    sent, taken = 0, counter(running, "udp_requests")
     for i in range(count):
+        if i % BURST == 0:  # a server that has no CPU for a while would lose what comes then
+            assert comes_to(running, "udp_requests", taken + i)
         payload = frames.udp(4000 + i, datagram(b"get %s\r\n" % key), no_checksum=True)
         packet = frames.ipv4(17, payload, src=f"198.18.211.{10 + i % 240}")
         wire.send(packet)
         sent += 14 + len(packet)
-        time.sleep(0.0002)  # the device's queue takes them all
     return sent
 
 
@@ -93,10 +101,11 @@ def test_spoofed_requests_are_not_amplified(launch, workers):
     """1,000 requests for 1 MiB in the names of others: no more comes out than went in."""
     with big_item(launch, workers, "--udp-allow", "none") as (running, wire):
         with Tally(running.lab) as tally:
-            sent = spoofed_gets(wire, b"big", 1000)
-            sent += spoofed_gets(wire, b"no", 200)  # those are answered
+            sent = spoofed_gets(running, wire, b"big", 1000)
+            assert comes_to(running, "udp_requests", 1000)
+            sent += spoofed_gets(running, wire, b"no", 200)  # those are answered
+            assert comes_to(running, "udp_requests", 1200)
             received = tally.until_quiet()
-        assert counter(running, "udp_requests") == 1200
         assert counter(running, "udp_amplified") == 1000
         assert 200 * 14 < received <= sent
 
@@ -105,7 +114,8 @@ def test_the_same_with_everybody_allowed(launch):
     """... shows that the test above sees what comes out."""
     with big_item(launch, 1, "--udp-allow", "all") as (running, wire):
         with Tally(running.lab) as tally:
-            sent = spoofed_gets(wire, b"big", 3)
+            sent = spoofed_gets(running, wire, b"big", 3)
+            assert comes_to(running, "udp_requests", 3)
             assert tally.until_quiet() > 1000 * sent
         assert counter(running, "udp_amplified") == 0
 
@@ -134,7 +144,7 @@ def test_answers_to_others_stay_within_the_factor(launch):
                 assert udp.silent()
                 configure(running, "udp-amplification", 400)
                 assert udp.ask(b"get l\r\n") == value_reply(b"l", noise(4000))
-        assert counter(running, "udp_amplified") == 6
+        assert comes_to(running, "udp_amplified", 6)
 
 
 @pytest.mark.parametrize("workers", (1, 3))
@@ -172,16 +182,19 @@ def test_rate_of_answers_to_others(launch):
     """A second's bytes at once, and the rest as time goes on; others of the /24 share them."""
     with launch(options=["--udp-allow", "none", "--udp-rate", "1000"]) as running:
         with Udp(timeout=0.3) as one, Udp(timeout=0.3) as two:
-            answers, began = 0, time.monotonic()
+            answers, sent, began = 0, 0, time.monotonic()
             while time.monotonic() - began < 3:
                 for udp in (one, two):
                     udp.send(b"get none\r\n")
+                    sent += 1
                     with contextlib.suppress(TimeoutError):
                         answers += udp.datagram()[1] == b"END\r\n"
             assert 50 <= answers <= (1000 * (time.monotonic() - began + 1.1)) // 13
+            assert comes_to(running, "udp_requests", sent)
             limited = counter(running, "udp_limited")
             assert limited > 0
             configure(running, "udp-rate", 0)
+            one.sock.settimeout(10)
             assert all(one.ask(b"get none\r\n") == b"END\r\n" for _ in range(500))
             assert counter(running, "udp_limited") == limited
 
@@ -207,9 +220,9 @@ def test_sources_that_may_not_talk(launch):
             assert udp.silent()
             with pytest.raises(TimeoutError):
                 Tcp(timeout=1.5)
-            assert counter(running, "disallowed_connections") == 1
-            assert counter(running, "udp_refused") == 1
-            assert counter(running, "tcp_not_admitted", "tcp") >= 1
+            assert comes_to(running, "disallowed_connections", 1)
+            assert comes_to(running, "udp_refused", 1)
+            assert eventually(lambda: counter(running, "tcp_not_admitted", "tcp") >= 1)
             with socket.socket() as other:
                 other.settimeout(5)
                 other.bind(("198.18.211.9", 0))
@@ -252,7 +265,7 @@ def test_connections_of_a_source(launch, workers):
         # workers that begin at once may each have a word for the source
         assert len(four) in range(20, 20 + workers) and len(six) in range(20, 20 + workers)
         assert all(conn.ask(b"mn\r\n") == b"MN\r\n" for conn in four + six)
-        assert counter(running, "rejected_connections_source") == 2
+        assert comes_to(running, "rejected_connections_source", 2)
         configure(running, "maxconns-per-source", 30)
         four += connections(40)
         assert len(four) in range(30, 30 + workers)
@@ -304,19 +317,36 @@ def close_after(conns):
     return conns
 
 
+def talk_for(seconds):
+    """A client that says something every 0.3 s; how often this machine let none of it through for so
+    long that the client may have been sent away."""
+    late, conn, heard = 0, Tcp(), time.monotonic()
+    until = heard + seconds
+    while time.monotonic() < until:
+        answer = b""
+        with contextlib.suppress(OSError):
+            answer = conn.ask(b"mn\r\n")
+        if time.monotonic() - heard > 0.9:
+            conn.close()
+            late, conn = late + 1, Tcp()
+        else:
+            assert answer == b"MN\r\n"
+        heard = time.monotonic()
+        time.sleep(0.3)
+    conn.close()
+    return late
+
+
 @pytest.mark.parametrize("workers", (1, 3))
 def test_silent_clients_are_sent_away(launch, workers):
     with launch(workers=workers, options=["-o", "idle_timeout=2"]) as running:
-        with Tcp() as silent, Tcp() as half, Tcp() as busy:
+        with Tcp() as silent, Tcp() as half:
             half.send(b"set k 0 0 10\r\nabc")  # never goes on
-            began = time.monotonic()
-            while time.monotonic() - began < 4:
-                assert busy.ask(b"mn\r\n") == b"MN\r\n"
-                time.sleep(0.3)
+            late = talk_for(4)
             assert silent.read(1) == b"" and half.read(1) == b""
-            stats = busy.stats()
-            assert stats["idle_kicks"] == "2"
-            assert busy.stats(b"settings")["idle_timeout"] == "2"
+            with Tcp() as other:
+                assert int(other.stats()["idle_kicks"]) in range(2, 3 + late)
+                assert other.stats(b"settings")["idle_timeout"] == "2"
             configure(running, "idle-timeout", 0)
             with Tcp() as other:
                 assert "idle_kicks" not in other.stats()
@@ -329,5 +359,5 @@ def test_clients_sent_away_that_never_close(launch):
     with launch(options=["--idle-timeout", "1"]) as running:
         with Tcp() as silent:
             assert eventually(lambda: counter(running, "connected_clients") == 0, 30)
-            assert counter(running, "idle_kicks") == 1
+            assert comes_to(running, "idle_kicks", 1)
             assert silent.closed_by_server()
