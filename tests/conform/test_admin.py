@@ -42,11 +42,12 @@ def test_metadump_of_nothing(tcp):
 @pytest.mark.lcached_only("memcached's list misses what moves from queue to queue meanwhile")
 @pytest.mark.parametrize("which", (b"all", b"hash", b"1", b"2,1"))
 def test_metadump_tells_everything_about_an_item(tcp, which):
+    before = int(tcp.stats()["time"])
     assert tcp.set(b"a%/\xc3~", b"abc", flags=7) == b"STORED\r\n"
     assert tcp.set(b"timed", b"x", exptime=1000) == b"STORED\r\n"
     tcp.send(b"get timed\r\n")
     until(tcp, b"END\r\n")
-    now = int(tcp.stats()["time"])
+    after = int(tcp.stats()["time"])
     cas = tcp.ask(b"mg timed c\r\n").split()[1][1:]
     tcp.send(b"lru_crawler metadump %s\r\n" % which)
     rows = {}
@@ -56,8 +57,8 @@ def test_metadump_tells_everything_about_an_item(tcp, which):
         rows[row[1]] = row
     assert sorted(rows) == [b"a%25%2F%C3~", b"timed"]
     assert rows[b"timed"][4] == cas
-    assert abs(int(rows[b"timed"][2]) - now - 1000) <= 2
-    assert abs(int(rows[b"timed"][3]) - now) <= 2
+    assert before - 1 <= int(rows[b"timed"][2]) - 1000 <= after + 1
+    assert before - 1 <= int(rows[b"timed"][3]) <= after + 1
     assert [rows[b"timed"][5], rows[b"a%25%2F%C3~"][5]] == [b"yes", b"no"]
     assert rows[b"a%25%2F%C3~"][2] == b"-1" and int(rows[b"a%25%2F%C3~"][6]) >= 3
     assert tcp.ask(b"mn\r\n") == b"MN\r\n", "the connection takes commands again"
@@ -99,14 +100,14 @@ def test_metadump_of_many_while_others_are_served(server, tcp):
     fill(tcp, count)
     with Tcp() as other:
         other.send(b"lru_crawler metadump all\r\n")
-        slowest = 0.0
+        took = []
         for i in range(200):
             began = time.monotonic()
             assert tcp.ask(b"delete nobody-%d\r\n" % i) == b"NOT_FOUND\r\n"
-            slowest = max(slowest, time.monotonic() - began)
+            took.append(time.monotonic() - began)
         keys = [LINE.fullmatch(line)[1] for line in until(other, b"END\r\n")]
     assert set(keys) == {b"key-%d" % i for i in range(count)}
-    assert slowest < 1
+    assert sorted(took)[-3] < 0.5  # but for two, which the machine itself may have held up
 
 
 @pytest.mark.lcached_only("memcached drops what follows the command")
@@ -179,13 +180,14 @@ def test_what_needs_a_connection_is_refused_over_udp(server, udp):
 @pytest.mark.lcached_only("memcached lists one of its queues alone, where items come late")
 def test_cachedump(tcp):
     assert tcp.set(b"a%/", b"abc") == b"STORED\r\n"
+    before = int(tcp.stats()["time"])
     assert tcp.set(b"timed", b"x", exptime=1000) == b"STORED\r\n"
-    now = int(tcp.stats()["time"])
+    after = int(tcp.stats()["time"])
     tcp.send(b"stats cachedump 1 0\r\n")
     rows = sorted(until(tcp, b"END\r\n"))
     assert rows[0] == b"ITEM a%/ [3 b; 0 s]\r\n"
     timed = re.fullmatch(rb"ITEM timed \[1 b; (\d+) s\]\r\n", rows[1])
-    assert abs(int(timed[1]) - now - 1000) <= 2
+    assert before - 1 <= int(timed[1]) - 1000 <= after + 1
     fill(tcp, 100)
     for limit in (1, 5, 100):
         tcp.send(b"stats cachedump 1 %d\r\n" % limit)
@@ -429,9 +431,11 @@ def test_watch_connevents(tcp):
             port = other.sock.getsockname()[1]
             other.send(b"quit\r\n")
             assert other.read(1) == b""
-        lines = lines_of(watcher, 2)
+        lines = []
+        while len(lines) < 2:  # others may go meanwhile, whose end came late to their worker
+            line = fields(watcher.line())
+            lines += [line] if line["rport"] == str(port) else []
     assert [line["type"] for line in lines] == ["conn_new", "conn_close"]
-    assert {line["rport"] for line in lines} == {str(port)}
     assert {line["transport"] for line in lines} == {"tcp"}
     assert lines[1]["reason"] == "normal"
     assert lines[0]["cfd"] == lines[1]["cfd"]

@@ -103,13 +103,13 @@ def test_ping(dual, size):
 
 def test_a_forgotten_neighbour_is_found_again(dual):
     dual.lab.client.ip("neigh", "flush", "dev", dual.lab.client_iface())
-    with Udp(address=SERVER6, timeout=3) as sock:
+    with Udp(address=SERVER6, timeout=10) as sock:
         assert sock.ask(b"mn\r\n") == b"MN\r\n"
 
 
 def test_a_port_nobody_listens_on_is_unreachable(dual):
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(2)
+        sock.settimeout(10)
         sock.connect((SERVER6, PORT + 1))
         sock.send(b"anybody?")
         with pytest.raises(ConnectionRefusedError):
@@ -192,7 +192,7 @@ def test_what_is_malformed_is_counted_by_reason(dual, wire, make, reason):
         port = sock.sock.getsockname()[1]
         before = counters(dual)[reason]
         wire.send(make(port))
-        assert eventually(lambda: counters(dual)[reason] == before + 1, 5), reason
+        assert eventually(lambda: counters(dual)[reason] == before + 1, 30), reason
         assert sock.ask(b"mn\r\n", 3) == b"MN\r\n"
 
 

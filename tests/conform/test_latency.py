@@ -46,14 +46,14 @@ def test_every_request_is_counted_by_its_kind(telemetry, tcp):
         tcp.ask(b"delete k%d\r\n" % i)
         tcp.ask(b"mn\r\n")
     want = dict.fromkeys(KINDS, 20) | {"all": 7 * 20}
-    assert eventually(lambda: counts(telemetry) == want, 5), counts(telemetry)
+    assert eventually(lambda: counts(telemetry) == want), counts(telemetry)
     assert counts(telemetry, "/lcached/latency/recent") == want
 
 
 def test_percentiles_are_in_order(telemetry, tcp):
     for i in range(200):
         tcp.get(b"k%d" % i)
-    assert eventually(lambda: counts(telemetry)["get"] == 200, 5)
+    assert eventually(lambda: counts(telemetry)["get"] == 200)
     h = telemetry.ask("/lcached/latency")["get"]
     order = [h[f"{p}_ns"] for p in ("p50", "p90", "p99", "p999", "max")]
     assert 0 < order[0] and order == sorted(order)
@@ -63,7 +63,7 @@ def test_percentiles_are_in_order(telemetry, tcp):
 def test_workers_add_up_and_a_reset_forgets(telemetry, tcp, server):
     for i in range(100):
         tcp.get(b"k%d" % i)
-    assert eventually(lambda: counts(telemetry)["get"] == 100, 5)
+    assert eventually(lambda: counts(telemetry)["get"] == 100)
     each = [counts(telemetry, f"/lcached/latency,{i}")["get"] for i in range(server.workers)]
     assert sum(each) == 100
     assert telemetry.ask("/lcached/latency/reset") == {"status": "ok"}
@@ -74,11 +74,17 @@ def test_workers_add_up_and_a_reset_forgets(telemetry, tcp, server):
 
 def test_a_value_that_came_slowly_is_a_slow_request(telemetry, tcp):
     telemetry.ask(f"/lcached/config/set,{OPTION}=100000")
+
+    def came():
+        return telemetry.ask("/lcached/info,stats")["total_net_input_bytes"]
+
+    before = came()
     tcp.send(b"set slowly 0 0 10\r\n01234")
+    assert eventually(lambda: came() > before)  # else a worker without CPU may find it whole
     assert not eventually(lambda: slow(telemetry), 0.5)
     tcp.send(b"56789\r\n")
     assert tcp.line() == b"STORED\r\n"
-    assert eventually(lambda: slow_of(telemetry, "slowly"), 5)
+    assert eventually(lambda: slow_of(telemetry, "slowly"))
     one = slow_of(telemetry, "slowly")
     assert one["kind"] == "set" and one["value_bytes"] == 10 and one["key_bytes"] == 6
     assert 300_000 < one["receive_us"] <= one["total_us"] < 10_000_000
@@ -92,7 +98,7 @@ def test_keys_of_any_bytes_are_shown(telemetry, tcp):
     for key, shown in keys.items():
         telemetry.ask("/lcached/latency/reset")
         tcp.set(key, b"x")
-        assert eventually(lambda: slow_of(telemetry, shown), 5), slow(telemetry)
+        assert eventually(lambda: slow_of(telemetry, shown)), slow(telemetry)
         assert slow_of(telemetry, shown)["key_bytes"] == len(key)
 
 
@@ -101,7 +107,7 @@ def test_udp_is_told_by_its_client(telemetry):
     with Udp() as sock:
         telemetry.ask("/lcached/latency/reset")
         sock.ask(b"get quick\r\n")
-        assert eventually(lambda: slow_of(telemetry, "quick"), 5)
+        assert eventually(lambda: slow_of(telemetry, "quick"))
         one = slow_of(telemetry, "quick")
         assert one["client"] == "udp:%s:%d" % sock.sock.getsockname()[:2]
         assert one["kind"] == "get" and one["turn_requests"] >= 1
@@ -111,7 +117,7 @@ def test_no_request_is_slow_where_none_shall_be(telemetry, tcp):
     telemetry.ask(f"/lcached/config/set,{OPTION}=-1")
     telemetry.ask("/lcached/latency/reset")
     tcp.set(b"k", b"x")
-    assert eventually(lambda: counts(telemetry)["set"] == 1, 5)
+    assert eventually(lambda: counts(telemetry)["set"] == 1)
     assert slow(telemetry) == []
 
 
@@ -128,14 +134,14 @@ def test_a_link_that_goes_down_is_an_alarm():
 
             assert link()["active"] == 0 and link()["count"] == 0
             lab.client.ip("link", "set", lab.tap, "down")
-            assert eventually(lambda: link()["active"] == 1, 5)
+            assert eventually(lambda: link()["active"] == 1)
             assert link()["count"] == 1 and link()["since"] > 1.6e9
             assert telemetry.ask("/lcached/alarms")["active"] >= 1
             lab.client.ip("link", "set", lab.tap, "up")
-            assert eventually(lambda: link()["active"] == 0, 5)
+            assert eventually(lambda: link()["active"] == 0)
             with Tcp() as conn:
-                stats = conn.stats(b"alarms")
-                assert stats["link_down:active"] == "0" and stats["link_down:raised"] == "1"
+                assert eventually(lambda: conn.stats(b"alarms")["link_down:active"] == "0")
+                assert conn.stats(b"alarms")["link_down:raised"] == "1"
                 assert "link_down:active" not in conn.stats()
             assert made.stderr().count("alarm link_down") == 2, made.stderr()
             assert "alarm link_down is over" in made.stderr()
@@ -148,6 +154,11 @@ def test_a_link_that_goes_down_is_an_alarm():
 def test_nothing_is_wrong_with_a_server_that_serves(telemetry, tcp):
     for i in range(1000):
         tcp.set(b"k%d" % i, b"x" * 100)
-    alarms = telemetry.ask("/lcached/alarms")
-    for name in ("link_down", "worker_stalled", "packet_buffers_low", "reply_slots_low", "memory_full"):
-        assert alarms[name]["active"] == 0, alarms
+    names = ("link_down", "worker_stalled", "packet_buffers_low", "reply_slots_low", "memory_full")
+
+    def raised():
+        alarms = telemetry.ask("/lcached/alarms")
+        return {name: alarms[name] for name in names if alarms[name]["active"]}
+
+    # a machine that stops for a second stalls a worker indeed, and then that is over
+    assert eventually(lambda: not raised()), raised()

@@ -161,7 +161,7 @@ def test_udp_is_off_unless_asked_for(launch):
 def test_unbound_udp_port_is_reported_unreachable(server):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect((SERVER_IP, 9))
-        sock.settimeout(2)
+        sock.settimeout(10)
         sock.send(b"discard")
         with pytest.raises(ConnectionRefusedError):
             sock.recv(100)

@@ -126,7 +126,7 @@ def reply_of(request, length, timeout=10):
         return conn.read(length)
 
 
-def eventually(check, seconds=10, step=0.05):
+def eventually(check, seconds=30, step=0.05):
     """Polls until check() is true; returns its last value."""
     deadline = time.monotonic() + seconds
     while True:
