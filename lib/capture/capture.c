@@ -18,9 +18,12 @@ struct capture {
 	char path[CAPTURE_PATH_MAX];
 	unsigned workers;
 	uint64_t packets_max, end_us, now_us;
+	// the writer's, but for `asked`; the control core looks at them
 	enum capture_end end;
 	int error;
-	bool full; // nothing more is written
+	bool asked; // for its end
+	bool full;  // nothing more is written
+	bool whole; // the file is, and closed
 	struct capture_tap tap[CAPTURE_WORKERS_MAX];
 };
 
@@ -110,15 +113,15 @@ struct capture_tap *capture_tap(struct capture *c, unsigned worker)
 static void capture_end(struct capture *c, enum capture_end why)
 {
 	c->full = c->full || why != CAPTURE_END_TIME;
-	if (c->end == CAPTURE_RUNS || c->end == CAPTURE_STOPPED) // a limit tells more
-		c->end = why;
+	if (c->end == CAPTURE_RUNS)
+		__atomic_store_n(&c->end, why, __ATOMIC_RELAXED);
 }
 
 static void file_fail(struct capture *c, int error)
 {
 	if (c->error == 0) {
-		c->error = error;
-		c->end = CAPTURE_END_ERROR;
+		__atomic_store_n(&c->error, error, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->end, CAPTURE_END_ERROR, __ATOMIC_RELAXED);
 		c->full = true;
 	}
 }
@@ -199,15 +202,31 @@ bool capture_drain(struct capture *c, uint64_t now_us)
 	return r == NULL;
 }
 
+void capture_write_end(struct capture *c)
+{
+	struct capture_state s;
+
+	while (!capture_drain(c, c->now_us))
+		; // nobody fills them any more
+	capture_state_get(c, &s);
+	capture_file_end(&c->file, &s, c->now_us);
+	__atomic_store_n(&c->whole, true, __ATOMIC_RELEASE);
+}
+
+bool capture_written(const struct capture *c)
+{
+	return __atomic_load_n(&c->whole, __ATOMIC_ACQUIRE);
+}
+
 bool capture_over(const struct capture *c)
 {
-	return c->end != CAPTURE_RUNS;
+	return __atomic_load_n(&c->asked, __ATOMIC_RELAXED) ||
+		__atomic_load_n(&c->end, __ATOMIC_RELAXED) != CAPTURE_RUNS;
 }
 
 void capture_stop(struct capture *c)
 {
-	if (c->end == CAPTURE_RUNS)
-		c->end = CAPTURE_STOPPED;
+	__atomic_store_n(&c->asked, true, __ATOMIC_RELAXED);
 }
 
 const char *capture_path(const struct capture *c)
@@ -217,10 +236,12 @@ const char *capture_path(const struct capture *c)
 
 void capture_state_get(const struct capture *c, struct capture_state *out)
 {
-	*out = (struct capture_state){.end = c->end,
-		.error = c->error,
-		.packets = c->file.packets,
-		.bytes = c->file.bytes};
+	*out = (struct capture_state){.end = __atomic_load_n(&c->end, __ATOMIC_RELAXED),
+		.error = __atomic_load_n(&c->error, __ATOMIC_RELAXED),
+		.packets = __atomic_load_n(&c->file.packets, __ATOMIC_RELAXED),
+		.bytes = __atomic_load_n(&c->file.bytes, __ATOMIC_RELAXED)};
+	if (out->end == CAPTURE_RUNS && __atomic_load_n(&c->asked, __ATOMIC_RELAXED))
+		out->end = CAPTURE_STOPPED;
 	for (unsigned i = 0; i < c->workers; i++) {
 		out->seen += __atomic_load_n(&c->tap[i].seen, __ATOMIC_RELAXED);
 		out->dropped += __atomic_load_n(&c->tap[i].dropped, __ATOMIC_RELAXED);
@@ -230,11 +251,10 @@ void capture_state_get(const struct capture *c, struct capture_state *out)
 void capture_close(struct capture *c, struct capture_state *out)
 {
 	capture_stop(c);
-	while (!capture_drain(c, c->now_us))
-		; // nobody fills them any more
+	if (!capture_written(c))
+		capture_write_end(c);
 	capture_state_get(c, out);
-	capture_file_close(&c->file, out, c->now_us);
-	out->bytes = c->file.bytes;
+	capture_file_close(&c->file);
 	taps_close(c);
 	capture_filter_close(&c->filter);
 	free(c);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // capture: frames in and out of the device, to a pcapng file. Workers copy what matches into rings
-// of their own; the control core writes them. See docs/modules/capture.md.
+// of their own; one thread, the writer, writes them, as a disk may be slow. See
+// docs/modules/capture.md.
 //
-// Owner thread: the control core, but for capture_burst, which each worker calls for its own tap.
+// Owner thread: the control core, but for capture_burst, which each worker calls for its own tap,
+// and what is the writer's.
 //
 //	capture_open(&c, &options, err, sizeof(err));
 //	capture_burst(capture_tap(c, id), m, n, CAPTURE_IN, now_us);  // the workers
-//	while (!capture_over(c))
-//		capture_drain(c, now_us);
-//	... the workers have left ...
+//	capture_drain(c, now_us);                                     // the writer, again and again
+//	... capture_over(c): the workers are told to leave, and have left ...
+//	capture_write_end(c);                                         // the writer, at last
+//	... capture_written(c) ...
 //	capture_close(c, &state);
 #pragma once
 
@@ -71,15 +74,21 @@ int capture_name_check(const char *name, char *err, size_t err_len);
 int capture_open(struct capture **c, const struct capture_options *opt, char *err, size_t err_len);
 // A worker's end of it, until capture_close.
 struct capture_tap *capture_tap(struct capture *c, unsigned worker);
-// Writes some of what the rings hold. True when they are empty.
+// The writer's: writes some of what the rings hold. True when they are empty.
 bool capture_drain(struct capture *c, uint64_t now_us);
-// Whether a limit was reached, or the file has failed: nothing more will be written.
+// The writer's, when no worker uses it any more: writes what is left and the statistics, closes the
+// file.
+void capture_write_end(struct capture *c);
+// Whether the writer is through with that.
+bool capture_written(const struct capture *c);
+// Whether a limit was reached, the file has failed, or somebody asked for its end.
 bool capture_over(const struct capture *c);
 // Somebody asked for its end; what the rings hold is still written.
 void capture_stop(struct capture *c);
 void capture_state_get(const struct capture *c, struct capture_state *out);
 const char *capture_path(const struct capture *c);
-// No worker uses it any more. Writes what is left and the statistics, closes the file, frees all.
+// Neither workers nor writer use it any more. Frees all, after capture_write_end where that has not
+// been.
 void capture_close(struct capture *c, struct capture_state *out);
 
 // A worker's: copies the frames that match. Neither keeps nor changes them.

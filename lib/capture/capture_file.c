@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The file: sections, interfaces, frames and statistics by rte_pcapng. Its mbufs are the control
-// core's own, one segment each, filled from a worker's record.
+// The file: sections, interfaces, frames and statistics by rte_pcapng. Its mbufs are the writer's
+// own, one segment each, filled from a worker's record.
 #define ALLOW_EXPERIMENTAL_API // rte_pcapng
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +138,12 @@ enum capture_put capture_file_put(
 	return CAPTURE_PUT_OK;
 }
 
+// The writer's alone to change; others look at it meanwhile.
+static void counter_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 int capture_file_flush(struct capture_file *f)
 {
 	ssize_t n;
@@ -148,8 +154,8 @@ int capture_file_flush(struct capture_file *f)
 	errno = 0;
 	n = rte_pcapng_write_packets(f->png, f->batch, (uint16_t)f->batched);
 	if (n >= 0 && (uint64_t)n == f->batch_bytes) {
-		f->bytes += f->batch_bytes;
-		f->packets += f->batched;
+		counter_add(&f->bytes, f->batch_bytes);
+		counter_add(&f->packets, f->batched);
 	} else { // a disk that fills up takes a part and says nothing
 		rc = errno != 0 ? -errno : -ENOSPC;
 		if (ftruncate(f->fd, (off_t)f->bytes) < 0 ||
@@ -174,15 +180,19 @@ static void statistics_write(struct capture_file *f, const struct capture_state 
 		pwrite(f->fd, time, sizeof(time),
 			(off_t)(f->bytes + offsetof(struct block_frame, time_high))) ==
 			(ssize_t)sizeof(time))
-		f->bytes += (uint64_t)n;
+		counter_add(&f->bytes, (uint64_t)n);
 	else if (ftruncate(f->fd, (off_t)f->bytes) < 0)
 		base_warn("capture: the file's end is no whole block: %s", strerror(errno));
 }
 
-void capture_file_close(struct capture_file *f, const struct capture_state *s, uint64_t now_us)
+void capture_file_end(struct capture_file *f, const struct capture_state *s, uint64_t now_us)
 {
 	base_assert(f->batched == 0);
 	statistics_write(f, s, now_us);
 	rte_pcapng_close(f->png); // and f->fd
+}
+
+void capture_file_close(struct capture_file *f)
+{
 	rte_mempool_free(f->pool);
 }

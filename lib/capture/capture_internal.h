@@ -34,7 +34,7 @@ struct capture_record {
 static_assert(sizeof(struct capture_record) == 16, "whole words");
 
 struct capture_tap {
-	struct base_ring ring; // the worker writes, the control core reads
+	struct base_ring ring; // the worker writes, the capture's writer reads
 	// the worker's
 	_Alignas(BASE_CACHE_LINE) uint64_t seen, dropped;
 	// read-only
@@ -76,4 +76,7 @@ enum capture_put capture_file_put(
 	struct capture_file *f, unsigned worker, const struct capture_record *r);
 // Writes what was put. 0 or -errno, the file cut behind its last whole block.
 int capture_file_flush(struct capture_file *f);
-void capture_file_close(struct capture_file *f, const struct capture_state *s, uint64_t now_us);
+// Writes the statistics and closes the file.
+void capture_file_end(struct capture_file *f, const struct capture_state *s, uint64_t now_us);
+// Frees the rest, after that.
+void capture_file_close(struct capture_file *f);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// /lcached/capture: frames of the workers to a file. Workers learn of a capture by their orders; it
-// is taken apart when each has reported that it does without, or is gone.
+// /lcached/capture: frames of the workers to a file. Workers learn of a capture by their orders; a
+// thread writes, as a disk may stand still for seconds. It is taken apart when each worker has
+// reported that it does without, or is gone, and the file is whole.
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <rte_lcore.h>
 
 #include "control/control_internal.h"
 
@@ -83,6 +88,23 @@ static int params_read(struct capture_want *w, char *params, char *err, size_t e
 	return 0;
 }
 
+// ---- the writer --------------------------------------------------------------------------------
+#define IDLE_NS 1000000 // between looks of the writer that had taken all there was
+
+// Nothing but the file. It runs where DPDK puts threads that are no lcores.
+static void *writer_run(void *arg)
+{
+	const struct timespec nap = {.tv_nsec = IDLE_NS};
+	struct control_capture *s = arg;
+
+	while (!__atomic_load_n(&s->left, __ATOMIC_ACQUIRE)) {
+		if (capture_drain(s->now, base_now_read().mono_us))
+			nanosleep(&nap, NULL);
+	}
+	capture_write_end(s->now);
+	return NULL;
+}
+
 // ---- start and end -----------------------------------------------------------------------------
 // Unix time when the workers' clock was 0.
 static uint64_t epoch_ns(void)
@@ -106,6 +128,8 @@ static int capture_begin(struct control *c, const char *params, char *err, size_
 		.seconds = SECONDS_DEFAULT,
 	};
 	char text[PARAMS_MAX];
+	struct capture_state none;
+	int rc;
 
 	if (c->capture.now != NULL) {
 		snprintf(err, err_len, "a capture is running: %s", capture_path(c->capture.now));
@@ -122,7 +146,19 @@ static int capture_begin(struct control *c, const char *params, char *err, size_
 	if (params_read(&w, text, err, err_len) < 0)
 		return -EINVAL;
 	w.o.end_us = c->now.mono_us + w.seconds * 1000000;
-	return capture_open(&c->capture.now, &w.o, err, err_len);
+	if (capture_open(&c->capture.now, &w.o, err, err_len) < 0)
+		return -EINVAL;
+	c->capture.ending = c->capture.left = false;
+	rc = rte_ctrl_thread_create(
+		&c->capture.writer, "lc-capture", NULL, writer_run, &c->capture);
+	if (rc != 0) {
+		snprintf(err, err_len, "no thread: %s", strerror(abs(rc)));
+		unlink(capture_path(c->capture.now));
+		capture_close(c->capture.now, &none);
+		c->capture.now = NULL;
+		return -EAGAIN;
+	}
+	return 0;
 }
 
 static void workers_tell(struct control *c)
@@ -142,13 +178,18 @@ static void capture_finish(struct control *c)
 {
 	const struct capture_state *s = &c->capture.last;
 
+	pthread_join(c->capture.writer, NULL);
 	snprintf(c->capture.path, sizeof(c->capture.path), "%s", capture_path(c->capture.now));
 	capture_close(c->capture.now, &c->capture.last);
 	c->capture.now = NULL;
-	c->capture.ending = false;
 	base_log(s->error ? BASE_LOG_WARN : BASE_LOG_INFO, "capture: %s: %llu packets%s%s",
 		c->capture.path, (unsigned long long)s->packets, s->error ? ", " : "",
 		s->error ? strerror(-s->error) : "");
+}
+
+static void writer_tell(struct control *c)
+{
+	__atomic_store_n(&c->capture.left, true, __ATOMIC_RELEASE);
 }
 
 static bool workers_left(const struct control *c)
@@ -162,23 +203,26 @@ static bool workers_left(const struct control *c)
 
 void control_capture_tick(struct control *c)
 {
-	bool empty;
+	struct control_capture *s = &c->capture;
 
-	if (base_likely(c->capture.now == NULL))
+	if (base_likely(s->now == NULL))
 		return;
-	empty = capture_drain(c->capture.now, c->now.mono_us);
-	if (!c->capture.ending && capture_over(c->capture.now)) {
-		c->capture.ending = true;
+	if (!s->ending && capture_over(s->now)) {
+		s->ending = true;
 		workers_tell(c);
-	} else if (c->capture.ending && empty && workers_left(c)) {
+	} else if (s->ending && !s->left && workers_left(c)) {
+		writer_tell(c);
+	} else if (capture_written(s->now)) {
 		capture_finish(c);
 	}
 }
 
 void control_workers_gone(struct control *c)
 {
-	if (c->capture.now != NULL)
+	if (c->capture.now != NULL) {
+		writer_tell(c);
 		capture_finish(c);
+	}
 	control_snapshot_workers_gone(c);
 	control_access_close(c);
 }

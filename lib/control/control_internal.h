@@ -110,6 +110,8 @@ struct control_admin {                     // control_admin.c: what clients have
 struct control_capture {     // of the workers' frames
 	struct capture *now; // NULL: none
 	bool ending;         // the workers are told to leave it
+	bool left;           // they have: the writer comes to its end
+	pthread_t writer;    // as long as there is one
 	uint64_t waiter;     // the last call that waits for its end
 	struct capture_state last;
 	char path[CAPTURE_PATH_MAX]; // of the last one; empty: there was none

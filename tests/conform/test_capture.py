@@ -233,6 +233,49 @@ def test_a_full_disk_ends_it(launch, tmp_path):
         assert stop(telemetry)["state"] == "stopped"
 
 
+@contextlib.contextmanager
+def frozen(folder):
+    """Whoever writes to this file system waits."""
+    subprocess.run(["fsfreeze", "-f", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "-u", folder], check=True)
+
+
+@pytest.fixture
+def own_disk(tmp_path):
+    """A file system of its own, which may be frozen."""
+    if not os.path.exists("/dev/loop-control"):
+        pytest.skip("no loop devices")
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    folder.mkdir()
+    with image.open("wb") as made:
+        made.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_disk_that_stands_still_holds_up_nobody(launch, own_disk):
+    with capturing(launch, own_disk) as (server, telemetry):
+        start(telemetry)
+        with frozen(own_disk):
+            exchange()
+            before = telemetry.ask("/lcached/info,stats")["total_commands_processed"]
+            exchange(20)
+            assert eventually(lambda: telemetry.ask("/lcached/info,stats")[
+                "total_commands_processed"] >= before + 60)
+            assert telemetry.ask("/lcached/capture")["packets"] == 0
+        assert eventually(lambda: telemetry.ask("/lcached/capture")["packets"] > 60)
+        state = stop(telemetry)
+        assert (state["state"], state["dropped"]) == ("stopped", 0)
+        assert len(tcpdump(own_disk / "x.pcapng")) == state["packets"]
+
+
 @pytest.mark.parametrize("workers", [1, 3], ids=["t1", "t3"])
 def test_the_servers_end_ends_it(launch, tmp_path, workers):
     with capturing(launch, tmp_path, workers) as (server, telemetry):
