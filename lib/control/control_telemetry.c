@@ -93,7 +93,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"protocol_errors", n->protocol_errors},
 			{"parse_stalls", n->stalls},
 		},
-		37);
+		38);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)
