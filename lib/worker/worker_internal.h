@@ -33,12 +33,13 @@
 // ---- sinks: who gets replies -------------------------------------------------------------------
 struct worker_sink {
 	struct base_list slots; // replies not yet written, in request order
-	uint32_t slot_count;
-	uint32_t pinned_bytes; // of values in finished slots
+	uint64_t pinned_bytes; // of values in finished slots: one item counts as often as asked for
+	uint32_t since_us;     // when its input began to wait for us; 0: it does not
+	uint16_t slot_count;
 	bool udp;
-	bool multi;        // the present retrieval line has a second key
-	uint32_t since_us; // when its input began to wait for us; 0: it does not
+	bool multi; // the present retrieval line has a second key
 };
+static_assert(WORKER_SLOTS <= UINT16_MAX, "slots of a sink");
 static_assert(sizeof(struct worker_sink) == 32, "every connection has one");
 
 enum worker_conn_state {

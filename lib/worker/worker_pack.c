@@ -268,12 +268,10 @@ static void apply_result(struct worker *w, struct worker_pack *k, const struct p
 		h->at = (uint32_t)(at - k->text);
 		h->request = k->served;
 		store_value_spans(res->item, h->value);
-		at = worker_put(at, reply.tail, reply.tail_len);
-	} else {
-		if (res->item != NULL)
-			store_unref(w->store, res->item);
-		at = worker_put(at, reply.tail, reply.tail_len);
+	} else if (res->item != NULL) {
+		store_unref(w->store, res->item);
 	}
+	at = worker_put(at, reply.tail, reply.tail_len);
 	if (l->op == PROTO_OP_GET && l->end)
 		at = worker_put(at, "END\r\n", 5);
 	answer_end(k, l, at);

@@ -14,7 +14,7 @@
 #define WORKER_PACK_VALUE     1024 // the longest that travels as text; of a set, at all
 #define WORKER_PACK_AROUND    80   // most bytes of an answer besides key and value
 #define WORKER_TRAIN_PARTS    8
-#define WORKER_TRAIN_REQUESTS 32 // WORKER_AHEAD_EACH
+#define WORKER_TRAIN_REQUESTS 32
 
 struct worker;
 struct worker_conn;

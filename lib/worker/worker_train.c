@@ -6,6 +6,8 @@
 
 #include "worker/worker_admin.h"
 
+static_assert(WORKER_TRAIN_REQUESTS == WORKER_AHEAD_EACH, "a range fits one train");
+
 struct train_run { // what worker_train_run puts together
 	struct worker *w;
 	struct worker_conn *c;
@@ -14,9 +16,27 @@ struct train_run { // what worker_train_run puts together
 	uint32_t used;
 };
 
+// Of those of a part that its pack holds.
+static uint64_t part_held_bytes(const struct worker_train *t, unsigned i)
+{
+	const struct worker_train_part *part = &t->part[i];
+	const struct worker_pack *k = part->pack;
+	unsigned end = part->request;
+	uint64_t bytes = 0;
+
+	if (base_likely(part->held == k->helds))
+		return 0;
+	for (unsigned r = 0; r < t->requests; r++)
+		end += t->order[r] == i;
+	for (unsigned h = part->held; h < k->helds && k->held[h].request < end; h++)
+		bytes += (uint64_t)k->held[h].value[0].bytes + k->held[h].value[1].bytes;
+	return bytes;
+}
+
 static void train_ready(struct worker *w, struct worker_slot *s)
 {
 	struct worker_train *t = &s->train;
+	uint64_t held_bytes = 0;
 
 	for (unsigned i = 0; i < t->parts; i++) {
 		struct worker_train_part *part = &t->part[i];
@@ -25,22 +45,9 @@ static void train_ready(struct worker *w, struct worker_slot *s)
 		part->at = part->request > 0 ? k->end[part->request - 1] : 0;
 		while (part->held < k->helds && k->held[part->held].request < part->request)
 			part->held++;
+		held_bytes += part_held_bytes(t, i);
 	}
-	for (unsigned i = 0; i < t->parts; i++) {
-		const struct worker_train_part *part = &t->part[i];
-		unsigned n = 0;
-
-		if (base_likely(part->held == part->pack->helds))
-			continue;
-		for (unsigned k = 0; k < t->requests; k++)
-			n += t->order[k] == i;
-		for (unsigned k = part->held; k < part->pack->helds; k++) {
-			const struct worker_held *h = &part->pack->held[k];
-
-			if (h->request < part->request + n)
-				s->value_bytes += h->value[0].bytes + h->value[1].bytes;
-		}
-	}
+	s->value_bytes = (uint32_t)base_min_u64(held_bytes, UINT32_MAX);
 	s->state = WORKER_SLOT_READY;
 	if (s->sink == NULL)
 		worker_slot_done(w, s);
