@@ -3,6 +3,7 @@
 with other sizes. lcached on a TAP in a network namespace, with lcbench's sockets as the load before and
 while its memory is defragmented; memcached's slab rebalancer on the same work."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -129,24 +130,18 @@ def memory_of(telemetry):
     }
 
 
-def hugepages_ensure(size):
-    """So many bytes of free ones, beside what the machine has for packets."""
-    with open(machine.HUGEPAGE + "free_hugepages") as f:
-        missing = (size >> 21) - int(f.read())
-    with open(machine.HUGEPAGE + "nr_hugepages") as f:
-        pages = int(f.read())
-    if missing > 0:
-        with open(machine.HUGEPAGE + "nr_hugepages", "w") as f:
-            f.write(str(pages + missing))
-
-
 def lcached_run(fill_bytes, seconds, huge):
     """Figures before, at the end, and the two loads'."""
     options = ["--active-defrag-ignore-bytes", "1mb"]
+    region_bytes = fill_bytes + fill_bytes // 2
     if huge:
-        hugepages_ensure(fill_bytes + fill_bytes // 2 + (256 << 20))
-        options += ["--memory-region", str(fill_bytes + fill_bytes // 2), "--active-defrag-threshold-lower", "2"]
+        options += ["--memory-region", str(region_bytes), "--active-defrag-threshold-lower", "2"]
     memory_mb = (fill_bytes >> 20) + (fill_bytes >> 22)
+    with machine.hugepages(region_bytes) if huge else contextlib.nullcontext():
+        return lcached_started(options, memory_mb, fill_bytes, seconds, huge)
+
+
+def lcached_started(options, memory_mb, fill_bytes, seconds, huge):
     lab = Lab("lcached")
     try:
         made = conform_server.Server(lab, options=options, memory_mb=memory_mb)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The machine: cores, stolen time, hugepages."""
 
+import contextlib
 import os
 
 GENERATOR_CORE, SERVER_CORE = 0, 1
 HUGEPAGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+HUGEPAGE_BYTES = 2 << 20
 PAGES_NEEDED = 512  # 1 GiB: packet buffers of both ends
 
 
@@ -19,20 +21,41 @@ def check():
         raise Trouble("hugepages and DPDK need root")
 
 
+def _hugepages(name):
+    with open(HUGEPAGE + name) as f:
+        return int(f.read())
+
+
+def _hugepages_set(pages):
+    with open(HUGEPAGE + "nr_hugepages", "w") as f:
+        f.write(str(pages))
+
+
 def hugepages_ensure():
     """The server's packet memory is mapped by the generator, which takes hugepages."""
-
-    def read(name):
-        with open(HUGEPAGE + name) as f:
-            return int(f.read())
-
-    if read("free_hugepages") >= PAGES_NEEDED:
-        return
-    more = read("nr_hugepages") + PAGES_NEEDED - read("free_hugepages")
-    with open(HUGEPAGE + "nr_hugepages", "w") as f:
-        f.write(str(more))
-    if read("free_hugepages") < PAGES_NEEDED:
+    missing = PAGES_NEEDED - _hugepages("free_hugepages")
+    if missing > 0:
+        _hugepages_set(_hugepages("nr_hugepages") + missing)
+    if _hugepages("free_hugepages") < PAGES_NEEDED:
         raise Trouble(f"{PAGES_NEEDED} free hugepages of 2 MiB are needed")
+
+
+@contextlib.contextmanager
+def hugepages(size):
+    """So many bytes of free ones beside those for packets, given back at the end. Trouble where the
+    system has fewer."""
+    hugepages_ensure()
+    before = _hugepages("nr_hugepages")
+    wanted = PAGES_NEEDED + (size + HUGEPAGE_BYTES - 1) // HUGEPAGE_BYTES
+    try:
+        missing = wanted - _hugepages("free_hugepages")
+        if missing > 0:
+            _hugepages_set(before + missing)
+        if _hugepages("free_hugepages") < wanted:
+            raise Trouble(f"{wanted} free hugepages of 2 MiB are needed")
+        yield
+    finally:
+        _hugepages_set(before)
 
 
 def core_ticks(core):

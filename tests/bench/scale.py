@@ -2,6 +2,7 @@
 """The same get with many more items (items), and over many more connections (conns); memcached's own
 figures beside lcached's."""
 
+import contextlib
 import resource
 import signal
 import statistics
@@ -68,12 +69,24 @@ ITEM_BYTES = {lcached: 120, memcached: 170}  # of the server, with its part of t
 SPARE_BYTES = 3 << 30
 FILL_PER_S = 200000  # at least
 ITEMS_LEAST = 0.6
-HUGE = ("--disable-thp", "no")  # items and index in pages of 2 MiB, where the system gives them
 INDEX = ("-o", "hashpower=26")  # memcached's table as large as it would grow
 
 
+def memory_bytes(side, keys):
+    return max(servers.MEMORY_MB << 20, keys * ITEM_BYTES[side])
+
+
+def region_bytes(keys):
+    """Of hugepages for lcached's items and index: what it may use, and a part for what is half filled
+    or kept ready."""
+    used = memory_bytes(lcached, keys)
+    return used + used // 8 + (256 << 20)
+
+
 def keys_that_fit(side, available_bytes, wanted):
-    return max(FEW_KEYS, min(wanted, (available_bytes - SPARE_BYTES) // ITEM_BYTES[side]))
+    room = available_bytes - SPARE_BYTES
+    each = ITEM_BYTES[side] * 9 // 8 if side is lcached else ITEM_BYTES[side]
+    return max(FEW_KEYS, min(wanted, room // each))
 
 
 def available_bytes():
@@ -88,9 +101,11 @@ def available_bytes():
 def segments(side, keys, args, scratch):
     """Rates of as many stretches of one load as there are rounds."""
     load = {**GET, "keys": keys, "preload": "fill"}
-    megabytes = max(servers.MEMORY_MB, keys * ITEM_BYTES[side] >> 20)
     patience = servers.MEASURING_S + keys / FILL_PER_S
-    options = {lcached: HUGE, memcached: INDEX if keys > FEW_KEYS else ()}
+    options = {
+        lcached: ("--memory-region", str(region_bytes(keys))),
+        memcached: INDEX if keys > FEW_KEYS else (),
+    }
 
     def meanwhile(generator):
         measuring_wait(generator, patience)
@@ -98,7 +113,8 @@ def segments(side, keys, args, scratch):
             time.sleep(args.seconds)
             generator.send_signal(signal.SIGUSR1)
 
-    with side(scratch, memory_mb=megabytes, options=options[side]) as (process, where):
+    pages = machine.hugepages(region_bytes(keys)) if side is lcached else contextlib.nullcontext()
+    with pages, side(scratch, memory_mb=memory_bytes(side, keys) >> 20, options=options[side]) as (process, where):
         seconds = args.seconds * (args.rounds + 0.5)
         own = load if side is memcached else servers.own_load(load)
         result = servers.generator(own, seconds, args.warmup, where, process, meanwhile)
@@ -110,9 +126,10 @@ def items_run(args, scratch):
     servers_ready()
     wanted = MANY_KEYS_QUICK if args.quick else MANY_KEYS
     keys = {side: keys_that_fit(side, available_bytes(), wanted) for side in (lcached, memcached)}
-    few = segments(lcached, FEW_KEYS, args, scratch)
-    many = segments(lcached, keys[lcached], args, scratch)
-    few += segments(lcached, FEW_KEYS, args, scratch)
+    few, many = [], []
+    for _ in range(2):
+        few += segments(lcached, FEW_KEYS, args, scratch)
+        many += segments(lcached, keys[lcached], args, scratch)
     peers = [segments(memcached, n, args, scratch) for n in (FEW_KEYS, keys[memcached])]
     row = ratio_row("items", f"{keys[lcached]:,} items", few, many, ITEMS_LEAST, **peers_fields(peers))
     note = "".join(
