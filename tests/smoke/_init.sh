@@ -62,10 +62,24 @@ server_end() {
 	[ $((end - start)) -lt 5000000000 ] || fail "SIG$1: took $(((end - start) / 1000000)) ms"
 }
 
-# ask REQUEST: sends printf's reading of it as the README does, prints the answer without \r.
+# ask REQUEST: sends printf's reading of it and half-closes, prints the answer without \r.
 ask() {
 	# shellcheck disable=SC2059
-	printf "$1" | ip netns exec "$netns" nc -q1 -w10 "$ip" "$port" | tr -d '\r'
+	printf "$1" | ip netns exec "$netns" nc -N -w30 "$ip" "$port" | tr -d '\r'
+}
+
+# ask_udp TRIES REQUEST [OPTION...]: as ask, in one datagram, again where no answer has come within a
+# second; with options of nc.
+ask_udp() {
+	local tries=$1 request=$2 answer=
+	shift 2
+	while [ -z "$answer" ] && [ "$tries" -gt 0 ]; do
+		# shellcheck disable=SC2059
+		answer=$(printf '\0\7\0\0\0\1\0\0'"$request" |
+			ip netns exec "$netns" nc -u -w1 "$@" "$ip" "$port" | tail -c +9 | tr -d '\r')
+		tries=$((tries - 1))
+	done
+	printf '%s\n' "$answer"
 }
 
 expect() {

@@ -96,8 +96,7 @@ answers() {
 VALUE k 0 3000
 $value
 END"
-	expect "$(printf '\0\7\0\0\0\1\0\0mn\r\n' | ip netns exec "$netns" nc -u -w1 "$ip" "$port" |
-		tail -c +9 | tr -d '\r')" "MN"
+	expect "$(ask_udp 10 'mn\r\n')" "MN"
 }
 
 # The server ends, has given everything back, and ran on the memory that the case is about.

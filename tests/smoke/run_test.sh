@@ -17,18 +17,12 @@ VALUE a 0 1
 x
 END"
 
-# ask_udp SOURCE
-ask_udp() {
-	printf '\0\7\0\0\0\1\0\0get a\r\n' |
-		ip netns exec "$netns" nc -u -w1 -s "$1" "$ip" "$port" | tail -c +9 | tr -d '\r'
-}
-
-expect "$(ask_udp 198.18.211.1)" "VALUE a 0 1
+expect "$(ask_udp 10 'get a\r\n' -s 198.18.211.1)" "VALUE a 0 1
 x
 END"
 # Others on the link get no more than they sent.
 ip -n "$netns" address add 198.18.211.9/24 dev lcached0
-expect "$(ask_udp 198.18.211.9)" ""
+expect "$(ask_udp 1 'get a\r\n' -s 198.18.211.9)" ""
 
 ip netns exec "$netns" ping -q -c 2 -i 0.2 -W 2 "$ip" >/dev/null || fail "no answer to ping"
 
