@@ -53,6 +53,6 @@ def test_downloads_and_uploads(launch, workers, drop_percent):
             assert min(server.lab.dropped()) > 0
             assert told["tcp_retransmits"] > 0
         else:
-            # Nothing was lost; a probe may go all the same, with what was sent or with what is new.
-            assert told["tcp_fast_retransmits"] == told["tcp_rto_fires"] == 0
-            assert told["tcp_retransmits"] <= told["tcp_loss_probes"]
+            # Nothing was lost: what went again was a probe's, or the client had it already and says
+            # so, where a machine that stood still made timers fire.
+            assert told["tcp_retransmits"] <= max(told["tcp_loss_probes"], told["tcp_dsacks_in"])
