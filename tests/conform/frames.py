@@ -59,7 +59,9 @@ def udp(source_port, payload, wrong_checksum=False, no_checksum=False, length=No
     check = checksum(_pseudo(17, 8 + len(payload)) + header(0) + payload) or 0xFFFF
     if no_checksum:
         check = 0
-    return header(check ^ 0x5555 if wrong_checksum else check) + payload
+    if wrong_checksum:
+        check = check ^ 0x5555 or 0xAAAA  # 0 would say that there is none
+    return header(check) + payload
 
 
 def tcp(source_port, flags, seq=1000, ack=0, payload=b"", wrong_checksum=False, offset=5):
