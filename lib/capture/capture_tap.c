@@ -63,7 +63,7 @@ void capture_burst(struct capture_tap *t, struct rte_mbuf *const *m, unsigned n,
 	__atomic_store_n(&t->dropped, dropped, __ATOMIC_RELAXED);
 }
 
-// ---- the control core's side -------------------------------------------------------------------
+// ---- the writer's side --------------------------------------------------------------------------
 const struct capture_record *capture_tap_peek(struct capture_tap *t)
 {
 	return base_ring_peek(&t->ring);
