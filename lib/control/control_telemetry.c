@@ -185,6 +185,7 @@ static void info_tcp(struct control *c, struct rte_tel_data *d)
 		{"tcp_too_big_ignored", n->too_big_ignored},
 		{"tcp_black_holes", n->black_holes},
 		{"tcp_time_wait", n->time_wait_now},
+		{"tcp_half_open", n->half_open_now},
 	};
 
 	metrics_add(d, m, BASE_ARRAY_LEN(m));

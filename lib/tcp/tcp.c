@@ -134,7 +134,7 @@ void tcp_close(struct tcp *tcp)
 	}
 	while ((l = tcp->closed.next) != &tcp->closed)
 		tcp_conn_free(tcp, base_container_of(l, struct tcp_conn, timer));
-	base_assert(tcp->conns == 0 && tcp->half_open == 0 && tcp->tw_count == 0);
+	base_assert(tcp->conns == 0 && tcp->n.half_open_now == 0 && tcp->tw_count == 0);
 	tcp_table_close(tcp);
 	mem_free(mem, MEM_CONNS, tcp, sizeof(*tcp));
 }

@@ -76,7 +76,8 @@ struct tcp_counters { // writer: the worker
 	uint64_t too_big, black_holes; // segments made smaller: a router said so; nobody did
 	uint64_t too_big_ignored;      // about nothing in flight
 	uint64_t cookies_out, cookies_in, cookies_bad;
-	uint64_t time_wait_now; // a gauge: records kept for finished connections
+	// gauges: records kept for finished connections; handshakes that are not
+	uint64_t time_wait_now, half_open_now;
 };
 
 // The algorithms that options.cc names; NULL at the end. The first is the default.

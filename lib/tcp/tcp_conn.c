@@ -71,7 +71,7 @@ void tcp_conn_end(struct tcp *tcp, struct tcp_conn *c)
 {
 	base_assert(c->node.state != TCP_CLOSED);
 	if (c->node.state == TCP_SYN_RCVD && !(c->flags & TCP_F_ACTIVE))
-		tcp->half_open--;
+		tcp->n.half_open_now--;
 	tcp_table_remove(tcp, &c->node);
 	tcp_timer_remove(c);
 	base_list_remove(&c->dirty);
@@ -119,7 +119,7 @@ bool tcp_conn_establish(struct tcp *tcp, struct tcp_conn *c)
 		return false;
 	}
 	if (c->node.state == TCP_SYN_RCVD && !(c->flags & TCP_F_ACTIVE))
-		tcp->half_open--;
+		tcp->n.half_open_now--;
 	c->node.state = TCP_ESTABLISHED;
 	c->flags |= TCP_F_COUNTED;
 	tcp->conns++;

@@ -71,7 +71,7 @@ struct tcp_conn *tcp_passive_open(struct tcp *tcp, const struct tcp_seg *syn, ui
 	if (c == NULL)
 		return NULL;
 	tcp->n.passive_opens++;
-	tcp->half_open++;
+	tcp->n.half_open_now++;
 	c->node.state = TCP_SYN_RCVD;
 	c->flags = tcp->offer;
 	tcp_syn_take(tcp, c, syn);
@@ -97,7 +97,7 @@ static void syn_input(struct tcp *tcp, const struct tcp_seg *s, const uint32_t *
 		tcp_xmit_reset_reply(tcp, s);
 		return;
 	}
-	if (tcp->half_open >= tcp->opt.syn_max) {
+	if (tcp->n.half_open_now >= tcp->opt.syn_max) {
 		if (iss_after == NULL)
 			tcp_cookie_answer(tcp, s);
 		else

@@ -242,7 +242,7 @@ struct tcp {
 	struct tcp_table table;
 	struct tcp_wheel wheel;
 	struct base_list events, events_later, dirty, closed, ooo, bulks, tw;
-	uint32_t conns, half_open, tw_count, tw_max;
+	uint32_t conns, tw_count, tw_max;
 	uint32_t mbufs_free;      // caches aside
 	uint32_t queue_bytes_max; // share of the free mbufs that one queue may fill
 	uint32_t queue_segs_min;  // so many segments it may hold in any case

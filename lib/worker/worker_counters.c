@@ -35,6 +35,7 @@ static const size_t gauges[] = {
 	offsetof(struct worker_counters, store.deadlines_stale_milli),
 	offsetof(struct worker_counters, conns),
 	offsetof(struct worker_counters, tcp.time_wait_now),
+	offsetof(struct worker_counters, tcp.half_open_now),
 	offsetof(struct worker_counters, slots_out),
 	offsetof(struct worker_counters, busy_us),
 	offsetof(struct worker_counters, dumps_now),

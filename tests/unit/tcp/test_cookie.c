@@ -59,11 +59,11 @@ static void test_a_cookie_becomes_a_connection_with_its_options(void **state)
 			s = syn_answer(o, 0, 1400, sack, shift < 15, (uint8_t)shift);
 			assert_int_equal(!!(s->opts & TCP_O_SACKOK), sack);
 			assert_int_equal(!!(s->opts & TCP_O_WSCALE), shift < 15);
-			assert_int_equal(o->tcp->half_open, FLOOD);
+			assert_int_equal(o->tcp->n.half_open_now, FLOOD);
 			o->now_us += 20000;
 			ack_echo(o, s->tsval, NULL, 0);
 			one_expect_event(o, TCP_EV_ACCEPTED);
-			assert_int_equal(o->tcp->half_open, FLOOD);
+			assert_int_equal(o->tcp->n.half_open_now, FLOOD);
 			assert_int_equal(tcp_mss(o->c), 1400 - 12);
 			assert_int_equal(!!(o->c->flags & TCP_F_SACK), sack);
 			assert_int_equal(o->c->node.snd_wscale, shift < 15 ? shift : 0);

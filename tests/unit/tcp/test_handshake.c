@@ -27,7 +27,7 @@ static void test_the_third_ack_makes_the_connection(void **state)
 
 	one_establish(o);
 	assert_int_equal(tcp_conns(o->tcp), 1);
-	assert_int_equal(o->tcp->half_open, 0);
+	assert_int_equal(o->tcp->n.half_open_now, 0);
 	assert_int_equal(tcp_local_port(o->c), PORT);
 	tcp_peer(o->c, &ip, &port);
 	assert_true(base_ip_same(&ip, &o->peer_ip));
@@ -52,7 +52,7 @@ static void test_a_lost_syn_ack_is_sent_again_with_backoff_and_given_up(void **s
 	}
 	one_wait_us(o, 64000000);
 	one_expect_silence(o);
-	assert_int_equal(o->tcp->half_open, 0);
+	assert_int_equal(o->tcp->n.half_open_now, 0);
 	assert_int_equal(o->tcp->table.count, 0);
 	one_close(o);
 }
@@ -66,7 +66,7 @@ static void test_a_repeated_syn_gets_the_syn_ack_again(void **state)
 	one_expect(o, SYN | ACK, ISS, IRS + 1, 0);
 	one_in(o, SYN, NULL, 0);
 	one_expect(o, SYN | ACK, ISS, IRS + 1, 0);
-	assert_int_equal(o->tcp->half_open, 1);
+	assert_int_equal(o->tcp->n.half_open_now, 1);
 	one_close(o);
 }
 
@@ -101,7 +101,7 @@ static void test_a_wrong_ack_in_syn_received_is_reset(void **state)
 	o->ack = ISS + 2;
 	one_in(o, ACK, NULL, 0);
 	one_expect(o, RST, ISS + 2, 0, 0);
-	assert_int_equal(o->tcp->half_open, 1);
+	assert_int_equal(o->tcp->n.half_open_now, 1);
 	o->ack = ISS + 1;
 	one_in(o, ACK, NULL, 0);
 	one_expect_event(o, TCP_EV_ACCEPTED);

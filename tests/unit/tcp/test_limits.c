@@ -14,11 +14,11 @@ static void test_the_half_open_queue_is_bounded(void **state)
 		one_in(o, SYN, NULL, 0);
 	}
 	one_turn(o);
-	assert_int_equal(o->tcp->half_open, 10);
+	assert_int_equal(o->tcp->n.half_open_now, 10);
 	assert_int_equal(o->tcp->n.cookies_out, 20); // answered without state
 	assert_int_equal(o->outs, 30);
 	one_wait_us(o, 64000000);
-	assert_int_equal(o->tcp->half_open, 0);
+	assert_int_equal(o->tcp->n.half_open_now, 0);
 	one_close(o);
 }
 
