@@ -79,6 +79,7 @@ static void settings_fill(struct lcached *s)
 	t->flush_disabled = s->cfg.flush_disabled;
 	t->dump_disabled = s->cfg.dump_disabled;
 	t->watch_disabled = s->cfg.watch_disabled;
+	t->debug_enabled = s->cfg.debug_enabled;
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();
 	t->addresses = s->port_cfg.addresses;

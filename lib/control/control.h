@@ -43,6 +43,7 @@ struct control_config { // fields are set by the option table alone
 	uint64_t idle_sleep_us, upkeep_slice_us;
 	uint64_t verbosity;
 	bool shutdown_enabled, flush_disabled, dump_disabled, watch_disabled; // commands
+	bool debug_enabled;
 	int64_t slower_than_us;                 // slow requests; -1: none is
 	uint64_t region_bytes;                  // hugepages over all workers; 0: ordinary pages
 	int64_t dirty_decay_ms, muzzy_decay_ms; // -1: never

@@ -187,6 +187,8 @@ static const struct control_option options[] = {
 		"the command watch is refused"},
 	{NULL, 'W', CONTROL_OPTION_FLAG, false, AT(watch_disabled), 0, 0, NULL, NULL,
 		"the same as --disable-watch yes"},
+	{"debug-commands", 0, CONTROL_OPTION_YES_NO, false, AT(debug_enabled), 0, 0, "no", "YES|NO",
+		"debugtime SECONDS moves the clock: for tests, not for service"},
 	{"verbosity", 0, CONTROL_OPTION_NUMBER, true, AT(verbosity), 0, 2, "0", "N",
 		"0: warnings and errors, 1: more, 2: everything"},
 	{NULL, 'v', CONTROL_OPTION_COUNT, false, AT(verbosity), 0, 2, NULL, NULL,

@@ -57,8 +57,10 @@ enum proto_admin {
 	PROTO_ADMIN_MEMLIMIT, // MiB, within memcached's bounds
 	PROTO_ADMIN_SHUTDOWN, // 0: of a mode that there is not
 	PROTO_ADMIN_WATCH,    // PROTO_WATCH_ bits
+	PROTO_ADMIN_CLOCK,    // seconds, of an int64_t, that the clock is to go on
 };
 
+#define PROTO_CLOCK_MAX_S     1000000000 // either way
 #define PROTO_MEMLIMIT_MIN_MB 8
 #define PROTO_MEMLIMIT_MAX_MB 1000000000
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Commands for operators: lru_crawler, cache_memlimit, shutdown, watch; and lru, slabs and the
-// crawler's knobs, which tune parts of memcached that have no counterpart here: their words are
-// checked as memcached checks them, and OK is all that follows.
+// Commands for operators: lru_crawler, cache_memlimit, shutdown, watch, debugtime; and lru, slabs
+// and the crawler's knobs, which tune parts of memcached that have no counterpart here: their words
+// are checked as memcached checks them, and OK is all that follows.
 #include <errno.h>
 #include <stdlib.h>
 
@@ -220,6 +220,18 @@ static void watch_parse(const struct proto_tokens *t, struct proto_request *r)
 	admin(r, PROTO_ADMIN_WATCH, kinds);
 }
 
+// debugtime SECONDS
+static void clock_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	int64_t s;
+
+	if (t->n < 2 || !proto_i64_parse(t->t[1].s, t->t[1].len, &s) || s > PROTO_CLOCK_MAX_S ||
+		s < -PROTO_CLOCK_MAX_S)
+		proto_refuse(r, PROTO_TEXT_ERROR);
+	else
+		admin(r, PROTO_ADMIN_CLOCK, (uint64_t)s);
+}
+
 bool proto_admin_parse(const struct proto_tokens *t, struct proto_request *r)
 {
 	static const struct {
@@ -232,6 +244,7 @@ bool proto_admin_parse(const struct proto_tokens *t, struct proto_request *r)
 		{"cache_memlimit", memlimit_parse},
 		{"shutdown", shutdown_parse},
 		{"watch", watch_parse},
+		{"debugtime", clock_parse},
 	};
 
 	for (size_t i = 0; i < BASE_ARRAY_LEN(command); i++) {

@@ -409,6 +409,7 @@ enum worker_verdict worker_turn(struct worker *w, struct base_now now, unsigned 
 		worker_latency_turn(w, turn_ns);
 		worker_busy_note(w, now.mono_us - w->now.mono_us);
 	}
+	now.wall_s += (uint64_t)w->clock_shift_s;
 	w->now = now;
 	w->turn_ns = turn_ns;
 	flight_turn(w->flight, now.mono_us);

@@ -51,6 +51,7 @@ struct worker_settings {
 	unsigned verbosity;
 	bool shutdown_enabled; // the command
 	bool flush_disabled, dump_disabled, watch_disabled;
+	bool debug_enabled; // debugtime
 	uint64_t start_wall_s;
 	uint64_t pid;
 };

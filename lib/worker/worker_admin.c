@@ -81,6 +81,8 @@ bool worker_admin_dgram(struct worker *w, struct worker_sink *sink, struct worke
 		return false;
 	if (r->mode == PROTO_ADMIN_MEMLIMIT)
 		return memlimit_begin(w, sink, r);
+	if (r->mode == PROTO_ADMIN_CLOCK)
+		return worker_gather_begin(w, sink, o, r);
 	w->n.requests++;
 	if (r->mode == PROTO_ADMIN_SHUTDOWN)
 		text = shutdown_begin(w, r);
@@ -102,6 +104,7 @@ bool worker_admin_begin(struct worker *w, struct worker_conn *c, struct worker_o
 		return worker_watch_begin(w, c, o, r);
 	case PROTO_ADMIN_MEMLIMIT:
 	case PROTO_ADMIN_SHUTDOWN:
+	case PROTO_ADMIN_CLOCK:
 		break;
 	}
 	if (!worker_admin_dgram(w, &c->sink, o, r))

@@ -6,8 +6,7 @@
 #include "worker/worker_internal.h"
 
 // ---- worker_gather.c, worker_stats.c -----------------------------------------------------------
-// stats, flush_all: false
-// when a slot or credit is missing (nothing was done).
+// stats, flush_all, debugtime: false when a slot or credit is missing (nothing was done).
 bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct worker_out *o,
 	const struct proto_request *r);
 void worker_gather_home(struct worker *w, struct worker_slot *s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What concerns every shard: stats gathers counters, flush_all waits for all acknowledgements. One
-// message to each other worker; the reply is written when the last one is home.
+// What concerns every shard: stats gathers counters, flush_all and debugtime wait for all
+// acknowledgements. One message to each other worker; the reply is written when the last one is
+// home.
 
 #include "worker/worker_admin.h"
 
@@ -134,6 +135,9 @@ static void gather_reply(struct worker *w, struct worker_gather *g, struct worke
 	case WORKER_MSG_RESET:
 		gather_constant_set(s, "RESET\r\n");
 		break;
+	case WORKER_MSG_CLOCK:
+		gather_constant_set(s, s->req.noreply ? "" : "OK\r\n");
+		break;
 	default:
 		proto_compose(&s->req, &ok, s->head, &s->reply);
 		break;
@@ -163,6 +167,20 @@ static void gather_finish(struct worker *w, struct worker_gather *g)
 	gather_free(w, g);
 }
 
+// What is due is found out when a request is executed: the next one sees the new time.
+static void clock_shift(struct worker *w, int64_t by_s)
+{
+	int64_t to_s = w->clock_shift_s + by_s;
+
+	if (to_s > PROTO_CLOCK_MAX_S)
+		to_s = PROTO_CLOCK_MAX_S;
+	if (to_s < -PROTO_CLOCK_MAX_S)
+		to_s = -PROTO_CLOCK_MAX_S;
+	w->now.wall_s += (uint64_t)(to_s - w->clock_shift_s);
+	w->clock_shift_s = to_s;
+	store_turn(w->store, w->now);
+}
+
 void worker_gather_serve(struct worker *w, struct worker_gather *g)
 {
 	struct worker_gather_part *part = &g->part[w->id];
@@ -181,6 +199,9 @@ void worker_gather_serve(struct worker *w, struct worker_gather *g)
 	case WORKER_MSG_CACHEDUMP:
 		part->text_len = (uint32_t)worker_cachedump_write(
 			w, g->limit, g->text + (size_t)w->id * g->text_each, g->text_each);
+		break;
+	case WORKER_MSG_CLOCK:
+		clock_shift(w, (int64_t)g->slot->req.delta);
 		break;
 	default:
 		exec_apply(&w->exec, &g->slot->req, 0, &w->result);
@@ -212,6 +233,8 @@ static enum worker_msg gather_msg(const struct proto_request *r, char *word, siz
 	word[len] = '\0';
 	if (r->op == PROTO_OP_FLUSH_ALL)
 		return WORKER_MSG_FLUSH;
+	if (r->op == PROTO_OP_ADMIN)
+		return WORKER_MSG_CLOCK;
 	if (strcmp(word, "reset") == 0)
 		return WORKER_MSG_RESET;
 	if (strcmp(word, "cachedump") == 0)
@@ -252,6 +275,8 @@ static const char *gather_constant(
 {
 	static const char conns[] = "conns", cachedump[] = "cachedump"; // no STAT lines
 
+	if (r->op == PROTO_OP_ADMIN && !w->settings->debug_enabled)
+		return r->noreply ? "" : "ERROR\r\n"; // as for a command that there is not
 	if (r->op != PROTO_OP_STATS)
 		return NULL;
 	if (proto_is_binary(r) &&

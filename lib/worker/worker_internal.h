@@ -94,6 +94,7 @@ enum worker_msg {
 	WORKER_MSG_RESET,     // count from 0 on
 	WORKER_MSG_CONNS,     // list connections
 	WORKER_MSG_CACHEDUMP, // list some items
+	WORKER_MSG_CLOCK,     // move the clock
 	WORKER_MSG_FLUSH,     // flush the shard
 };
 
@@ -361,7 +362,8 @@ struct worker {
 	uint64_t udp_rate;
 	struct access_meters *meters; // NULL: UDP is off
 
-	unsigned chores; // that want a look every turn: an open answer, a dump, watchers
+	int64_t clock_shift_s; // of the wall clock, by debugtime
+	unsigned chores;       // that want a look every turn: an open answer, a dump, watchers
 	struct worker_admin admin;
 	struct worker_dump *dump; // NULL: none
 	struct base_list watch_list;

@@ -124,6 +124,7 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 	case WORKER_MSG_RESET:
 	case WORKER_MSG_CONNS:
 	case WORKER_MSG_CACHEDUMP:
+	case WORKER_MSG_CLOCK:
 		worker_gather_serve(w, s->gather);
 		break;
 	case WORKER_MSG_FLUSH:

@@ -25,6 +25,31 @@ def came(telemetry):
     return seen["keyspace_deadlines"] + seen["expired_keys"]
 
 
+@pytest.mark.parametrize("workers", (1, 3))
+def test_the_clock_is_moved_on_request(launch, workers):
+    with launch(workers=workers, options=["--debug-commands", "yes"]), Tcp() as conn:
+        began = int(conn.stats()["time"])
+        for n in range(60):  # on every shard
+            conn.set(b"k%d" % n, b"x", exptime=1000)
+        assert conn.ask(b"debugtime x\r\n") == b"ERROR\r\n"
+        assert conn.ask(b"debugtime 700\r\n") == b"OK\r\n"
+        conn.send(b"debugtime -100 noreply\r\n")
+        for n in range(60):
+            left = int(conn.ask(b"mg k%d t\r\n" % n)[4:])
+            assert 300 < left <= 400  # a machine that stood still may have used up some
+        assert int(conn.stats()["time"]) >= began + 600
+        assert conn.ask(b"debugtime 400\r\n") == b"OK\r\n"
+        assert all(conn.get(b"k%d" % n) is None for n in range(60))
+        assert eventually(lambda: conn.stats()["curr_items"] == "0")
+        conn.set(b"k", b"x", exptime=1000)
+        assert conn.get(b"k") == b"x"
+
+
+def test_the_clock_is_left_alone_otherwise(server):
+    with Tcp() as conn:
+        assert conn.ask(b"debugtime 1\r\n") == b"ERROR\r\n"
+
+
 def figures(telemetry):
     return {**telemetry.ask("/lcached/memory"), **telemetry.ask("/lcached/info")}
 

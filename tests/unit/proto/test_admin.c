@@ -54,6 +54,16 @@ static void a_shutdown_has_two_modes(void **state)
 		{"shutdowns\r\n", ERROR});
 }
 
+static void the_clock_is_moved_by_seconds(void **state)
+{
+	CASES_CHECK({"debugtime 5\r\n", "admin 5 5\n"}, {"debugtime 0\r\n", "admin 5 0\n"},
+		{"debugtime -3\r\n", "admin 5 18446744073709551613\n"},
+		{"debugtime 1000000000\r\n", "admin 5 1000000000\n"},
+		{"debugtime 1000000001\r\n", ERROR}, {"debugtime -1000000001\r\n", ERROR},
+		{"debugtime\r\n", ERROR}, {"debugtime x\r\n", ERROR},
+		{"debugtime 9223372036854775808\r\n", ERROR});
+}
+
 static void watchers_say_what_they_want(void **state)
 {
 	CASES_CHECK({"watch\r\n", "admin 4 1\n"}, {"watch fetchers mutations\r\n", "admin 4 3\n"},
@@ -101,6 +111,7 @@ int main(void)
 		cmocka_unit_test(knobs_of_the_crawler_are_checked),
 		cmocka_unit_test(the_memory_limit_is_in_megabytes),
 		cmocka_unit_test(a_shutdown_has_two_modes),
+		cmocka_unit_test(the_clock_is_moved_by_seconds),
 		cmocka_unit_test(watchers_say_what_they_want),
 		cmocka_unit_test(knobs_without_a_counterpart_are_checked),
 		cmocka_unit_test(keys_in_lists_are_encoded),
