@@ -14,6 +14,7 @@ import pytest
 
 from netlab import HOME_NS, PORT, SERVER_IP, inside
 from server import KIND, SLOW
+from telemetry import Telemetry
 
 HERE = pathlib.Path(__file__).parent
 ADDRESS = f"{SERVER_IP}:{PORT}"
@@ -48,6 +49,30 @@ def test_memccapable_binary(server):
     results = dict(re.findall(r"(binary(?: [a-z]+)+)\s+(\[pass\])?", done.stdout))
     assert len(results) == 27, done.stdout + done.stderr
     assert all(results.values()), done.stdout + done.stderr
+
+
+def test_libmemcached_tools(server, tmp_path):
+    """Those that people have in their scripts."""
+
+    def tool(name, *words, status=0):
+        done = run_client(name, f"--servers={ADDRESS}", *words)
+        assert done.returncode == status, (name, done.stdout, done.stderr)
+        return done.stdout
+
+    paths = [tmp_path / name for name in ("one", "two")]
+    for path in paths:
+        path.write_text(f"in {path.name}")
+    tool("memcping")
+    tool("memccp", "--set", *map(str, paths))
+    assert tool("memccat", "one", "two") == "in one\nin two\n"
+    tool("memcexist", "one")
+    assert "curr_items: 2\n" in tool("memcstat")
+    assert sorted(tool("memcdump").split()) == ["one", "two"]
+    tool("memctouch", "--expire=1000", "one")
+    tool("memcrm", "one")
+    tool("memcexist", "one", status=1)
+    tool("memcflush")
+    tool("memcexist", "two", status=1)
 
 
 def npm_modules(package):
@@ -97,6 +122,22 @@ def test_npm(server, package, script):
 @pytest.mark.parametrize("protocol", ("text", "binary"))
 def test_php_memcached(server, protocol):
     passes("php", str(HERE / "client_php.php"), SERVER_IP, str(PORT), protocol)
+
+
+# memcached answers each key of a get over UDP by itself, and the client waits for ever.
+@pytest.mark.parametrize(
+    "how",
+    ("text", pytest.param("udp", marks=pytest.mark.lcached_only("a message a key"))),
+)
+def test_php_memcache(server, how):
+    before = datagrams(server) if how == "udp" else 0
+    passes("php", str(HERE / "client_php_memcache.php"), SERVER_IP, str(PORT), how)
+    assert how != "udp" or datagrams(server) - before > 300  # not all of it went over TCP
+
+
+def datagrams(server):
+    with Telemetry(server.process.pid) as telemetry:
+        return telemetry.ask("/lcached/info,stats")["udp_requests"]
 
 
 def test_dalli(server):
