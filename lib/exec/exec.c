@@ -111,6 +111,7 @@ static void exec_tell_get(
 		.op = PROTO_OP_GET,
 		.status = out->proto.status,
 		.meta = r->meta,
+		.touch = r->op == PROTO_OP_TOUCH && !proto_is_binary(r),
 		.value_bytes = out->proto.value_bytes,
 	};
 

@@ -43,19 +43,29 @@ static void exec_invalidate(struct exec *ex, const struct proto_request *r, stru
 	it->cas = exec_has(r, 'E') ? r->cas_set : store_cas_next(ex->store);
 }
 
-static void exec_tell_delete(
-	const struct exec *ex, const struct proto_request *r, const struct store_item *it)
+// `it` is what is deleted; NULL: nothing is.
+static void exec_tell_delete(const struct exec *ex, const struct proto_request *r,
+	const struct store_item *it, unsigned status)
 {
 	struct exec_told told = {
 		.key = r->key,
 		.key_len = r->key_len,
 		.op = PROTO_OP_DELETE,
-		.status = PROTO_OK,
+		.status = (uint8_t)status,
 		.meta = r->meta,
-		.value_bytes = it->value_bytes,
+		.value_bytes = it != NULL ? it->value_bytes : 0,
 	};
 
 	ex->tell(ex->tell_arg, &told);
+}
+
+static void exec_delete_refuse(struct exec *ex, const struct proto_request *r,
+	enum proto_status status, struct exec_result *out)
+{
+	ex->n.delete_misses++;
+	out->proto.status = (uint8_t)status;
+	if (base_unlikely(ex->tell != NULL))
+		exec_tell_delete(ex, r, NULL, status);
 }
 
 void exec_delete(
@@ -65,13 +75,11 @@ void exec_delete(
 
 	out->proto.key_base64 = r->key_base64;
 	if (!it) {
-		ex->n.delete_misses++;
-		out->proto.status = PROTO_MISS;
+		exec_delete_refuse(ex, r, PROTO_MISS, out);
 		return;
 	}
 	if (exec_has(r, 'C') && it->cas != r->cas_compare) {
-		ex->n.delete_misses++;
-		out->proto.status = PROTO_EXISTS;
+		exec_delete_refuse(ex, r, PROTO_EXISTS, out);
 		return;
 	}
 	if (exec_has(r, 'x')) {
@@ -87,7 +95,7 @@ void exec_delete(
 	}
 	ex->n.delete_hits++;
 	if (base_unlikely(ex->tell != NULL))
-		exec_tell_delete(ex, r, it);
+		exec_tell_delete(ex, r, it, PROTO_OK);
 	if (!exec_has(r, 'x'))
 		store_delete(ex->store, it, hash);
 }

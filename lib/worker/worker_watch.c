@@ -78,7 +78,7 @@ static void tell_exec(void *arg, const struct exec_told *e)
 			"size=%u\n",
 			key_format(&k, e->key, e->key_len), stored[e->status], command[e->mode],
 			(long long)e->ttl_s, e->status == PROTO_OK, w->watch_cfd, e->value_bytes);
-	else if (e->op == PROTO_OP_DELETE && kinds & PROTO_WATCH_DELETIONS)
+	else if (e->op == PROTO_OP_DELETE && e->status == PROTO_OK && kinds & PROTO_WATCH_DELETIONS)
 		tell(w, PROTO_WATCH_DELETIONS, "type=deleted key=%s cmd=%s clsid=1 size=%u\n",
 			key_format(&k, e->key, e->key_len), e->meta ? "md" : "delete",
 			e->value_bytes);
