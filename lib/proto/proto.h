@@ -301,6 +301,10 @@ void proto_compose(const struct proto_request *r, const struct proto_result *res
 	((len) + ((len) / PROTO_STATS_LINE_MIN + 2) * (size_t)PROTO_BINARY_HEADER)
 #define PROTO_BINARY_HEADER 24
 size_t proto_stats_binary(const struct proto_request *r, const char *text, size_t len, char *out);
+// The head of a packet of such an answer, up to the value, which has value_bytes. Returns its
+// length: PROTO_BINARY_HEADER and the name's.
+size_t proto_stats_binary_head(
+	const struct proto_request *r, const char *name, uint32_t value_bytes, char *out);
 
 // ---- UDP frame (doc/protocol.txt, "UDP protocol") ----------------------------------------------
 #define PROTO_UDP_HEADER  8

@@ -227,3 +227,13 @@ size_t proto_stats_binary(const struct proto_request *r, const char *text, size_
 	base_assert((size_t)(p - out) <= PROTO_STATS_BINARY_MAX(len));
 	return (size_t)(p - out);
 }
+
+size_t proto_stats_binary_head(
+	const struct proto_request *r, const char *name, uint32_t value_bytes, char *out)
+{
+	size_t len = strlen(name);
+	char *p = put_header(
+		out, r, PROTO_BINARY_OK, 0, (uint16_t)len, (uint32_t)len + value_bytes, 0);
+
+	return (size_t)(proto_put(p, name, len) - out);
+}

@@ -470,6 +470,17 @@ static void stats_become_packets(void **state)
 		STAT_HEAD("\x82", "\0", "\x1d") "Out of memory allocating item");
 }
 
+static void a_long_value_gets_its_head_in_place(void **state)
+{
+	struct proto_request r = {.flags = PROTO_BINARY, .opcode = 0x10, .opaque = "abcd"};
+	static const char want[] = "\x81\x10\0\2\0\0\0\0\0\1\x11\x72"
+				   "abcd\0\0\0\0\0\0\0\0nm";
+	char got[sizeof(want) - 1];
+
+	assert_int_equal(proto_stats_binary_head(&r, "nm", 70000, got), sizeof(got));
+	assert_memory_equal(got, want, sizeof(got));
+}
+
 // Packets put together from fields that mean something, cut at random: one reading of them.
 static void random_packets_are_read_alike_however_cut(void **state)
 {
@@ -529,6 +540,7 @@ int main(void)
 		cmocka_unit_test(replies_to_changes),
 		cmocka_unit_test(replies_without_an_item),
 		cmocka_unit_test(stats_become_packets),
+		cmocka_unit_test(a_long_value_gets_its_head_in_place),
 		cmocka_unit_test(random_packets_are_read_alike_however_cut),
 	};
 
