@@ -80,6 +80,7 @@ static void settings_fill(struct lcached *s)
 	t->dump_disabled = s->cfg.dump_disabled;
 	t->watch_disabled = s->cfg.watch_disabled;
 	t->debug_enabled = s->cfg.debug_enabled;
+	t->prefix_delimiter = s->cfg.prefix_delimiter[0];
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();
 	t->addresses = s->port_cfg.addresses;
@@ -292,8 +293,10 @@ static int run(struct lcached *s, int eal_argc, char **eal_argv, const char *pro
 	if (s->cfg.udp_shard_ports)
 		port_udp_steer(&s->port, &s->port_cfg, (uint16_t)s->cfg.udp_port);
 	rc = worker_group_open(&s->group,
-		&(struct worker_group_options){
-			.workers = eal.workers, .conns_max = eal.conns, .seed = s->seed});
+		&(struct worker_group_options){.workers = eal.workers,
+			.conns_max = eal.conns,
+			.seed = s->seed,
+			.detail = s->cfg.detail});
 	if (rc < 0)
 		goto err_group;
 	lcached_users_set(s);

@@ -110,6 +110,8 @@ int control_open(struct control **out, struct control_config *cfg, struct worker
 	c->offloads = offloads;
 	c->workers = (unsigned)cfg->workers;
 	c->orders.phase = WORKER_PHASE_RUN;
+	c->orders.detail = worker_detail_latest(group);
+	c->admin.detail = c->orders.detail & 1;
 	rc = control_access_open(c);
 	if (rc == 0)
 		rc = control_calls_open(c);

@@ -44,9 +44,11 @@ struct control_config { // fields are set by the option table alone
 	uint64_t verbosity;
 	bool shutdown_enabled, flush_disabled, dump_disabled, watch_disabled; // commands
 	bool debug_enabled;
-	int64_t slower_than_us;                 // slow requests; -1: none is
-	uint64_t region_bytes;                  // hugepages over all workers; 0: ordinary pages
-	int64_t dirty_decay_ms, muzzy_decay_ms; // -1: never
+	bool detail;                             // count by prefix; clients change it, too
+	char prefix_delimiter[CONTROL_TEXT_MAX]; // one character
+	int64_t slower_than_us;                  // slow requests; -1: none is
+	uint64_t region_bytes;                   // hugepages over all workers; 0: ordinary pages
+	int64_t dirty_decay_ms, muzzy_decay_ms;  // -1: never
 	bool background_thread, disable_thp;
 	char driver[CONTROL_TEXT_MAX];
 	char file[CONTROL_TEXT_MAX];

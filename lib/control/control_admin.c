@@ -6,13 +6,26 @@
 
 #define DOCTOR_US (5 * 1000 * 1000)
 
+// detail-enabled is what was last ordered, by a client or by its own change. A client's order comes
+// to the workers as its own message, in its place among that client's requests: not from here.
+static void detail_tick(struct control *c)
+{
+	if (c->cfg->detail != c->admin.detail) {
+		c->orders.detail = worker_detail_order(c->group, c->cfg->detail);
+		control_orders_push(c);
+	}
+	c->cfg->detail = c->admin.detail = worker_detail_latest(c->group) & 1;
+}
+
 int control_config_change(struct control *c, const char *name, const char *value,
 	enum mem_verdict *fits, char *lines, size_t len)
 {
-	struct control_config wanted = *c->cfg;
+	struct control_config wanted;
 	char err[256];
 	int rc;
 
+	detail_tick(c); // before it is changed
+	wanted = *c->cfg;
 	*fits = MEM_TOO_MUCH;
 	if (control_config_set(&wanted, name, value, lines, len) < 0 ||
 		control_config_check(&wanted, lines, len) < 0)
@@ -31,6 +44,7 @@ int control_config_change(struct control *c, const char *name, const char *value
 	if (rc != 0)
 		return rc < 0 ? 0 : rc;
 	control_config_set(c->cfg, name, value, err, sizeof(err)); // no more than that field
+	detail_tick(c);
 	control_memory_apply(c);
 	control_orders_push(c);
 	return 0;
@@ -99,6 +113,7 @@ void control_admin_tick(struct control *c)
 		}
 	}
 	watch_order(c);
+	detail_tick(c);
 	if (c->admin.verbosity != c->cfg->verbosity) {
 		c->admin.verbosity = c->cfg->verbosity;
 		base_log_level_set(c->cfg->verbosity == 0 ? BASE_LOG_INFO : BASE_LOG_DEBUG);

@@ -21,6 +21,8 @@ enum control_option_type {
 	CONTROL_OPTION_DECAY, // milliseconds (or what `value` says), or -1
 	CONTROL_OPTION_YES_NO,
 	CONTROL_OPTION_TEXT,
+	CONTROL_OPTION_DELIMITER, // one character
+	CONTROL_OPTION_DETAIL,    // -D: the same, and detail-enabled
 	CONTROL_OPTION_POLICY,
 	CONTROL_OPTION_CONGESTION,
 	CONTROL_OPTION_PROTOCOL,
@@ -103,6 +105,7 @@ struct control_admin {                     // control_admin.c: what clients have
 	bool memlimit_refused[WORKER_MAX];
 	uint32_t verbosity_seq[WORKER_MAX];
 	uint64_t verbosity; // that the log has
+	bool detail;        // as it was when it was last looked at
 	bool shutdown;
 	uint64_t doctor_us; // when its lines were last written
 };

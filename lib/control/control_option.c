@@ -189,6 +189,13 @@ static const struct control_option options[] = {
 		"the same as --disable-watch yes"},
 	{"debug-commands", 0, CONTROL_OPTION_YES_NO, false, AT(debug_enabled), 0, 0, "no", "YES|NO",
 		"debugtime SECONDS moves the clock: for tests, not for service"},
+	{"detail-enabled", 0, CONTROL_OPTION_YES_NO, true, AT(detail), 0, 0, "no", "YES|NO",
+		"requests are counted by their keys' prefixes, for stats detail dump; clients' "
+		"stats detail on|off changes it, too"},
+	{"stat-key-prefix", 0, CONTROL_OPTION_DELIMITER, false, AT(prefix_delimiter), 0, 0, ":",
+		"CHAR", "the character that ends a prefix"},
+	{NULL, 'D', CONTROL_OPTION_DETAIL, false, AT(prefix_delimiter), 0, 0, NULL, "CHAR",
+		"the same, and --detail-enabled yes"},
 	{"verbosity", 0, CONTROL_OPTION_NUMBER, true, AT(verbosity), 0, 2, "0", "N",
 		"0: warnings and errors, 1: more, 2: everything"},
 	{NULL, 'v', CONTROL_OPTION_COUNT, false, AT(verbosity), 0, 2, NULL, NULL,
@@ -404,6 +411,16 @@ static int text_set(struct control_config *cfg, const struct control_option *o, 
 	return 0;
 }
 
+static int delimiter_set(struct control_config *cfg, const struct control_option *o,
+	const char *value, char *err, size_t err_len)
+{
+	if (strlen(value) != 1 || (unsigned char)*value <= ' ' || *value == 0x7f) {
+		snprintf(err, err_len, "'%.64s' is not one character, other than a blank", value);
+		return -EINVAL;
+	}
+	return text_set(cfg, o, value, err, err_len);
+}
+
 static const char *protocol_name(unsigned i)
 {
 	static const char *const names[] = {"auto", "ascii", "binary"};
@@ -564,6 +581,11 @@ int control_option_value_set(struct control_config *cfg, const struct control_op
 		return yes_no_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_TEXT:
 		return text_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_DELIMITER:
+		return delimiter_set(cfg, o, value, err, err_len);
+	case CONTROL_OPTION_DETAIL:
+		cfg->detail = true;
+		return delimiter_set(cfg, o, value, err, err_len);
 	case CONTROL_OPTION_POLICY:
 		return policy_set(cfg, value, err, err_len);
 	case CONTROL_OPTION_CONGESTION:
@@ -643,6 +665,7 @@ int control_config_get(const struct control_config *cfg, const char *name, char 
 		snprintf(buf, len, "%s", *(bool *)option_text(c, o) ? "yes" : "no");
 		break;
 	case CONTROL_OPTION_TEXT:
+	case CONTROL_OPTION_DELIMITER:
 	case CONTROL_OPTION_CONGESTION:
 	case CONTROL_OPTION_PROTOCOL:
 	case CONTROL_OPTION_PREFIX:

@@ -92,8 +92,10 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"udp_limited", n->udp_limited},
 			{"protocol_errors", n->protocol_errors},
 			{"parse_stalls", n->stalls},
+			{"detail_prefixes", n->detail_prefixes},
+			{"detail_left_out", n->detail_left_out},
 		},
-		38);
+		40);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)

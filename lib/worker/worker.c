@@ -124,6 +124,7 @@ static void worker_state_init(
 	w->orders.store = opt->store;
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
 	w->orders.verbosity = opt->settings->verbosity;
+	w->detail.order = worker_detail_latest(g);
 	w->orders.slow_us = WORKER_SLOW_US;
 	w->orders.access = opt->access;
 	if (w->orders.access.conns_max == 0)
@@ -200,6 +201,7 @@ void worker_close(struct worker *w)
 	struct mem_domain *mem = w->mem;
 
 	worker_conns_reset(w);
+	worker_detail_clear(w);
 	if (w->orders.snapshot != NULL)
 		snapshot_tap_abandon(w->orders.snapshot, w->store);
 	tcp_close(w->tcp);
@@ -369,6 +371,7 @@ static void worker_orders_apply(struct worker *w)
 	if (base_unlikely(w->orders_version != version)) {
 		store_defrag_set(w->store, &w->orders.defrag);
 		worker_watch_orders(w);
+		worker_detail_take(w, w->orders.detail);
 	}
 	if (base_unlikely(w->orders.access_seq != access_seq))
 		worker_access_apply(w);

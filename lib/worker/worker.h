@@ -51,7 +51,8 @@ struct worker_settings {
 	unsigned verbosity;
 	bool shutdown_enabled; // the command
 	bool flush_disabled, dump_disabled, watch_disabled;
-	bool debug_enabled; // debugtime
+	bool debug_enabled;    // debugtime
+	char prefix_delimiter; // ends the part of a key that `stats detail` counts by; 0: a colon
 	uint64_t start_wall_s;
 	uint64_t pid;
 };
@@ -115,6 +116,8 @@ struct worker_counters {
 	uint64_t dumps, dumps_now;       // lru_crawler metadump, mgdump: begun; a gauge
 	// watch: a gauge; lines made here; lines sent, and those that came too fast to be sent
 	uint64_t watchers, watch_written, watch_sent, watch_skipped;
+	// stats detail: a gauge; requests not counted, and lines not shown, for want of room
+	uint64_t detail_prefixes, detail_left_out;
 	uint64_t mem_used[MEM_CLASSES];
 	uint64_t mem_held;    // by jemalloc's own count of the thread: the sum of mem_used
 	uint64_t mem_slack;   // of mem_used, not asked for
@@ -158,6 +161,7 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint32_t memlimit_refused; // bool
 	uint32_t watch;            // PROTO_WATCH_ bits: what somebody watches
 	uint32_t watch_ready;      // ... which all workers know
+	uint64_t detail;           // worker_detail_order: the latest of the control core itself
 	struct store_settings store;
 };
 
@@ -192,11 +196,17 @@ struct worker_group_options {
 	uint64_t seed;      // for tables that strangers choose the keys of
 	unsigned credits;   // slots under way between two workers; 0: 1,024; a power of two
 	unsigned frames;    // steered mbufs between two workers; 0: 2,048; a power of two
+	bool detail;        // requests are counted by prefix from the start
 };
 
 int worker_group_open(struct worker_group **g, const struct worker_group_options *opt);
 // After every worker of it has been closed.
 void worker_group_close(struct worker_group *g);
+// An order to count requests by the prefixes of their keys (`stats detail`), or not to; any thread
+// may give one. It says so in its lowest bit, and is a larger number than all before: who learns of
+// several in whatever order keeps the largest. It holds at a worker that has been told.
+uint64_t worker_detail_order(struct worker_group *g, bool on);
+uint64_t worker_detail_latest(struct worker_group *g);
 void worker_orders_set(struct worker_group *g, unsigned id, const struct worker_orders *orders);
 // The flight recorder of a worker, while the group is open: the worker records, anybody may write
 // it to a file.

@@ -31,6 +31,61 @@ size_t worker_conns_write(const struct worker *w, char *buf, size_t size);
 #define WORKER_CACHEDUMP_TEXT 65536
 size_t worker_cachedump_write(struct worker *w, uint32_t limit, char *buf, size_t size);
 
+// Goes on with a dump of prefixes. Returns 1 when there was something to do.
+unsigned worker_gather_turn(struct worker *w);
+// Whether these are the first words; those after them do not count, nor how many spaces there are.
+bool worker_words_begin(const char *args, size_t len, const char *words);
+
+// ---- worker_detail.c, worker_detail_dump.c: stats detail ---------------------------------------
+enum worker_detail_word {
+	WORKER_DETAIL_NONE,
+	WORKER_DETAIL_ON,
+	WORKER_DETAIL_OFF,
+	WORKER_DETAIL_DUMP
+};
+// Which of them the arguments of `stats` ask for.
+enum worker_detail_word worker_detail_word(const char *args, size_t args_len);
+// As worker_detail_order gave it; an older one than is known says nothing.
+void worker_detail_take(struct worker *w, uint64_t order);
+void worker_detail_told(struct worker *w, const struct exec_told *e);
+// The line of a storage command came.
+void worker_detail_set(struct worker *w, const struct proto_request *r);
+// Forgets what was counted, and frees its memory.
+void worker_detail_clear(struct worker *w);
+static inline bool worker_detail_on(const struct worker *w)
+{
+	return w->detail.order & 1;
+}
+static inline char worker_prefix_delimiter(const struct worker *w)
+{
+	return w->settings->prefix_delimiter != '\0' ? w->settings->prefix_delimiter : ':';
+}
+static inline uint32_t worker_prefix_bucket(uint32_t hash)
+{
+	return hash & (WORKER_PREFIX_BUCKETS - 1);
+}
+static inline bool worker_prefix_is(
+	const struct worker_prefix *p, uint32_t hash, const char *text, uint8_t len)
+{
+	return p->hash == hash && p->len == len && memcmp(p->text, text, len) == 0;
+}
+// Of a record with a prefix of so many bytes.
+static inline size_t worker_prefix_bytes(uint8_t len)
+{
+	return (offsetof(struct worker_prefix, text) + len + 7u) & ~(size_t)7;
+}
+#define WORKER_PREFIX_MAX ((offsetof(struct worker_prefix, text) + PROTO_KEY_MAX + 7u) & ~(size_t)7)
+// Copies whole buckets of records from bucket `from` on, *len bytes. Returns the first bucket that
+// is not among them.
+uint32_t worker_detail_slice(
+	const struct worker *w, uint32_t from, char *buf, uint32_t size, uint32_t *len);
+#define WORKER_DETAIL_TEXT     65536 // of all workers' slices of a round, about
+#define WORKER_DETAIL_TEXT_MIN 10240 // of one
+// Sums what all have handed over and writes it behind the text. True: another round is wanted.
+bool worker_detail_merge(struct worker *w, struct worker_gather *g);
+// The reply is g->detail's text, whole. False: there was no memory for it.
+bool worker_detail_end(struct worker *w, struct worker_gather *g);
+
 // ---- worker_admin.c: commands for operators ----------------------------------------------------
 // False: a slot is missing, or what came before is not answered yet; nothing was done.
 bool worker_admin_begin(struct worker *w, struct worker_conn *c, struct worker_out *o,
@@ -64,10 +119,11 @@ void worker_watch_forget(struct worker *w, const struct worker_conn *c);
 void worker_watch_orders(struct worker *w);
 // A connection came (NULL), or goes for that reason.
 void worker_watch_conn(struct worker *w, const struct worker_conn *c, const char *reason);
-// While this is so, requests go the common way, where watchers are told of them.
+// While this is so, requests go the common way, where watchers are told of them, and where they are
+// counted by prefix.
 static inline bool worker_watched(const struct worker *w)
 {
-	return base_unlikely(w->orders.watch != 0);
+	return base_unlikely(w->watched);
 }
 
 #define WORKER_TELL_MAX 1024 // bytes of a line

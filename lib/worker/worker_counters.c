@@ -40,6 +40,7 @@ static const size_t gauges[] = {
 	offsetof(struct worker_counters, busy_us),
 	offsetof(struct worker_counters, dumps_now),
 	offsetof(struct worker_counters, watchers),
+	offsetof(struct worker_counters, detail_prefixes),
 	offsetof(struct worker_counters, limit_bytes),
 	offsetof(struct worker_counters, mem_held),
 	offsetof(struct worker_counters, mem_slack),

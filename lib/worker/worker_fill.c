@@ -2,7 +2,7 @@
 // Receiving a value: straight from the mbufs into the item (own shard, or reserved on the owner),
 // or into a buffer that travels to the owner with the request (small values).
 
-#include "worker/worker_internal.h"
+#include "worker/worker_admin.h"
 
 // Of the value, and of what must stand behind it.
 static inline uint64_t fill_bytes(const struct proto_request *r)
@@ -104,6 +104,8 @@ bool worker_fill_begin(struct worker *w, struct worker_conn *c, struct worker_ou
 	if (q->owner == w->id && worker_loan_wait(w, r))
 		return false;
 	w->n.requests++;
+	if (worker_watched(w) && worker_detail_on(w))
+		worker_detail_set(w, r);
 	if (q->owner != w->id)
 		return fill_remote(w, c, r, q->hash, q->owner);
 	if (rest_bytes >= fill_bytes(r)) {

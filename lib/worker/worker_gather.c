@@ -7,6 +7,8 @@
 
 #define GATHERS_MAX 64
 
+static const char no_memory[] = "SERVER_ERROR out of memory writing stats\r\n";
+
 static size_t gather_bytes(const struct worker *w)
 {
 	return sizeof(struct worker_gather) + w->count * sizeof(struct worker_gather_part);
@@ -47,6 +49,22 @@ static void gather_constant_set(struct worker_slot *s, const char *text)
 	s->reply.head_len = (uint16_t)len;
 }
 
+// The packets of a binary reply are in it.
+static void gather_detail_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
+{
+	struct worker_detail_text *t = &g->detail;
+
+	if (worker_detail_end(w, g)) {
+		gather_text_set(s, t->text, t->room, t->len);
+		t->text = NULL;
+	} else if (proto_is_binary(&s->req)) {
+		s->reply.head_len = (uint16_t)proto_stats_binary(
+			&s->req, no_memory, sizeof(no_memory) - 1, s->head);
+	} else {
+		gather_constant_set(s, no_memory);
+	}
+}
+
 // The text of a stats reply travels in the slot's payload.
 static void gather_stats_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
 {
@@ -54,7 +72,7 @@ static void gather_stats_reply(struct worker *w, struct worker_gather *g, struct
 	struct worker_counters sum = {0};
 
 	if (text == NULL) {
-		gather_constant_set(s, "SERVER_ERROR out of memory writing stats\r\n");
+		gather_constant_set(s, no_memory);
 		return;
 	}
 	for (unsigned i = 0; i < w->count; i++)
@@ -99,7 +117,6 @@ static void gather_lines_reply(struct worker *w, struct worker_gather *g, struct
 // What is written for text becomes the packets of a binary reply.
 static void gather_binary_set(struct worker *w, struct worker_slot *s)
 {
-	static const char no_memory[] = "SERVER_ERROR out of memory writing stats\r\n";
 	const char *text = s->payload != NULL ? s->payload : s->head;
 	size_t len = s->payload != NULL ? s->value_bytes : s->reply.head_len;
 	uint32_t room = (uint32_t)PROTO_STATS_BINARY_MAX(len);
@@ -132,17 +149,23 @@ static void gather_reply(struct worker *w, struct worker_gather *g, struct worke
 	case WORKER_MSG_CACHEDUMP:
 		gather_lines_reply(w, g, s);
 		break;
+	case WORKER_MSG_PREFIXES:
+		gather_detail_reply(w, g, s);
+		break;
 	case WORKER_MSG_RESET:
 		gather_constant_set(s, "RESET\r\n");
 		break;
 	case WORKER_MSG_CLOCK:
 		gather_constant_set(s, s->req.noreply ? "" : "OK\r\n");
 		break;
+	case WORKER_MSG_DETAIL:
+		gather_constant_set(s, "OK\r\n");
+		break;
 	default:
 		proto_compose(&s->req, &ok, s->head, &s->reply);
 		break;
 	}
-	if (g->msg != WORKER_MSG_FLUSH && proto_is_binary(&s->req))
+	if (g->msg != WORKER_MSG_FLUSH && g->msg != WORKER_MSG_PREFIXES && proto_is_binary(&s->req))
 		gather_binary_set(w, s);
 	s->sink->pinned_bytes += s->value_bytes;
 }
@@ -151,6 +174,8 @@ static void gather_free(struct worker *w, struct worker_gather *g)
 {
 	if (g->text != NULL)
 		mem_free(w->mem, MEM_OUTPUT, g->text, gather_text_bytes(w, g));
+	if (g->detail.text != NULL)
+		mem_free(w->mem, MEM_OUTPUT, g->detail.text, g->detail.room);
 	mem_free(w->mem, MEM_OUTPUT, g, gather_bytes(w));
 }
 
@@ -163,6 +188,10 @@ static void gather_finish(struct worker *w, struct worker_gather *g)
 	worker_stamp_mark(w, s, WORKER_PART_SHARD);
 	if (s->sink != NULL)
 		gather_reply(w, g, s);
+	if (g->msg == WORKER_MSG_PREFIXES) {
+		w->detail.dump = NULL;
+		w->chores--;
+	}
 	w->gathers_out--;
 	gather_free(w, g);
 }
@@ -181,6 +210,30 @@ static void clock_shift(struct worker *w, int64_t by_s)
 	store_turn(w->store, w->now);
 }
 
+// All parts are in. True: another round is wanted, in a turn to come.
+static bool gather_goes_on(struct worker *w, struct worker_gather *g)
+{
+	if (g->msg != WORKER_MSG_PREFIXES || g->slot->sink == NULL)
+		return false;
+	w->detail.dump_due = worker_detail_merge(w, g);
+	return w->detail.dump_due;
+}
+
+static void gather_whole(struct worker *w, struct worker_gather *g)
+{
+	struct worker_slot *reply = g->slot;
+	struct worker_sink *sink;
+
+	if (gather_goes_on(w, g))
+		return;
+	gather_finish(w, g);
+	sink = reply->sink;
+	if (sink == NULL)
+		worker_slot_done(w, reply);
+	else
+		worker_sink_resume(w, sink);
+}
+
 void worker_gather_serve(struct worker *w, struct worker_gather *g)
 {
 	struct worker_gather_part *part = &g->part[w->id];
@@ -191,6 +244,14 @@ void worker_gather_serve(struct worker *w, struct worker_gather *g)
 		break;
 	case WORKER_MSG_RESET:
 		worker_counters_reset(w);
+		worker_detail_clear(w);
+		break;
+	case WORKER_MSG_DETAIL:
+		worker_detail_take(w, g->detail_order);
+		break;
+	case WORKER_MSG_PREFIXES:
+		part->next = worker_detail_slice(w, g->detail.from,
+			g->text + (size_t)w->id * g->text_each, g->text_each, &part->text_len);
 		break;
 	case WORKER_MSG_CONNS:
 		part->text_len = (uint32_t)worker_conns_write(
@@ -221,7 +282,18 @@ static void gather_send(struct worker *w, struct worker_gather *g, unsigned owne
 	worker_msg_send(w, s, g->msg);
 }
 
-// What is asked for; memcached looks at the first word alone.
+// Asks all shards, our own at once.
+static void gather_ask(struct worker *w, struct worker_gather *g)
+{
+	g->missing = w->count - 1;
+	for (unsigned i = 0; i < w->count; i++) {
+		if (i != w->id)
+			gather_send(w, g, i);
+	}
+	worker_gather_serve(w, g);
+}
+
+// What is asked for; memcached looks at the first word alone, but for detail.
 static enum worker_msg gather_msg(const struct proto_request *r, char *word, size_t size)
 {
 	size_t len = 0;
@@ -239,11 +311,18 @@ static enum worker_msg gather_msg(const struct proto_request *r, char *word, siz
 		return WORKER_MSG_RESET;
 	if (strcmp(word, "cachedump") == 0)
 		return WORKER_MSG_CACHEDUMP;
+	if (strcmp(word, "detail") == 0)
+		return worker_detail_word(r->args, r->args_len) == WORKER_DETAIL_DUMP
+			? WORKER_MSG_PREFIXES
+			: WORKER_MSG_DETAIL;
 	return strcmp(word, "conns") == 0 ? WORKER_MSG_CONNS : WORKER_MSG_COUNT;
 }
 
-static uint32_t gather_text_each(enum worker_msg msg)
+static uint32_t gather_text_each(const struct worker *w, enum worker_msg msg)
 {
+	if (msg == WORKER_MSG_PREFIXES)
+		return RTE_MAX((uint32_t)WORKER_DETAIL_TEXT / w->count & ~7u,
+			(uint32_t)WORKER_DETAIL_TEXT_MIN);
 	if (msg == WORKER_MSG_CACHEDUMP)
 		return WORKER_CACHEDUMP_TEXT;
 	return msg == WORKER_MSG_CONNS ? WORKER_CONNS_TEXT : 0;
@@ -258,7 +337,7 @@ static struct worker_gather *gather_open(
 		return NULL;
 	g->msg = gather_msg(r, g->word, sizeof(g->word));
 	g->limit = limit;
-	g->text_each = gather_text_each(g->msg);
+	g->text_each = gather_text_each(w, g->msg);
 	if (g->text_each > 0) {
 		g->text = mem_try_alloc(w->mem, MEM_OUTPUT, gather_text_bytes(w, g), NULL);
 		if (g->text == NULL) {
@@ -266,6 +345,9 @@ static struct worker_gather *gather_open(
 			return NULL;
 		}
 	}
+	if (g->msg == WORKER_MSG_DETAIL)
+		g->detail_order = worker_detail_order(
+			w->group, worker_detail_word(r->args, r->args_len) == WORKER_DETAIL_ON);
 	return g;
 }
 
@@ -336,22 +418,24 @@ bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct work
 		gather_constant_reply(w, sink, o, r, constant);
 		return true;
 	}
+	if (w->detail.dump != NULL && r->op == PROTO_OP_STATS &&
+		worker_detail_word(r->args, r->args_len) == WORKER_DETAIL_DUMP)
+		return false; // it waits for the one that goes on
 	g = gather_open(w, r, limit);
 	if (g == NULL)
 		return false;
+	if (g->msg == WORKER_MSG_PREFIXES) {
+		w->detail.dump = g;
+		w->chores++;
+	}
 	w->n.requests++;
 	w->gathers_out++;
 	g->slot = worker_slot_take(w, sink);
 	base_assert(g->slot != NULL);
 	worker_slot_request_set(g->slot, r, 0);
 	g->slot->stamp.kind = WORKER_KIND_OTHER;
-	g->missing = w->count - 1;
-	for (unsigned i = 0; i < w->count; i++) {
-		if (i != w->id)
-			gather_send(w, g, i);
-	}
-	worker_gather_serve(w, g);
-	if (g->missing == 0) {
+	gather_ask(w, g);
+	if (g->missing == 0 && !gather_goes_on(w, g)) {
 		gather_finish(w, g);
 		worker_out_sink(w, o, sink);
 	}
@@ -361,18 +445,30 @@ bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct work
 void worker_gather_home(struct worker *w, struct worker_slot *s)
 {
 	struct worker_gather *g = s->gather;
-	struct worker_slot *reply = g->slot;
-	struct worker_sink *sink;
 
 	base_assert(g->missing > 0);
 	s->gather = NULL;
 	worker_slot_free(w, s);
-	if (--g->missing > 0)
-		return;
-	gather_finish(w, g);
-	sink = reply->sink;
-	if (sink == NULL)
-		worker_slot_done(w, reply);
-	else
-		worker_sink_resume(w, sink);
+	if (--g->missing == 0)
+		gather_whole(w, g);
+}
+
+unsigned worker_gather_turn(struct worker *w)
+{
+	struct worker_gather *g = w->detail.dump;
+
+	if (g == NULL || !w->detail.dump_due)
+		return 0;
+	if (g->slot->sink == NULL) { // nobody waits for it any more
+		w->detail.dump_due = false;
+		gather_whole(w, g);
+		return 1;
+	}
+	if (!gather_ready(w))
+		return 0;
+	w->detail.dump_due = false;
+	gather_ask(w, g);
+	if (g->missing == 0)
+		gather_whole(w, g);
+	return 1;
 }

@@ -70,7 +70,8 @@ struct worker_group {
 	struct worker_latency *latency[WORKER_MAX];
 	struct access_sources *sources;
 	struct worker_tell *tell[WORKER_MAX];
-	uint32_t dump; // bool: somebody has the one dump. Atomic: any worker, once a command
+	uint32_t dump;   // bool: somebody has the one dump. Atomic: any worker, once a command
+	uint64_t detail; // the latest order. Atomic: any thread, once a command
 };
 
 static struct worker_ring *ring_open(uint32_t capacity)
@@ -131,6 +132,7 @@ int worker_group_open(struct worker_group **out, const struct worker_group_optio
 		return -ENOMEM;
 	memset(g, 0, sizeof(*g));
 	g->workers = opt->workers;
+	g->detail = opt->detail;
 	for (unsigned a = 0; a < g->workers; a++) {
 		for (unsigned b = 0; b < g->workers; b++) {
 			if (a != b && link_open(&g->link[a][b], opt) < 0) {
@@ -223,6 +225,22 @@ struct worker_tell *worker_tell_own(struct worker_group *g, unsigned id)
 {
 	base_assert(id < g->workers);
 	return g->tell[id];
+}
+
+uint64_t worker_detail_order(struct worker_group *g, bool on)
+{
+	uint64_t latest = worker_detail_latest(g), order;
+
+	do
+		order = (latest | 1) + 1 + on;
+	while (!__atomic_compare_exchange_n(
+		&g->detail, &latest, order, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return order;
+}
+
+uint64_t worker_detail_latest(struct worker_group *g)
+{
+	return __atomic_load_n(&g->detail, __ATOMIC_RELAXED);
 }
 
 bool worker_dump_take(struct worker_group *g)

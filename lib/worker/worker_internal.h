@@ -95,6 +95,8 @@ enum worker_msg {
 	WORKER_MSG_CONNS,     // list connections
 	WORKER_MSG_CACHEDUMP, // list some items
 	WORKER_MSG_CLOCK,     // move the clock
+	WORKER_MSG_DETAIL,    // count by prefix, or do not
+	WORKER_MSG_PREFIXES,  // a slice of what was counted by prefix
 	WORKER_MSG_FLUSH,     // flush the shard
 };
 
@@ -148,6 +150,14 @@ struct worker_slot {
 struct worker_gather_part { // of one shard, written by it while it holds the slot
 	struct worker_counters n;
 	uint32_t text_len; // of its part of the text
+	uint32_t next;     // of a PREFIXES: the first bucket that is not in it
+};
+
+struct worker_detail_text { // what a dump of prefixes has come to; with room in front for the head
+	char *text;         // ... of a binary reply
+	uint32_t len, room;
+	uint32_t from; // bucket
+	bool failed;   // no memory
 };
 
 struct worker_gather {
@@ -155,9 +165,11 @@ struct worker_gather {
 	unsigned missing;         // shards that have not answered
 	enum worker_msg msg;
 	char word[16]; // of a COUNT: what stats are asked for
-	char *text;    // of a CONNS or CACHEDUMP: text_each bytes a shard
+	char *text;    // of a CONNS, CACHEDUMP or PREFIXES: text_each bytes a shard
 	uint32_t text_each;
-	uint32_t limit; // of a CACHEDUMP: lines in all; 0: any number
+	uint32_t limit;                   // of a CACHEDUMP: lines in all; 0: any number
+	uint64_t detail_order;            // of a DETAIL
+	struct worker_detail_text detail; // of a PREFIXES
 	struct worker_gather_part part[];
 };
 
@@ -306,6 +318,27 @@ struct worker_admin {                      // for the control core
 	bool shutdown;
 };
 
+#define WORKER_PREFIXES_MAX   65536 // of a worker; memcached: of the server
+#define WORKER_PREFIX_BUCKETS 16384 // a power of two
+#define WORKER_PREFIX_CHAIN   32    // records of a bucket
+
+struct worker_prefix {              // a record of worker_detail.c
+	struct worker_prefix *next; // of its bucket
+	uint64_t gets, hits, sets, deletes;
+	uint32_t hash;
+	uint8_t len;
+	char text[];
+};
+
+struct worker_detail {                 // worker_detail.c
+	uint64_t order;                // the latest that is known (worker_detail_order)
+	struct worker_prefix **bucket; // NULL: nothing is counted yet
+	struct worker_prefix_block *block;
+	unsigned blocks;
+	struct worker_gather *dump; // the one that goes on; NULL: none
+	bool dump_due;              // its next round is to begin
+};
+
 struct worker {
 	unsigned id, count;
 	struct worker_group *group;
@@ -367,7 +400,9 @@ struct worker {
 	struct worker_admin admin;
 	struct worker_dump *dump; // NULL: none
 	struct base_list watch_list;
-	unsigned watches;   // in it
+	unsigned watches; // in it
+	bool watched;     // somebody watches, or counts by prefix
+	struct worker_detail detail;
 	uint32_t watch_cfd; // the connection whose requests are being executed
 	uint64_t told;      // lines
 

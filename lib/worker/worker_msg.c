@@ -125,6 +125,8 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 	case WORKER_MSG_CONNS:
 	case WORKER_MSG_CACHEDUMP:
 	case WORKER_MSG_CLOCK:
+	case WORKER_MSG_DETAIL:
+	case WORKER_MSG_PREFIXES:
 		worker_gather_serve(w, s->gather);
 		break;
 	case WORKER_MSG_FLUSH:

@@ -190,8 +190,6 @@ static const char *const settings_fixed[][2] = {
 	{"growth_factor", "1.25"},
 	{"chunk_size", "24"},
 	{"num_threads_per_udp", "1"},
-	{"stat_key_prefix", ":"},
-	{"detail_enabled", "no"},
 	{"reqs_per_event", "1024"},
 	{"cas_enabled", "yes"},
 	{"tcp_backlog", "4096"},
@@ -281,13 +279,16 @@ static void stat_settings(struct stat_out *o, const struct worker *w)
 	stat_text(o, "shutdown_command", yes_no(w->settings->shutdown_enabled));
 	settings_fixed_write(o, w, 0, 2);
 	stat_u64(o, "num_threads", w->count);
-	settings_fixed_write(o, w, 2, 8);
+	settings_fixed_write(o, w, 2, 3);
+	stat_text(o, "stat_key_prefix", (char[]){worker_prefix_delimiter(w), '\0'});
+	stat_text(o, "detail_enabled", yes_no(worker_detail_on(w)));
+	settings_fixed_write(o, w, 3, 6);
 	stat_access(o, w->settings);
 	stat_u64(o, "item_size_max", w->settings->item_bytes_max);
-	settings_fixed_write(o, w, 8, 19);
+	settings_fixed_write(o, w, 6, 17);
 	stat_text(o, "flush_enabled", yes_no(!w->settings->flush_disabled));
 	stat_text(o, "dump_enabled", yes_no(!w->settings->dump_disabled));
-	settings_fixed_write(o, w, 19, BASE_ARRAY_LEN(settings_fixed));
+	settings_fixed_write(o, w, 17, BASE_ARRAY_LEN(settings_fixed));
 	stat_raw(o, "END\r\n");
 }
 
@@ -383,8 +384,7 @@ static void stat_shards(struct stat_out *o, const struct worker *w)
 	stat_raw(o, "END\r\n");
 }
 
-// Whether these are the first words; those after them do not count, nor how many spaces there are.
-static bool words_begin(const char *args, size_t len, const char *words)
+bool worker_words_begin(const char *args, size_t len, const char *words)
 {
 	size_t at = 0;
 
@@ -429,9 +429,6 @@ const char *worker_stats_constant(
 	static const struct {
 		const char *words, *answer;
 	} constant[] = {
-		{"detail on", "OK\r\n"},
-		{"detail off", "OK\r\n"},
-		{"detail dump", "END\r\n"},
 		{"detail", "CLIENT_ERROR usage: stats detail on|off|dump\r\n"},
 		{"sizes", "STAT sizes_status disabled\r\nEND\r\n"},
 		{"extstore", "END\r\n"},
@@ -441,16 +438,18 @@ const char *worker_stats_constant(
 
 	if (args_len == 0)
 		return NULL;
-	if (words_begin(args, args_len, "cachedump"))
+	if (worker_words_begin(args, args_len, "cachedump"))
 		return cachedump_constant(w, args, args_len, limit);
-	if (words_begin(args, args_len, "detail") && w->settings->dump_disabled)
+	if (worker_words_begin(args, args_len, "detail") && w->settings->dump_disabled)
 		return "CLIENT_ERROR stats detail not allowed\r\n";
+	if (worker_detail_word(args, args_len) != WORKER_DETAIL_NONE)
+		return NULL;
 	for (size_t i = 0; i < BASE_ARRAY_LEN(constant); i++) {
-		if (words_begin(args, args_len, constant[i].words))
+		if (worker_words_begin(args, args_len, constant[i].words))
 			return constant[i].answer;
 	}
 	for (size_t i = 0; i < BASE_ARRAY_LEN(known); i++) {
-		if (words_begin(args, args_len, known[i]))
+		if (worker_words_begin(args, args_len, known[i]))
 			return NULL;
 	}
 	return "ERROR\r\n";

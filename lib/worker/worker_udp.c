@@ -67,6 +67,8 @@ static bool dgram_set(struct worker *w, struct worker_dgram *d, struct worker_ou
 	if (!worker_dispatch_ready(w, q->owner))
 		return false;
 	w->n.requests++;
+	if (worker_watched(w) && worker_detail_on(w))
+		worker_detail_set(w, r);
 	if (rest_bytes < (size_t)r->value_bytes + proto_value_end(r) ||
 		(proto_value_end(r) > 0 && !proto_data_end_valid(rest + r->value_bytes))) {
 		w->result = (struct exec_result){.proto.status = PROTO_BAD_CHUNK};

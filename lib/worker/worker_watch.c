@@ -72,6 +72,8 @@ static void tell_exec(void *arg, const struct exec_told *e)
 	unsigned kinds = w->orders.watch;
 	struct key_text k;
 
+	if (worker_detail_on(w))
+		worker_detail_told(w, e);
 	if (e->op == PROTO_OP_SET && kinds & PROTO_WATCH_MUTATIONS)
 		tell(w, PROTO_WATCH_MUTATIONS,
 			"type=item_store key=%s status=%s cmd=%s ttl=%lld clsid=%u cfd=%u "
@@ -126,9 +128,10 @@ void worker_watch_orders(struct worker *w)
 {
 	const unsigned exec = PROTO_WATCH_FETCHERS | PROTO_WATCH_MUTATIONS | PROTO_WATCH_DELETIONS;
 
+	w->watched = w->orders.watch != 0 || worker_detail_on(w);
 	w->quick_off = w->settings->udp_port == 0 || w->settings->language == PROTO_BINARY_ONLY ||
 		worker_watched(w);
-	w->exec.tell = w->orders.watch & exec ? tell_exec : NULL;
+	w->exec.tell = w->orders.watch & exec || worker_detail_on(w) ? tell_exec : NULL;
 	w->exec.tell_arg = w;
 	store_evict_tell(
 		w->store, w->orders.watch & PROTO_WATCH_EVICTIONS ? tell_evicted : NULL, w);

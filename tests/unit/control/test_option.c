@@ -65,6 +65,31 @@ static void maxmemory_may_be_a_part(void **state)
 	assert_int_equal(args(&cfg, "-m 100 -t 3 -I 40m", &eal, err, sizeof(err)), 0);
 }
 
+static void the_delimiter_s_letter_turns_counting_on(void **state)
+{
+	static const char *const bad[] = {"-D ::", "--stat-key-prefix=\t", "-o stat_key_prefix="};
+	struct control_config cfg;
+	char err[256];
+	int eal;
+
+	assert_int_equal(args(&cfg, "", &eal, err, sizeof(err)), 0);
+	assert_string_equal(cfg.prefix_delimiter, ":");
+	assert_false(cfg.detail);
+	assert_int_equal(args(&cfg, "--stat-key-prefix |", &eal, err, sizeof(err)), 0);
+	assert_string_equal(cfg.prefix_delimiter, "|");
+	assert_false(cfg.detail);
+	assert_int_equal(args(&cfg, "-D / --detail-enabled no", &eal, err, sizeof(err)), 0);
+	assert_string_equal(cfg.prefix_delimiter, "/");
+	assert_false(cfg.detail);
+	assert_int_equal(args(&cfg, "-D.", &eal, err, sizeof(err)), 0);
+	assert_string_equal(cfg.prefix_delimiter, ".");
+	assert_true(cfg.detail);
+	for (size_t i = 0; i < BASE_ARRAY_LEN(bad); i++) {
+		assert_int_equal(args(&cfg, bad[i], &eal, err, sizeof(err)), -EINVAL);
+		assert_non_null(strstr(err, "not one character"));
+	}
+}
+
 static void short_and_long_options_are_read(void **state)
 {
 	struct control_config cfg;
@@ -319,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_memcached_s),
 		cmocka_unit_test(maxmemory_may_be_a_part),
+		cmocka_unit_test(the_delimiter_s_letter_turns_counting_on),
 		cmocka_unit_test(short_and_long_options_are_read),
 		cmocka_unit_test(the_last_port_may_be_a_shard_s),
 		cmocka_unit_test(bad_values_say_what_is_wrong),
