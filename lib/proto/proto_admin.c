@@ -24,9 +24,9 @@ static void admin(struct proto_request *r, enum proto_admin what, uint64_t numbe
 	r->delta = number;
 }
 
-static bool u32_read(const struct proto_tokens *t, unsigned i, uint64_t *out)
+static bool u32_read(const struct proto_tokens *t, unsigned i, uint32_t *out)
 {
-	return t->n > i && proto_u64_parse(t->t[i].s, t->t[i].len, out) && *out <= UINT32_MAX;
+	return t->n > i && proto_u32_parse(t->t[i].s, t->t[i].len, out);
 }
 
 static bool factor_read(const struct proto_tokens *t, unsigned i, double *out)
@@ -72,7 +72,7 @@ static enum proto_class class_read(const struct proto_token *t)
 static void crawler_number_parse(
 	const struct proto_tokens *t, uint64_t most, struct proto_request *r)
 {
-	uint64_t n;
+	uint32_t n;
 
 	if (!u32_read(t, 2, &n))
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
@@ -109,13 +109,13 @@ static void crawler_parse(const struct proto_tokens *t, struct proto_request *r)
 // lru tune HOT WARM HOT_FACTOR WARM_FACTOR
 static void lru_tune_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	uint64_t hot, warm;
+	uint32_t hot, warm;
 	double hot_factor, warm_factor;
 
 	if (!u32_read(t, 2, &hot) || !u32_read(t, 3, &warm) || !factor_read(t, 4, &hot_factor) ||
 		!factor_read(t, 5, &warm_factor))
 		proto_refuse(r, PROTO_TEXT_ERROR);
-	else if (hot + warm > LRU_PERCENT_MAX)
+	else if ((uint64_t)hot + warm > LRU_PERCENT_MAX)
 		proto_refuse(r, "ERROR hot and warm pcts must not exceed 80\r\n");
 	else if (!(hot_factor > 0) || !(warm_factor > 0))
 		proto_refuse(r, "ERROR hot/warm age factors must be greater than 0\r\n");
@@ -134,7 +134,7 @@ static void lru_parse(const struct proto_tokens *t, struct proto_request *r)
 		(proto_token_is(&t->t[2], "flat") || proto_token_is(&t->t[2], "segmented")))
 		ok(r);
 	else if (t->n > 2 && proto_token_is(&t->t[1], "temp_ttl") &&
-		proto_i64_parse(t->t[2].s, t->t[2].len, &ttl))
+		proto_i64_parse(t->t[2].s, t->t[2].len, &ttl) && ttl == (int32_t)ttl)
 		ok(r);
 	else
 		proto_refuse(r, PROTO_TEXT_ERROR);
@@ -144,7 +144,7 @@ static void lru_parse(const struct proto_tokens *t, struct proto_request *r)
 static void automove_parse(const struct proto_tokens *t, struct proto_request *r)
 {
 	bool window = proto_token_is(&t->t[2], "window");
-	uint64_t level = 0;
+	uint32_t level = 0;
 	double ratio;
 
 	if (proto_token_is(&t->t[2], "ratio") || proto_token_is(&t->t[2], "freeratio"))
@@ -169,7 +169,7 @@ static void slabs_parse(const struct proto_tokens *t, struct proto_request *r)
 // cache_memlimit MEGABYTES [noreply]
 static void memlimit_parse(const struct proto_tokens *t, struct proto_request *r)
 {
-	uint64_t mb;
+	uint32_t mb;
 
 	if (!u32_read(t, 1, &mb))
 		proto_refuse(r, PROTO_TEXT_ERROR);
@@ -190,7 +190,7 @@ static void shutdown_parse(const struct proto_tokens *t, struct proto_request *r
 }
 
 // watch [KIND...]
-static void watch_parse(const struct proto_tokens *t, struct proto_request *r)
+void proto_watch_parse(const struct proto_tokens *t, struct proto_request *r)
 {
 	static const struct {
 		const char *word;
@@ -243,7 +243,6 @@ bool proto_admin_parse(const struct proto_tokens *t, struct proto_request *r)
 		{"slabs", slabs_parse},
 		{"cache_memlimit", memlimit_parse},
 		{"shutdown", shutdown_parse},
-		{"watch", watch_parse},
 		{"debugtime", clock_parse},
 	};
 

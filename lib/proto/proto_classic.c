@@ -4,7 +4,7 @@
 
 bool proto_line_noreply(const struct proto_tokens *t)
 {
-	return t->n > 1 && proto_token_is(&t->t[t->n - 1], "noreply");
+	return t->n > 0 && proto_token_is(&t->t[t->n - 1], "noreply");
 }
 
 // True when the line has at least `min` tokens, more are ignored; otherwise r is its error, which
@@ -108,10 +108,14 @@ static void flush_parse(const struct proto_tokens *t, struct proto_request *r)
 // verbosity LEVEL [noreply]
 static void verbosity_parse(const struct proto_tokens *t, struct proto_request *r)
 {
+	uint32_t level;
+
 	if (!line_count(t, 2, r))
 		return;
 	r->op = PROTO_OP_VERBOSITY;
-	if (!proto_u64_parse(t->t[1].s, t->t[1].len, &r->delta) || r->delta > UINT32_MAX)
+	if (proto_u32_parse(t->t[1].s, t->t[1].len, &level))
+		r->delta = level;
+	else
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 }
 
@@ -124,19 +128,29 @@ static void stats_parse(const struct proto_tokens *t, struct proto_request *r)
 	r->args_len = (uint16_t)(t->n > 1 ? last->s + last->len - r->args : 0);
 }
 
-// A name that is no command of clients. A browser that was led here is hung up on, so that no page
-// can smuggle commands in as a request's body.
-static void unknown_parse(const struct proto_tokens *t, struct proto_request *r)
+// A browser that was led here is hung up on, so that no page can smuggle commands in as a request's
+// body.
+static bool line_is_http(const struct proto_tokens *t)
 {
 	const struct proto_token *last = &t->t[t->n - 1];
 
-	if (proto_admin_parse(t, r))
-		return;
-	if (t->n > 1 && last->len >= 5 && memcmp(last->s, "HTTP/", 5) == 0)
-		r->op = PROTO_OP_CLOSE;
-	else {
-		r->noreply = proto_line_noreply(t);
+	return t->n > 1 && last->len >= 5 && memcmp(last->s, "HTTP/", 5) == 0;
+}
+
+void proto_other_parse(const struct proto_tokens *t, struct proto_request *r)
+{
+	if (t->n == 0) {
 		proto_refuse(r, PROTO_TEXT_ERROR);
+	} else if (proto_token_is(&t->t[0], "flush_all")) {
+		flush_parse(t, r);
+	} else if (proto_token_is(&t->t[0], "verbosity")) {
+		verbosity_parse(t, r);
+	} else if (!proto_admin_parse(t, r)) {
+		r->noreply = proto_line_noreply(t);
+		if (line_is_http(t))
+			r->op = PROTO_OP_CLOSE;
+		else
+			proto_refuse(r, PROTO_TEXT_ERROR);
 	}
 }
 
@@ -156,7 +170,7 @@ static void short_parse(
 	else if (NAME_IS(name, "get") || NAME_IS(name, "gat"))
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT); // with a key it would not come here
 	else
-		unknown_parse(t, r);
+		proto_other_parse(t, r);
 }
 
 static void four_parse(const struct proto_tokens *t, struct proto_request *r)
@@ -172,7 +186,7 @@ static void four_parse(const struct proto_tokens *t, struct proto_request *r)
 	else if (NAME_IS(name, "gets") || NAME_IS(name, "gats"))
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
 	else
-		unknown_parse(t, r);
+		proto_other_parse(t, r);
 }
 
 static void long_parse(
@@ -195,12 +209,10 @@ static void long_parse(
 		stats_parse(t, r);
 	else if (len == 7 && NAME_IS(name, "version"))
 		r->op = PROTO_OP_VERSION;
-	else if (len == 9 && NAME_IS(name, "flush_all"))
-		flush_parse(t, r);
-	else if (len == 9 && NAME_IS(name, "verbosity"))
-		verbosity_parse(t, r);
+	else if (len == 5 && NAME_IS(name, "watch"))
+		proto_watch_parse(t, r);
 	else
-		unknown_parse(t, r);
+		proto_other_parse(t, r);
 }
 
 void proto_classic_parse(

@@ -43,8 +43,8 @@ enum proto_sasl {
 #define PROTO_BINARY_REQUEST 0x80 // the first byte of a packet
 #define PROTO_BINARY_REPLY   0x81
 
-// The most that any command looks at; a longer line keeps its first 23 and its last.
-#define PROTO_TOKENS_MAX 24
+// The most that any command looks at; what follows them in a longer line is not there for it.
+#define PROTO_TOKENS_MAX 23
 
 struct proto_token {
 	const char *s;
@@ -60,14 +60,15 @@ struct proto_tokens {
 void proto_tokens_cut(struct proto_tokens *t, const char *line, size_t len);
 bool proto_token_is(const struct proto_token *t, const char *word);
 
-// Numbers: digits and nothing else, before them a minus where the result is signed. False: no
-// number, or not of 64 bits (client flags: 32).
+// Numbers: digits and nothing else, before them a minus where the result is signed (a minus alone
+// is 0). False: no number, not of 64 bits (u32: 32), or of more characters than memcached reads,
+// leading zeros among them: 22, and 11 where it has 32 bits (u32, and i64: lengths and times).
 bool proto_i64_parse(const char *s, size_t len, int64_t *out);
 bool proto_u64_parse(const char *s, size_t len, uint64_t *out);
-bool proto_client_flags_parse(const char *s, size_t len, uint32_t *out);
+bool proto_u32_parse(const char *s, size_t len, uint32_t *out);
 // The exptime and flags of the classic storage commands, as the C library's strtol family reads
-// them: white space and a sign may precede, white space (a tab, say) ends. Of the flags the low 32
-// bits are taken.
+// them: white space and a sign may precede, white space (a tab, say) or a NUL ends. Of the flags
+// the low 32 bits are taken.
 bool proto_loose_i64_parse(const char *s, size_t len, int64_t *out);
 bool proto_loose_flags_parse(const char *s, size_t len, uint32_t *out);
 // The length that a storage command announces: 0..PROTO_VALUE_MAX.
@@ -105,8 +106,12 @@ void proto_classic_parse(
 	const struct proto_parser *p, const struct proto_tokens *t, struct proto_request *r);
 // noreply counts as the last word of a line, whatever else it stands for.
 bool proto_line_noreply(const struct proto_tokens *t);
-// True when the line is a command for operators, and r is filled.
+// A line that begins with none of clients' commands, or with spaces, so that it may have no token:
+// flush_all, verbosity, what operators ask, or an error.
+void proto_other_parse(const struct proto_tokens *t, struct proto_request *r);
+// True when the line is a command for operators (watch aside), and r is filled.
 bool proto_admin_parse(const struct proto_tokens *t, struct proto_request *r);
+void proto_watch_parse(const struct proto_tokens *t, struct proto_request *r);
 // True when the line is a meta command (two letters, m first), and r is filled.
 bool proto_meta_parse(const struct proto_tokens *t, struct proto_request *r);
 

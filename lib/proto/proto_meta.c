@@ -101,7 +101,7 @@ static void meta_flag(
 		good = proto_u64_parse(s, len, &r->cas_set);
 		break;
 	case 'F':
-		good = proto_client_flags_parse(s, len, &r->client_flags);
+		good = proto_u32_parse(s, len, &r->client_flags);
 		error = m->error != NULL ? m->error : PROTO_TEXT_BAD_FORMAT;
 		break;
 	case 'D':
@@ -154,13 +154,12 @@ static bool flag_like(char c)
 	return (c >= 'A' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-// Whether the line has its words, and nothing but flags behind them. In a line of more tokens than
-// are kept the last one is not looked at.
+// Whether the line has its words, and nothing but flags behind them.
 static bool meta_shape(const struct proto_tokens *t, unsigned first, struct proto_request *r)
 {
 	bool good = t->n >= first;
 
-	for (unsigned i = first; good && i < base_min_u64(t->n, PROTO_TOKENS_MAX - 1); i++)
+	for (unsigned i = first; good && i < t->n; i++)
 		good = flag_like(t->t[i].s[0]);
 	if (!good)
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);

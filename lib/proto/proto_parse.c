@@ -5,9 +5,8 @@
 // A key, the \r that may follow it, and the byte that ends it.
 #define KEY_WINDOW (PROTO_KEY_MAX + 2)
 
-// Commands have two letters at least. (memcached wants four bytes with the line's end, so that it
-// refuses mn before a bare newline.)
-#define COMMAND_LETTERS_MIN 2
+// A line has four bytes at least, its end among them, as in memcached.
+#define LINE_BYTES_MIN 4
 
 static_assert(offsetof(struct proto_request, vivify_ttl) == 96,
 	"what every request clears stays within two cache lines");
@@ -129,6 +128,13 @@ static enum proto_verdict gat_begin(struct proto_parser *p, const char *data, si
 	return keys_next(p, data, len, end, r);
 }
 
+// Too short for a command; but `mn` before a bare newline is taken for what it is, unlike in
+// memcached.
+static bool line_is_short(const char *data, size_t bytes)
+{
+	return bytes < LINE_BYTES_MIN && (bytes < 3 || memcmp(data, "mn\n", 3) != 0);
+}
+
 static enum proto_verdict line_parse(
 	struct proto_parser *p, const char *data, size_t len, struct proto_request *r)
 {
@@ -145,10 +151,10 @@ static enum proto_verdict line_parse(
 	if (line_len > 0 && data[line_len - 1] == '\r')
 		line_len--;
 	proto_tokens_cut(&t, data, line_len);
-	if (line_len < COMMAND_LETTERS_MIN)
+	if (line_is_short(data, r->consumed))
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
-	else if (t.n == 0 || data[0] == ' ')
-		proto_refuse(r, PROTO_TEXT_ERROR);
+	else if (data[0] == ' ')
+		proto_other_parse(&t, r);
 	else if (t.t[0].len != 2 || !proto_meta_parse(&t, r))
 		proto_classic_parse(p, &t, r);
 	return PROTO_REQUEST;

@@ -2,21 +2,22 @@
 // Tokens and numbers of a command line.
 #include "proto/proto_internal.h"
 
+#define U32_CHARS_MAX 11
+#define U64_CHARS_MAX 22
+
 void proto_tokens_cut(struct proto_tokens *t, const char *line, size_t len)
 {
 	const char *end = line + len, *s = line;
 	unsigned n = 0;
 
 	base_assert(len <= PROTO_LINE_MAX);
-	while (s < end) {
+	while (s < end && n < PROTO_TOKENS_MAX) {
 		const char *from = s;
 
 		while (s < end && *s != ' ')
 			s++;
-		if (s > from) {
-			n = n < PROTO_TOKENS_MAX ? n + 1 : n;
-			t->t[n - 1] = (struct proto_token){from, (uint16_t)(s - from)};
-		}
+		if (s > from)
+			t->t[n++] = (struct proto_token){from, (uint16_t)(s - from)};
 		s++;
 	}
 	t->n = n;
@@ -53,8 +54,8 @@ static const char *digits_scan(const char *s, const char *end, uint64_t *magnitu
 	return s > first ? s : NULL;
 }
 
-// As the C library's strtol family: white space and a sign may precede, white space (a tab, say)
-// ends.
+// As the C library's strtol family: white space and a sign may precede, white space (a tab, say) or
+// a NUL ends.
 static bool number_scan(const char *s, size_t len, bool *negative, uint64_t *magnitude)
 {
 	const char *end = s + len;
@@ -65,7 +66,7 @@ static bool number_scan(const char *s, size_t len, bool *negative, uint64_t *mag
 	if (s < end && (*s == '-' || *s == '+'))
 		s++;
 	s = digits_scan(s, end, magnitude);
-	return s != NULL && (s == end || number_space(*s));
+	return s != NULL && (s == end || *s == '\0' || number_space(*s));
 }
 
 static bool number_signed(bool negative, uint64_t magnitude, int64_t *out)
@@ -103,7 +104,7 @@ bool proto_loose_flags_parse(const char *s, size_t len, uint32_t *out)
 
 bool proto_u64_parse(const char *s, size_t len, uint64_t *out)
 {
-	return digits_scan(s, s + len, out) == s + len;
+	return len <= U64_CHARS_MAX && digits_scan(s, s + len, out) == s + len;
 }
 
 bool proto_i64_parse(const char *s, size_t len, int64_t *out)
@@ -111,14 +112,20 @@ bool proto_i64_parse(const char *s, size_t len, int64_t *out)
 	bool negative = len > 0 && s[0] == '-';
 	uint64_t v;
 
+	if (len > U32_CHARS_MAX)
+		return false;
+	if (negative && len == 1) {
+		*out = 0;
+		return true;
+	}
 	return proto_u64_parse(s + negative, len - negative, &v) && number_signed(negative, v, out);
 }
 
-bool proto_client_flags_parse(const char *s, size_t len, uint32_t *out)
+bool proto_u32_parse(const char *s, size_t len, uint32_t *out)
 {
 	uint64_t v;
 
-	if (!proto_u64_parse(s, len, &v) || v > UINT32_MAX)
+	if (len > U32_CHARS_MAX || !proto_u64_parse(s, len, &v) || v > UINT32_MAX)
 		return false;
 	*out = (uint32_t)v;
 	return true;

@@ -261,6 +261,30 @@ for command in (b"incr", b"decr"):
         why=MISSING_WORDS)
     case(f"{word} of a long value", sset(b"~a", b"1" + b" " * 2000), b"%s ~a 1\r\n" % command,
         b"get ~a\r\n")
+DIGITS = "1.6.45 counts a number's characters, leading zeros among them"
+case("incr by 22 and 23 digits", sset(b"~a", b"10"), line(b"incr ~a " + b"5".zfill(22)),
+    line(b"incr ~a " + b"5".zfill(23)),
+    expect=b"STORED\r\n15\r\nCLIENT_ERROR invalid numeric delta argument\r\n", why=DIGITS)
+case("exptime of 11 and 12 digits", sset(b"~a", b"1"), line(b"touch ~a " + b"100".zfill(11)),
+    line(b"touch ~a " + b"200".zfill(12)), line(b"gat %s ~a" % b"200".zfill(12)), b"mg ~a t\r\n",
+    expect=b"STORED\r\nTOUCHED\r\n" + b"CLIENT_ERROR invalid exptime argument\r\n" * 2 + b"HD t100\r\n",
+    why=DIGITS)
+case("length of 11 and 12 digits", line(b"set ~a 0 0 " + b"2".zfill(11)) + b"hi\r\n",
+    line(b"set ~a 0 0 " + b"2".zfill(12)) + b"version_\r\n", b"get ~a\r\n",
+    expect=b"STORED\r\n" + BAD_FORMAT + b"ERROR\r\nVALUE ~a 0 2\r\nhi\r\nEND\r\n", why=DIGITS)
+case("set, flags and exptime of 30 digits",
+    sset(b"~a", b"1", b"5".zfill(30), b"100".zfill(30)), b"mg ~a f t\r\n")
+MINUS = "a minus alone is 0 since 1.6.18"
+case("exptime -", sset(b"~a", exptime=b"1000"), b"touch ~a -\r\n", b"mg ~a t\r\n",
+    b"set ~b 0 0 -\r\n\r\n", b"gat - ~b\r\n",
+    expect=b"STORED\r\nTOUCHED\r\nHD t-1\r\nSTORED\r\nVALUE ~b 0 0\r\n\r\nEND\r\n", why=MINUS)
+case("flags and exptime that a NUL ends", b"set ~a 5\0 100\0x 1\r\nv\r\n", b"mg ~a f t\r\n",
+    expect=b"STORED\r\nHD f5 t100\r\n", why="a NUL ends the line in 1.6.18")
+WORDS = "since 1.6.18 only the first 23 words of a line are looked at"
+case("noreply as word 23 and 24", sset(b"~a", b"10"),
+    line(b"incr ~a 1" + b" x" * 19 + b" noreply"), line(b"incr ~a 1" + b" x" * 20 + b" noreply"),
+    line(b"incr ~a 1" + b" x" * 19 + b" noreply x"), b"get ~a\r\n",
+    expect=b"STORED\r\n12\r\nVALUE ~a 0 2\r\n13\r\nEND\r\n", why=WORDS)
 case("incr grows the value", sset(b"~a", b"99", b"3"), b"incr ~a 1\r\n", b"get ~a\r\n",
     b"incr ~a 999999\r\n", b"get ~a\r\n")
 case("decr keeps the width", sset(b"~a", b"1000"), b"decr ~a 1\r\n", b"get ~a\r\n",

@@ -217,6 +217,19 @@ case("stale, k before the marks", sset(b"~a", b"1"), b"md ~a I\r\n", b"mg ~a k O
 case("stale, R and N", sset(b"~a", b"1", exptime=b"100"), b"md ~a I\r\n", b"mg ~a R200 N100 v\r\n",
     b"mg ~a R200 N100 v\r\n")
 
+case("T and E of an ma that makes the number longer", sset(b"~a", b"9", b"5", b"1000"),
+    b"ma ~a T2000 E777777 t c v\r\n", b"mg ~a t c v f\r\n",
+    expect=b"STORED\r\nVA 2 t2000 c<cas0>\r\n10\r\nVA 2 t2000 c<cas0> f5\r\n10\r\n",
+    why="memcached gives them to the item that the longer number replaces")
+case("ms, ma, md numbers of many digits", b"ms ~a 00000000002 F00000000005 T00000001000\r\n10\r\n",
+    line(b"ma ~a v D" + b"5".zfill(22)), line(b"ma ~a v D" + b"5".zfill(23)),
+    line(b"mg ~a T" + b"100".zfill(12)), line(b"ms ~a 1 F" + b"5".zfill(12)) + b"x\r\n",
+    line(b"md ~a C" + b"5".zfill(23)), b"mg ~a v t f T-\r\n", b"mg ~a t\r\n",
+    expect=b"HD\r\nVA 2\r\n15\r\nCLIENT_ERROR invalid or duplicate flag\r\n"
+    b"CLIENT_ERROR bad token in command line format\r\n" + BAD_FORMAT
+    + b"CLIENT_ERROR bad token in command line format\r\nVA 2 t1000 f5\r\n15\r\nHD t-1\r\n",
+    why="1.6.45 counts a number's characters, and takes a minus alone for 0")
+
 # ---- meta: md ----
 case("md hit", sset(b"~a"), b"md ~a\r\n", b"get ~a\r\n")
 case("md miss", b"md ~a\r\n")

@@ -70,6 +70,10 @@ case("absolute times",
     b"set ~a 0 2592001 1\r\nx\r\nset ~b 0 2147483000 1\r\nx\r\nget ~a ~b\r\n",
     b"touch ~b 3000000\r\nget ~b\r\n")
 
+case("what is looked for last may have spaces before it",
+    b" verbosity 0\r\n  verbosity x noreply\r\n get ~a noreply\r\nnoreply\r\n get ~a\r\n version\r\n",
+    expect=b"OK\r\nERROR\r\nERROR\r\n", why="1.6.18 takes spaces before any command")
+
 # ---- flush_all ----
 case("flush_all", sset(b"~a") + sset(b"~b"), b"flush_all\r\n", b"get ~a ~b\r\n",
     sset(b"~a", b"new"), b"get ~a\r\n")

@@ -69,7 +69,7 @@ static void watchers_say_what_they_want(void **state)
 	CASES_CHECK({"watch\r\n", "admin 4 1\n"}, {"watch fetchers mutations\r\n", "admin 4 3\n"},
 		{"watch evictions connevents deletions\r\n", "admin 4 28\n"},
 		{"watch rawcmds sysevents\r\n", "admin 4 32\n"}, {"watch fetcher\r\n", ERROR},
-		{"watch fetchers x\r\n", ERROR});
+		{"watch fetchers x\r\n", ERROR}, {"watch noreply\r\n", ERROR});
 }
 
 static void knobs_without_a_counterpart_are_checked(void **state)

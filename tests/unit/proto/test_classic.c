@@ -46,7 +46,9 @@ static void an_exptime_that_is_none_fails_the_line(void **state)
 		{"gat 99999999999 a\r\n", "get a first touch exptime=99999999999\nend\n"},
 		{"touch a x\r\n", BAD_EXPTIME}, {"touch a x noreply\r\n", SILENT},
 		{"touch a noreply\r\n", SILENT}, {"flush_all x\r\n", BAD_EXPTIME},
-		{"flush_all x noreply\r\n", SILENT});
+		{"flush_all x noreply\r\n", SILENT}, {"touch a 000000000005\r\n", BAD_EXPTIME},
+		{"gat 000000000005 a\r\n", BAD_EXPTIME},
+		{"flush_all 100000000000\r\n", BAD_EXPTIME});
 }
 
 static void keys_are_any_bytes_but_space_and_newline(void **state)
@@ -117,6 +119,8 @@ static void flags_and_exptime_of_set_are_read_as_strtol_reads_them(void **state)
 		{"set a 01 \t7 03\r\nabc\r\n", "set a flags=1 bytes=3 exptime=7\n"},
 		{"set a -0 0\t 3\r\nabc\r\n", "set a flags=0 bytes=3\n"},
 		{"set a 4294967296 0 1\r\nx\r\n", "set a flags=0 bytes=1\n"},
+		{"set a 000000000000000000000000001 000000000000000000000000002 1\r\nx\r\n",
+			"set a flags=1 bytes=1 exptime=2\n"},
 		{"set a 1x 0 1\r\nx\r\n", BAD_3}, {"set a 0x1 0 1\r\nx\r\n", BAD_3},
 		{"set a + 0 1\r\nx\r\n", BAD_3},
 		{"set a 0 -9223372036854775808 0\r\n\r\n",
@@ -128,22 +132,57 @@ static void other_numbers_are_digits_alone(void **state)
 {
 	CASES_CHECK({"set a 0 0 1x\r\n", BAD_FORMAT}, {"set a 0 0 3\t\r\n", BAD_FORMAT},
 		{"incr a 18446744073709551615\r\n", "incr a delta=18446744073709551615\n"},
-		{"incr a 00000000000000000000000018\r\n", "incr a delta=18\n"},
+		{"incr a 0000000000000000000018\r\n", "incr a delta=18\n"},
+		{"incr a 00000000000000000000018\r\n", BAD_DELTA},
+		{"cas a 0 0 1 0000000000000000000005\r\nx\r\n", "cas a flags=0 bytes=1 cas=5\n"},
+		{"cas a 0 0 1 00000000000000000000005\r\nx\r\n", BAD_3},
+		{"set a 0 0 00000000001\r\nx\r\n", "set a flags=0 bytes=1\n"},
+		{"set a 0 0 000000000001\r\n", BAD_FORMAT},
+		{"verbosity 00000000001\r\n", "verbosity\n"},
+		{"verbosity 000000000001\r\n", BAD_FORMAT},
 		{"incr a 18446744073709551616\r\n", BAD_DELTA},
 		{"incr a 99999999999999999999\r\n", BAD_DELTA}, {"incr a -1\r\n", BAD_DELTA},
 		{"incr a -18446744073709551615\r\n", BAD_DELTA}, {"incr a +1\r\n", BAD_DELTA},
 		{"incr a \t1\r\n", BAD_DELTA}, {"incr a 1\t\r\n", BAD_DELTA});
 }
 
+static void a_minus_alone_is_0(void **state)
+{
+	CASES_CHECK({"touch a -\r\n", "touch a touch\n"},
+		{"gat - a\r\n", "get a first touch\nend\n"}, {"flush_all -\r\n", "flush_all\n"},
+		{"set a 0 0 -\r\n\r\n", "set a flags=0 bytes=0\n"}, {"incr a -\r\n", BAD_DELTA},
+		{"set a 0 - 1\r\nx\r\n", BAD_3}, {"verbosity -\r\n", BAD_FORMAT});
+}
+
+// A NUL as white space does.
+static void a_nul_ends_the_flags_and_exptime_of_set(void **state)
+{
+	static const char in[] = "set a 1\0x 2\0 1\r\nx\r\nincr a 1\0\r\n";
+	struct feed f;
+
+	feed_open(&f, ITEM_MAX);
+	feed_split(&f, in, sizeof(in) - 1, 0);
+	assert_string_equal(f.text, "set a flags=1 bytes=1 exptime=2\n" BAD_DELTA);
+	feed_close(&f);
+}
+
+static void words_behind_the_23rd_are_not_there(void **state)
+{
+#define W18 " w w w w w w w w w w w w w w w w w w"
+	CASES_CHECK({"delete a" W18 " 21 22 noreply\r\n", "delete a noreply\n"},
+		{"delete a" W18 " 21 22 23 noreply\r\n", "delete a\n"},
+		{"delete a" W18 " 21 22 noreply 24 25\r\n", "delete a noreply\n"},
+		{"foo a" W18 " 21 22 23 HTTP/1.1\r\n", ERROR},
+		{"set a 0 0 1" W18 " 24\r\nx\r\n", "set a flags=0 bytes=1\n"});
+}
+
 static void commands_on_a_key(void **state)
 {
 	CASES_CHECK({"delete a\r\n", "delete a\n"}, {"delete a noreply\n", "delete a noreply\n"},
 		{"delete noreply\n", "delete noreply noreply\n"}, {"delete a 1\r\n", "delete a\n"},
-		{"delete a 0 1 2 3\r\n", "delete a\n"},
-		{"delete a 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 noreply\r\n",
-			"delete a noreply\n"},
-		{"delete " K251 "\r\n", BAD_FORMAT}, {"delete " K251 " noreply\r\n", SILENT},
-		{"incr a 1\r\n", "incr a delta=1\n"}, {"decr a 5\r\n", "decr a delta=5\n"},
+		{"delete a 0 1 2 3\r\n", "delete a\n"}, {"delete " K251 "\r\n", BAD_FORMAT},
+		{"delete " K251 " noreply\r\n", SILENT}, {"incr a 1\r\n", "incr a delta=1\n"},
+		{"decr a 5\r\n", "decr a delta=5\n"},
 		{"incr a 1 noreply\r\n", "incr a delta=1 noreply\n"}, {"incr a x\r\n", BAD_DELTA},
 		{"incr a x noreply\r\n", SILENT}, {"incr a noreply\r\n", SILENT},
 		{"incr " K251 " 1\r\n", BAD_FORMAT},
@@ -189,7 +228,18 @@ static void what_is_no_command_is_an_error(void **state)
 		{" get a\r\n", ERROR}, {"  mn\r\n", ERROR}, {"GET a\r\n", ERROR},
 		{"getx a\r\n", ERROR}, {"sets a 0 0 1\r\n", ERROR}, {"set\tb\r\n", ERROR},
 		{"foo noreply\r\n", SILENT}, {"m\r\n", BAD_FORMAT}, {"xy a\r\n", ERROR},
-		{"mx a\r\n", ERROR}, {"versionx\n", ERROR}, {"\xff\x01\r\n", ERROR});
+		{"noreply\r\n", SILENT}, {" get a noreply\r\n", SILENT}, {"xy\n", BAD_FORMAT},
+		{"  \n", BAD_FORMAT}, {"mn\n", "mn\n"}, {"  \r\n", ERROR}, {"mx a\r\n", ERROR},
+		{"versionx\n", ERROR}, {"\xff\x01\r\n", ERROR});
+}
+
+static void spaces_may_precede_what_is_looked_for_last(void **state)
+{
+	CASES_CHECK({" flush_all\r\n", "flush_all\n"}, {"  verbosity 1\r\n", "verbosity\n"},
+		{" cache_memlimit 1 noreply\r\n", SILENT},
+		{" slabs automove 1\r\n", "reply 'OK'\n"}, {" version\r\n", ERROR},
+		{" stats\r\n", ERROR}, {" watch\r\n", ERROR}, {" set a 0 0 1\r\n", ERROR},
+		{" quit\r\n", ERROR}, {" GET / HTTP/1.1\r\n", "close ''\n"});
 }
 
 static void a_browser_is_hung_up_on(void **state)
@@ -213,11 +263,15 @@ int main(void)
 		cmocka_unit_test(a_value_too_large_is_refused_with_its_bytes),
 		cmocka_unit_test(flags_and_exptime_of_set_are_read_as_strtol_reads_them),
 		cmocka_unit_test(other_numbers_are_digits_alone),
+		cmocka_unit_test(a_minus_alone_is_0),
+		cmocka_unit_test(a_nul_ends_the_flags_and_exptime_of_set),
+		cmocka_unit_test(words_behind_the_23rd_are_not_there),
 		cmocka_unit_test(commands_on_a_key),
 		cmocka_unit_test(a_line_of_too_few_words_is_a_client_error),
 		cmocka_unit_test(words_that_nobody_needs_are_ignored),
 		cmocka_unit_test(commands_without_a_key),
 		cmocka_unit_test(what_is_no_command_is_an_error),
+		cmocka_unit_test(spaces_may_precede_what_is_looked_for_last),
 		cmocka_unit_test(a_browser_is_hung_up_on),
 	};
 
