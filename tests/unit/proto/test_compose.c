@@ -230,6 +230,8 @@ static void udp_frames(void **state)
 				      "mn\r\n";
 	static const char many[] = "\x12\x34\x00\x00\x00\x02\x00\x00"
 				   "mn\r\n";
+	static const char echo[] = "\x12\x34\x00\x00\x00\x01\x00\x00"
+				   "ERROR\r\nmn\r\n";
 	char header[PROTO_UDP_HEADER];
 	struct proto_udp udp;
 
@@ -239,6 +241,9 @@ static void udp_frames(void **state)
 	assert_false(proto_udp_parse(request, 8, &udp));
 	assert_false(proto_udp_parse(request, 0, &udp));
 	assert_false(proto_udp_parse(many, sizeof(many) - 1, &udp));
+	assert_false(proto_udp_parse(echo, sizeof(echo) - 1, &udp)); // of another server
+	assert_false(proto_udp_parse(echo, 8 + 7, &udp));
+	assert_true(proto_udp_parse(echo, 8 + 6, &udp));
 	proto_udp_write(header, 0x1234, 1, 0x0203);
 	assert_memory_equal(header, "\x12\x34\x00\x01\x02\x03\x00\x00", 8);
 }
