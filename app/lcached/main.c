@@ -196,8 +196,7 @@ static int serve(struct lcached *s)
 		&s->control, &s->cfg, s->group, s->mem, s->port_cfg.name, s->port.offloads);
 	if (rc < 0)
 		return rc;
-	if (s->restores)
-		control_phase_set(s->control, WORKER_PHASE_LOAD);
+	control_phase_set(s->control, WORKER_PHASE_LOAD); // nobody is served by root
 	control_port_set(s->control, &s->port);
 	control_packet_bytes_set(s->control, s->eal.memory_bytes, s->eal.hugepages);
 	rc = lcached_restore_begin(s);
@@ -211,6 +210,8 @@ static int serve(struct lcached *s)
 		rc = lcached_privileges_drop(s);
 	if (rc < 0)
 		goto stop;
+	if (!s->restores)
+		control_phase_set(s->control, WORKER_PHASE_RUN);
 	domains_tell(s);
 	for (unsigned i = 0; i < 5; i++) // every worker has reported once
 		tick(s);

@@ -122,7 +122,7 @@ int lcached_privileges_drop(struct lcached *s)
 	uint64_t caps = driver_caps(s->port.driver);
 	int rc;
 
-	if (s->uid == (uid_t)-1) {
+	if (s->uid == (uid_t)-1 || s->uid == 0) {
 		if (geteuid() == 0)
 			base_info("running as root: -u names a user to become");
 		return 0;

@@ -179,6 +179,66 @@ def test_root_becomes_the_user(launch, tmp_path):
         assert "cannot write" not in running.stderr()
 
 
+def test_root_may_stay_root(launch):
+    """As -u root of memcached's scripts says it: every thread keeps what it had."""
+    with launch(workers=2, options=["-u", "root"]) as running:
+        held = {(field["Uid"], field["CapEff"]) for _, field in statuses(running.process.pid)}
+        assert len(held) == 1
+        assert int(held.pop()[1], 16) & NET_CAPS == NET_CAPS
+        assert "running as root" in running.stderr()
+
+
+SLOW_GROUPS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <grp.h>
+#include <unistd.h>
+int initgroups(const char *user, gid_t group)
+{
+	sleep(2);
+	return ((int (*)(const char *, gid_t))dlsym(RTLD_NEXT, "initgroups"))(user, group);
+}
+"""
+
+
+def test_nobody_is_served_by_root(space, tmp_path):
+    """A client that asks while the server still is root waits until it is not."""
+    shim = tmp_path / "slow.so"
+    subprocess.run(
+        ["cc", "-x", "c", "-shared", "-fPIC", "-o", shim, "-"], input=SLOW_GROUPS, text=True, check=True)
+    env = {"LD_PRELOAD": str(shim)}
+    running = Server(space, workers=2, options=["-u", USER], env=env)
+    running.folder = tempfile.TemporaryDirectory(prefix="lcached-conform-")
+    try:
+        with space.client.inside():
+            running.process = subprocess.Popen(
+                running.argv(), env=running.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            assert eventually(lambda: link_up(space), 20)
+            with Udp(timeout=0.1) as udp:
+                assert eventually(lambda: asked_in_vain(udp) is False, 20, 0)
+            users = {field["Uid"].split()[1] for _, field in statuses(running.process.pid)}
+            assert users == {str(pwd.getpwnam(USER).pw_uid)}
+            running.process.terminate()
+            assert running.process.wait(10) == 0
+    finally:
+        running.kill()
+
+
+def link_up(space):
+    try:
+        space.attach(space.tap)
+    except RuntimeError:  # it is not there yet
+        return False
+    return True
+
+
+def asked_in_vain(udp):
+    try:
+        return udp.ask(b"mn\r\n") != b"MN\r\n"
+    except OSError:
+        return True
+
+
 def test_folders_that_the_user_cannot_write_to(space, tmp_path):
     """A snapshot folder ends the start; the others are warned of."""
     conf = driver_config(space, tmp_path)
