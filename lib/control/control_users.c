@@ -7,6 +7,8 @@
 
 #include "control/control_internal.h"
 
+#define LINES_MAX 4096 // of a file, empty ones among them: nobody waits for one without end
+
 // A line without its end. 0 or -EINVAL, with what is wrong in why.
 static int user_read(struct worker_users *users, const char *line, char *why, size_t why_len)
 {
@@ -40,11 +42,18 @@ static int users_read(
 	int rc = 0;
 
 	while (rc == 0 && fgets(line, sizeof(line), f) != NULL) {
+		bool whole = strchr(line, '\n') != NULL || feof(f);
+
 		number++;
 		line[strcspn(line, "\r\n")] = '\0';
-		if (line[0] == '\0')
-			continue;
-		rc = user_read(users, line, why, sizeof(why));
+		rc = -EINVAL;
+		if (!whole)
+			snprintf(why, sizeof(why), "longer than %zu bytes, or no text",
+				sizeof(users->user[0].line) - 1);
+		else if (number > LINES_MAX)
+			snprintf(why, sizeof(why), "more than %d lines", LINES_MAX);
+		else
+			rc = line[0] != '\0' ? user_read(users, line, why, sizeof(why)) : 0;
 		if (rc < 0)
 			snprintf(err, err_len, "%s:%u: %s", path, number, why);
 	}

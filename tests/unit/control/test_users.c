@@ -96,6 +96,19 @@ static void a_file_that_is_not_there(void **state)
 	assert_string_equal(err, "/nonexistent/users: No such file or directory");
 }
 
+static void a_file_without_end(void **state)
+{
+	struct worker_users users;
+	char *blank = malloc(1 << 16);
+
+	memset(blank, '\n', (1 << 16) - 1);
+	blank[(1 << 16) - 1] = '\0';
+	refused(blank, ":4097: more than 4096 lines");
+	free(blank);
+	assert_true(control_users_load("/dev/zero", &users, err, sizeof(err)) < 0);
+	assert_non_null(strstr(err, ":1: longer than 255 bytes, or no text"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +117,7 @@ int main(void)
 		cmocka_unit_test(a_line_has_255_bytes_at_most),
 		cmocka_unit_test(there_are_64_at_most),
 		cmocka_unit_test(a_file_that_is_not_there),
+		cmocka_unit_test(a_file_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
