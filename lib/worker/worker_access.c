@@ -2,12 +2,16 @@
 // Who may talk to this worker: sources of UDP and how much goes back to them, connections in all
 // and of one source, clients that say nothing.
 
+#include <rte_ip.h>
+#include <rte_udp.h>
+
 #include "worker/worker_internal.h"
 
-// An answer may be wrapped in a VLAN tag, Ethernet's header, IPv6's and UDP's for each datagram: so
-// much of each but the first counts as sent, that many small ones are no way around the factor.
-#define DATAGRAM_HEADERS (18 + 40 + 8)
-#define SHUT_S           10 // that a client has to close after it was sent away
+// A packet is wrapped in Ethernet's header, a VLAN tag, IPv6's header and UDP's or a fragment's,
+// the first fragment in both: so much of each but the first counts as sent, that many small ones
+// are no way around the factor.
+#define PACKET_HEADERS (18 + 40 + 8 + 8)
+#define SHUT_S         10 // that a client has to close after it was sent away
 
 void worker_access_open(struct worker *w, uint64_t seed)
 {
@@ -77,13 +81,37 @@ bool worker_udp_budget(
 	return true;
 }
 
+// Packets that a datagram of so many bytes takes at most: an IPv6 path may take 1,280 bytes only.
+static uint32_t packets(const struct worker *w, const struct base_ip *dst, uint32_t bytes)
+{
+	uint32_t most = net_mtu(w->net, dst);
+
+	if (!base_ip_is4(dst))
+		most = RTE_MIN(most, (uint32_t)(RTE_IPV6_MIN_MTU - sizeof(struct rte_ipv6_hdr)));
+	bytes += sizeof(struct rte_udp_hdr);
+	if (bytes <= most)
+		return 1;
+	most = (most - sizeof(struct rte_ipv6_fragment_ext)) & ~7u;
+	return (bytes + most - 1) / most;
+}
+
+// What the answer takes on the wire beyond the headers of one packet.
+static uint64_t answer_cost(
+	const struct worker *w, const struct base_ip *dst, const struct worker_out *o)
+{
+	uint32_t last = rte_pktmbuf_data_len(o->last), full = PROTO_UDP_HEADER + o->chunk;
+	uint64_t n = packets(w, dst, last) + (uint64_t)(o->mbufs - 1u) * packets(w, dst, full);
+
+	return o->bytes + (uint64_t)o->mbufs * PROTO_UDP_HEADER + (n - 1) * PACKET_HEADERS;
+}
+
 bool worker_udp_may_send(struct worker *w, const struct worker_dgram *d, const struct worker_out *o)
 {
-	uint64_t cost = o->bytes + (uint64_t)o->mbufs * (PROTO_UDP_HEADER + DATAGRAM_HEADERS);
+	uint64_t cost;
 
 	if (base_likely(d->budget == WORKER_UDP_NO_BUDGET || o->mbufs == 0))
 		return true;
-	cost -= DATAGRAM_HEADERS;
+	cost = answer_cost(w, &d->from.src, o);
 	if (cost > d->budget) {
 		w->n.udp_amplified++;
 		return false;
