@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who may talk to the server: UDP that cannot be used against others, sources allowed and refused,
-limits of connections, clients that say nothing."""
+"""Who may talk to the server: sources allowed and refused, limits of connections, clients that say
+nothing."""
 
 import contextlib
 import select
 import socket
-import struct
 import time
 
 import pytest
 
+from figures import asked, comes_to, configure, counter
 import frames
 from netlab import CLIENT_IP, PORT, SERVER_IP
 from telemetry import Telemetry
@@ -19,132 +19,8 @@ SERVER6 = "fd00:c612:d3::2"
 CLIENT6 = "fd00:c612:d3::1"
 DUAL = ["-l", f"{SERVER_IP}/24", "-l", f"{SERVER6}/64"]
 TOO_MANY = b"ERROR Too many open connections\r\n"
-ETH_ALL = 3
-OUTGOING = 4  # socket.PACKET_OUTGOING: what the client's side has sent itself
-SO_RCVBUFFORCE = 33  # beyond the system's limit: nothing may be lost that is to be counted
-BURST = 100  # of frames; the device's queue holds some more than that
 
 pytestmark = pytest.mark.lcached_only("lists and limits of sources are ours")
-
-
-def asked(running, command):
-    with Telemetry(running.process.pid) as telemetry:
-        return telemetry.ask(command)
-
-
-def counter(running, name, section="stats"):
-    return asked(running, f"/lcached/info,{section}")[name]
-
-
-def comes_to(running, name, value):
-    """A worker that has just answered may not have had the CPU to report it."""
-    return eventually(lambda: counter(running, name) == value)
-
-
-def configure(running, name, value):
-    reply = asked(running, f"/lcached/config/set,{name}={value}")
-    assert reply == {"status": "ok"}, reply
-
-
-def datagram(payload, request_id=1):
-    return struct.pack("!HHHH", request_id, 0, 1, 0) + payload
-
-
-class Tally:
-    """Bytes that come from the server over the link."""
-
-    def __init__(self, lab):
-        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
-        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        self.sock.bind((lab.client_iface(), ETH_ALL))
-        self.bytes = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.sock.close()
-
-    def until_quiet(self, seconds=0.5):
-        end = time.monotonic() + 60
-        while time.monotonic() < end and select.select([self.sock], [], [], seconds)[0]:
-            data, peer = self.sock.recvfrom(65536)
-            self.bytes += len(data) if peer[2] != OUTGOING else 0
-        return self.bytes
-
-
-def spoofed_gets(running, wire, key, count):
-    """Requests for a key in the names of others on the link; the bytes that were sent."""
-    sent, taken = 0, counter(running, "udp_requests")
-    for i in range(count):
-        if i % BURST == 0:  # a server that has no CPU for a while would lose what comes then
-            assert comes_to(running, "udp_requests", taken + i)
-        payload = frames.udp(4000 + i, datagram(b"get %s\r\n" % key), no_checksum=True)
-        packet = frames.ipv4(17, payload, src=f"198.18.211.{10 + i % 240}")
-        wire.send(packet)
-        sent += 14 + len(packet)
-    return sent
-
-
-@contextlib.contextmanager
-def big_item(launch, workers, *options):
-    with launch(workers=workers, options=["-I", "2m", *options]) as running:
-        with Tcp() as conn:
-            assert conn.set(b"big", noise(1 << 20)) == b"STORED\r\n"
-        with frames.Wire(running.lab) as wire:
-            yield running, wire
-
-
-@pytest.mark.limit(180)
-@pytest.mark.parametrize("workers", (1, 3))
-def test_spoofed_requests_are_not_amplified(launch, workers):
-    """1,000 requests for 1 MiB in the names of others: no more comes out than went in."""
-    with big_item(launch, workers, "--udp-allow", "none") as (running, wire):
-        with Tally(running.lab) as tally:
-            sent = spoofed_gets(running, wire, b"big", 1000)
-            assert comes_to(running, "udp_requests", 1000)
-            sent += spoofed_gets(running, wire, b"no", 200)  # those are answered
-            assert comes_to(running, "udp_requests", 1200)
-            received = tally.until_quiet()
-        assert counter(running, "udp_amplified") == 1000
-        assert 200 * 14 < received <= sent
-
-
-def test_the_same_with_everybody_allowed(launch):
-    """... shows that the test above sees what comes out."""
-    with big_item(launch, 1, "--udp-allow", "all") as (running, wire):
-        with Tally(running.lab) as tally:
-            sent = spoofed_gets(running, wire, b"big", 3)
-            assert comes_to(running, "udp_requests", 3)
-            assert tally.until_quiet() > 1000 * sent
-        assert counter(running, "udp_amplified") == 0
-
-
-def test_answers_to_others_stay_within_the_factor(launch):
-    options = [*DUAL, "--udp-allow", "none", "--udp-rate", "0"]
-    with launch(options=options) as running:
-        running.lab.client.ip("addr", "add", f"{CLIENT6}/64", "dev", running.lab.client_iface(), "nodad")
-        for address in (SERVER_IP, SERVER6):
-            with Udp(address=address) as udp:
-                configure(running, "udp-amplification", 1)
-                assert udp.ask(b"set k 0 0 20\r\n%s\r\n" % bytes(20 * b"x")) == b"STORED\r\n"
-                assert udp.ask(b"get none\r\n") == b"END\r\n"
-                udp.send(b"get k\r\n")
-                assert udp.silent()
-                # an answer of 8 + 39 bytes to a request of 8 + 7
-                configure(running, "udp-amplification", 3)
-                udp.send(b"get k\r\n")
-                assert udp.silent()
-                configure(running, "udp-amplification", 4)
-                assert udp.ask(b"get k\r\n") == value_reply(b"k", 20 * b"x")
-                # many datagrams count with their headers
-                assert udp.ask(b"set l 0 0 4000\r\n%s\r\n" % noise(4000)) == b"STORED\r\n"
-                configure(running, "udp-amplification", 4100 // 15)
-                udp.send(b"get l\r\n")
-                assert udp.silent()
-                configure(running, "udp-amplification", 400)
-                assert udp.ask(b"get l\r\n") == value_reply(b"l", noise(4000))
-        assert comes_to(running, "udp_amplified", 6)
 
 
 @pytest.mark.parametrize("workers", (1, 3))
