@@ -76,8 +76,7 @@ static int worker_thread_open(struct lcached_thread *t, struct mem_domain **mem,
 			.settings = &s->settings,
 			.limit_bytes = s->cfg.maxmemory_bytes / s->cfg.workers,
 			.store = control_store_settings(&s->cfg),
-			.conns_max = (uint32_t)((s->cfg.conns_max + s->cfg.workers - 1) /
-				s->cfg.workers),
+			.conns_max = (uint32_t)s->cfg.conns_max,
 			.now_ns = clock_ns,
 			.seed = s->seed + t->id,
 		});

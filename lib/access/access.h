@@ -61,9 +61,9 @@ void access_meters_rate_set(struct access_meters *m, uint64_t bytes_a_s, uint64_
 bool access_meters_take(
 	struct access_meters *m, const struct base_ip *ip, uint32_t bytes, uint64_t now_us);
 
-// ---- connections a source ----------------------------------------------------------------------
+// ---- connections, in all and of a source -------------------------------------------------------
 // A source is an address of IPv4, a /64 of IPv6. Each has a word in the bucket of its hash, of 8
-// words; all that workers do is one atomic step on it.
+// words; all that workers do is one atomic step on it, and one on the number of them all.
 struct access_sources;
 
 enum access_verdict {
@@ -75,7 +75,13 @@ enum access_verdict {
 // For so many connections. NULL: no memory.
 struct access_sources *access_sources_open(uint32_t conns_max, uint64_t seed);
 void access_sources_close(struct access_sources *s); // NULL: nothing
-// One more, unless there are `most` (0: no limit).
+// One more of all, unless there are `most`. False: there are.
+bool access_sources_enter(struct access_sources *s, uint32_t most);
+// One less of all; of what has entered.
+void access_sources_leave(struct access_sources *s);
+// How many there are of all.
+uint32_t access_sources_total(const struct access_sources *s);
+// One more of this source, unless there are `most` (0: no limit).
 enum access_verdict access_sources_add(
 	struct access_sources *s, const struct base_ip *ip, uint32_t most);
 // One less; of what was ACCESS_COUNTED.

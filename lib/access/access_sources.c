@@ -18,11 +18,12 @@ struct access_sources {
 	uint64_t key[2];
 	uint32_t mask; // buckets, less one
 	uint64_t *word;
+	_Alignas(BASE_CACHE_LINE) uint32_t total;
 };
 
 struct access_sources *access_sources_open(uint32_t conns_max, uint64_t seed)
 {
-	struct access_sources *s = malloc(sizeof(*s));
+	struct access_sources *s = aligned_alloc(BASE_CACHE_LINE, sizeof(*s));
 	uint32_t buckets = BUCKETS_MIN;
 	size_t bytes;
 
@@ -47,6 +48,30 @@ void access_sources_close(struct access_sources *s)
 		return;
 	free(s->word);
 	free(s);
+}
+
+bool access_sources_enter(struct access_sources *s, uint32_t most)
+{
+	uint32_t old = access_sources_total(s);
+
+	do {
+		if (old >= most)
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&s->total, &old, old + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+void access_sources_leave(struct access_sources *s)
+{
+	uint32_t old = __atomic_fetch_sub(&s->total, 1, __ATOMIC_RELAXED);
+
+	base_assert(old > 0);
+}
+
+uint32_t access_sources_total(const struct access_sources *s)
+{
+	return __atomic_load_n(&s->total, __ATOMIC_RELAXED);
 }
 
 // The source's bucket, and its tag in the upper half of a word, which is never 0.

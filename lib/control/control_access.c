@@ -107,8 +107,7 @@ struct worker_access control_access_orders(const struct control *c)
 		.udp_allow = c->access.udp_allow,
 		.udp_factor = (uint32_t)cfg->udp_factor,
 		.udp_rate = (cfg->udp_rate + c->workers - 1) / c->workers, // 0 stays no limit
-		.conns_max = (uint32_t)((cfg->conns_max + c->workers - 1) / c->workers),
-		.conns_all = (uint32_t)cfg->conns_max,
+		.conns_max = (uint32_t)cfg->conns_max,
 		.conns_source = (uint32_t)cfg->conns_source,
 		.idle_s = (uint32_t)cfg->idle_timeout_s,
 	};

@@ -28,6 +28,12 @@
 struct tcp;
 struct tcp_conn;
 
+enum tcp_admission {
+	TCP_ADMIT_YES,
+	TCP_ADMIT_RESET,  // no connection
+	TCP_ADMIT_SILENT, // nor any answer to what belongs to none
+};
+
 struct tcp_options {
 	struct mem_domain *mem;   // borrowed: connections, tables
 	struct net *net;          // borrowed
@@ -48,8 +54,8 @@ struct tcp_options {
 	uint16_t tso_mbufs; // most mbufs of a frame that the device cuts into segments, where net's
 			    // offloads have TSO; 0: none
 	bool ecn;           // ask for and agree to ECN (RFC 3168)
-	// Whether a SYN from there is answered; NULL: any is.
-	bool (*admit)(void *arg, const struct base_ip *src);
+	// Whether there may be a connection from there, asked when a segment has none; NULL: any.
+	enum tcp_admission (*admit)(void *arg, const struct base_ip *src);
 	void *admit_arg;
 	const char *cc; // congestion control: "cubic" (default), "newreno"
 };
@@ -71,7 +77,7 @@ struct tcp_counters { // writer: the worker
 	uint64_t bad_sack;                 // blocks upside down, or of what was never sent
 	uint64_t bad_fin;                  // a second end, or one before received data
 	uint64_t challenges, answers_held; // ACKs to what may be forged; left out by the limit
-	uint64_t not_admitted;             // SYNs
+	uint64_t not_admitted;             // segments of no connection, of who gets no answer
 	uint64_t conns_refused, ooo_dropped, rcv_pruned;
 	uint64_t too_big, black_holes; // segments made smaller: a router said so; nobody did
 	uint64_t too_big_ignored;      // about nothing in flight

@@ -81,18 +81,39 @@ struct tcp_conn *tcp_passive_open(struct tcp *tcp, const struct tcp_seg *syn, ui
 	return c;
 }
 
+// To who gets no answer, and may be a forged source, nothing is sent: counted.
+static enum tcp_admission admission(struct tcp *tcp, const struct tcp_seg *s)
+{
+	enum tcp_admission may = TCP_ADMIT_YES;
+
+	if (tcp->opt.admit != NULL)
+		may = tcp->opt.admit(tcp->opt.admit_arg, &s->key.peer);
+	tcp->n.not_admitted += may == TCP_ADMIT_SILENT;
+	return may;
+}
+
+static void stray_answer(struct tcp *tcp, const struct tcp_seg *s)
+{
+	tcp->n.no_conn++;
+	tcp_drop_note(tcp, FLIGHT_DROP_NO_CONN, s);
+	tcp_xmit_reset_reply(tcp, s);
+}
+
+void tcp_stray_input(struct tcp *tcp, const struct tcp_seg *s)
+{
+	if (admission(tcp, s) != TCP_ADMIT_SILENT)
+		stray_answer(tcp, s);
+}
+
 // The half-open queue is bounded; when it is full no state is kept. iss_after: our first sequence
 // number must lie beyond it (a TIME-WAIT connection used the pair); NULL: any.
-static void syn_input(struct tcp *tcp, const struct tcp_seg *s, const uint32_t *iss_after)
+static void syn_input(
+	struct tcp *tcp, const struct tcp_seg *s, const uint32_t *iss_after, enum tcp_admission may)
 {
 	uint32_t iss = tcp_iss(tcp, &s->key);
 	struct tcp_conn *c;
 
-	if (tcp->opt.admit != NULL && !tcp->opt.admit(tcp->opt.admit_arg, &s->key.peer)) {
-		tcp->n.not_admitted++; // to a forged source nothing is sent, either
-		return;
-	}
-	if (tcp->conns >= tcp->opt.conns_max) {
+	if (tcp->conns >= tcp->opt.conns_max || may == TCP_ADMIT_RESET) {
 		tcp->n.conns_refused++;
 		tcp_xmit_reset_reply(tcp, s);
 		return;
@@ -113,14 +134,18 @@ static void syn_input(struct tcp *tcp, const struct tcp_seg *s, const uint32_t *
 
 void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after)
 {
+	enum tcp_admission may;
 	struct tcp_conn *c;
 
 	if (s->flags & RTE_TCP_RST_FLAG) {
 		tcp->n.no_conn++;
 		return;
 	}
+	may = admission(tcp, s);
+	if (may == TCP_ADMIT_SILENT)
+		return;
 	if (!(s->flags & RTE_TCP_ACK_FLAG)) {
-		syn_input(tcp, s, iss_after);
+		syn_input(tcp, s, iss_after, may);
 		return;
 	}
 	c = s->flags & RTE_TCP_SYN_FLAG ? NULL : tcp_cookie_input(tcp, s);
@@ -128,9 +153,7 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_af
 		tcp_conn_input(tcp, c, s);
 		return;
 	}
-	tcp->n.no_conn++;
-	tcp_drop_note(tcp, FLIGHT_DROP_NO_CONN, s);
-	tcp_xmit_reset_reply(tcp, s);
+	stray_answer(tcp, s);
 }
 
 // Our SYN is acknowledged by a SYN: the third step of the handshake goes with the next flush.

@@ -388,13 +388,10 @@ void tcp_input(struct tcp *tcp, struct rte_mbuf *m, const struct net_packet *pkt
 		goto out;
 	n = tcp_table_find(tcp, &s.key, tcp_table_hash(tcp, &s.key));
 	if (n == NULL) {
-		if (tcp_listening(tcp, s.key.local_port)) {
+		if (tcp_listening(tcp, s.key.local_port))
 			tcp_listen_input(tcp, &s, NULL);
-		} else {
-			tcp->n.no_conn++;
-			tcp_drop_note(tcp, FLIGHT_DROP_NO_CONN, &s);
-			tcp_xmit_reset_reply(tcp, &s);
-		}
+		else
+			tcp_stray_input(tcp, &s);
 	} else if (n->kind == TCP_NODE_TW) {
 		tcp_timewait_input(tcp, base_container_of(n, struct tcp_tw, node), &s);
 	} else {

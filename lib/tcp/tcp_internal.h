@@ -366,6 +366,8 @@ uint64_t tcp_keep_delay_us(const struct tcp *tcp, const struct tcp_conn *c);
 
 // ---- tcp_handshake.c ---------------------------------------------------------------------------
 void tcp_listen_input(struct tcp *tcp, struct tcp_seg *s, const uint32_t *iss_after);
+// A segment of no connection, to a port where nobody listens.
+void tcp_stray_input(struct tcp *tcp, const struct tcp_seg *s);
 void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c, struct tcp_seg *s);
 // A half-open connection for a SYN, whose answer is yet to leave. NULL: no memory.
 struct tcp_conn *tcp_passive_open(struct tcp *tcp, const struct tcp_seg *syn, uint32_t iss);

@@ -243,7 +243,8 @@ void worker_frame_input(struct worker *w, struct rte_mbuf *m)
 		if (worker_udp_port_own(w, pkt.dst_port)) {
 			worker_udp_input(w, m, &pkt);
 		} else {
-			net_icmp_unreachable(w->net, m, &pkt, w->now.mono_us);
+			if (worker_udp_may_talk(w, &pkt.src))
+				net_icmp_unreachable(w->net, m, &pkt, w->now.mono_us);
 			rte_pktmbuf_free(m);
 		}
 		break;

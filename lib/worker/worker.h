@@ -63,8 +63,7 @@ struct worker_access {
 	const struct access_list *udp_allow; // whose answers over UDP have no limit; NULL: nobody's
 	uint64_t udp_rate;     // bytes a second that go to a prefix outside of it; 0: no limit
 	uint32_t udp_factor;   // how many times its request an answer there is, at most
-	uint32_t conns_max;    // of this worker; at most options.conns_max
-	uint32_t conns_all;    // over all workers, to be shown
+	uint32_t conns_max;    // over all workers; at most options.conns_max
 	uint32_t conns_source; // of a source, over all workers; 0: no limit
 	uint32_t idle_s;       // after which a silent client is sent away; 0: never
 };
@@ -77,7 +76,7 @@ struct worker_options {
 	const struct worker_settings *settings; // borrowed
 	uint64_t limit_bytes;                   // this shard's allowance
 	struct store_settings store;            // until orders come
-	uint32_t conns_max;                     // of this worker, at most
+	uint32_t conns_max;                     // over all workers, at most
 	struct worker_access access;            // until orders come
 	uint64_t (*now_ns)(void);               // times slices of the store's upkeep; NULL: nobody
 	uint64_t seed;

@@ -44,14 +44,35 @@ void worker_access_apply(struct worker *w)
 	w->clients.unchecked = (uint32_t)w->n.conns;
 }
 
-bool worker_access_admit(void *arg, const struct base_ip *src)
+// Connections that were refused, and do not close. (Those that have come in this turn are among
+// them for a moment.)
+static bool crowded(const struct worker *w)
+{
+	return tcp_conns(w->tcp) > w->n.conns + WORKER_CONNS_SPARE;
+}
+
+enum tcp_admission worker_access_admit(void *arg, const struct base_ip *src)
 {
 	const struct worker *w = arg;
+	const struct worker_access *a = &w->orders.access;
 
-	return may_talk(&w->orders.access, src);
+	if (!may_talk(a, src))
+		return TCP_ADMIT_SILENT;
+	if (tcp_conns(w->tcp) >= w->n.conns + WORKER_CONNS_SPARE &&
+		access_sources_total(worker_sources(w->group)) >= a->conns_max)
+		return TCP_ADMIT_RESET;
+	return TCP_ADMIT_YES;
 }
 
 // ---- UDP ---------------------------------------------------------------------------------------
+bool worker_udp_may_talk(struct worker *w, const struct base_ip *src)
+{
+	bool may = may_talk(&w->orders.access, src);
+
+	w->n.udp_refused += !may;
+	return may;
+}
+
 bool worker_udp_trusts_4(struct worker *w, uint32_t src)
 {
 	const struct worker_access *a = &w->orders.access;
@@ -72,10 +93,8 @@ bool worker_udp_budget(
 	*budget = WORKER_UDP_NO_BUDGET;
 	if (base_ip_is4(src) && worker_udp_trusts(w, base_ip_as4(src)))
 		return true;
-	if (!may_talk(a, src)) {
-		w->n.udp_refused++;
+	if (!worker_udp_may_talk(w, src))
 		return false;
-	}
 	if (a->udp_allow == NULL || !access_list_has(a->udp_allow, src))
 		*budget = (uint32_t)base_min_u64(most, WORKER_UDP_NO_BUDGET - 1);
 	return true;
@@ -124,7 +143,7 @@ bool worker_udp_may_send(struct worker *w, const struct worker_dgram *d, const s
 }
 
 // ---- connections -------------------------------------------------------------------------------
-bool worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counted)
+enum worker_entry worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counted)
 {
 	const struct worker_access *a = &w->orders.access;
 	struct access_sources *sources = worker_sources(w->group);
@@ -132,34 +151,42 @@ bool worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counte
 	uint16_t port;
 
 	*counted = false;
-	if (w->n.conns >= a->conns_max) {
-		w->n.conns_refused++;
-		return false;
-	}
 	tcp_peer(t, &ip, &port);
+	if (!may_talk(a, &ip)) { // it might when it began to connect
+		w->n.conns_disallowed++;
+		return WORKER_ENTRY_RESET;
+	}
+	if (!access_sources_enter(sources, a->conns_max))
+		goto refused;
 	switch (access_sources_add(sources, &ip, a->conns_source)) {
 	case ACCESS_COUNTED:
 		*counted = true;
 		break;
 	case ACCESS_FULL:
-		w->n.conns_refused++;
+		access_sources_leave(sources);
 		w->n.conns_source_refused++;
-		return false;
+		goto refused;
 	case ACCESS_UNCOUNTED:
 		break;
 	}
-	return true;
+	return WORKER_ENTRY_OPEN;
+
+refused:
+	w->n.conns_refused++;
+	return crowded(w) ? WORKER_ENTRY_RESET : WORKER_ENTRY_TELL;
 }
 
-void worker_access_conn_gone(struct worker *w, const struct worker_conn *c)
+void worker_access_conn_gone(struct worker *w, const struct tcp_conn *t, bool counted)
 {
+	struct access_sources *sources = worker_sources(w->group);
 	struct base_ip ip;
 	uint16_t port;
 
-	if (!c->counted)
+	access_sources_leave(sources);
+	if (!counted)
 		return;
-	tcp_peer(c->tcp, &ip, &port);
-	access_sources_remove(worker_sources(w->group), &ip);
+	tcp_peer(t, &ip, &port);
+	access_sources_remove(sources, &ip);
 }
 
 // Nothing of it is under way but, perhaps, a value that does not come.

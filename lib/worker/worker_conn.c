@@ -46,7 +46,7 @@ void worker_conn_close(struct worker *w, struct worker_conn *c)
 	worker_fill_abandon(w, c);
 	worker_sink_orphan(w, &c->sink);
 	worker_clients_forget(w, c);
-	worker_access_conn_gone(w, c);
+	worker_access_conn_gone(w, c->tcp, c->counted);
 	base_list_remove(&c->stalled_node);
 	base_list_remove(&c->node);
 	tcp_user_set(c->tcp, NULL);
@@ -401,20 +401,19 @@ static void conn_refuse(struct worker *w, struct tcp_conn *t)
 static struct worker_conn *conn_accept(struct worker *w, struct tcp_conn *t)
 {
 	struct worker_conn *c;
-	struct base_ip ip;
-	uint16_t port;
 	bool counted;
 
-	if (!worker_access_conn(w, t, &counted)) {
+	switch (worker_access_conn(w, t, &counted)) {
+	case WORKER_ENTRY_TELL:
 		conn_refuse(w, t);
 		return NULL;
-	}
-	c = conn_open(w, t, counted);
-	if (c != NULL)
-		return c;
-	if (counted) {
-		tcp_peer(t, &ip, &port);
-		access_sources_remove(worker_sources(w->group), &ip);
+	case WORKER_ENTRY_RESET:
+		break;
+	case WORKER_ENTRY_OPEN:
+		c = conn_open(w, t, counted);
+		if (c != NULL)
+			return c;
+		worker_access_conn_gone(w, t, counted);
 	}
 	tcp_abort(w->tcp, t);
 	return NULL;

@@ -704,12 +704,20 @@ void worker_access_close(struct worker *w);
 // The orders have changed.
 void worker_access_apply(struct worker *w);
 // As tcp_options.admit.
-bool worker_access_admit(void *arg, const struct base_ip *src);
+enum tcp_admission worker_access_admit(void *arg, const struct base_ip *src);
+enum worker_entry {
+	WORKER_ENTRY_OPEN,
+	WORKER_ENTRY_TELL,  // refused, and told so
+	WORKER_ENTRY_RESET, // refused
+};
 // Whether a client may have one more connection; *counted: for its source.
-bool worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counted);
-void worker_access_conn_gone(struct worker *w, const struct worker_conn *c);
+enum worker_entry worker_access_conn(struct worker *w, const struct tcp_conn *t, bool *counted);
+// One that was WORKER_ENTRY_OPEN is no more.
+void worker_access_conn_gone(struct worker *w, const struct tcp_conn *t, bool counted);
 // A look at a connection, now and then. False: it is gone.
 bool worker_access_check(struct worker *w, struct worker_conn *c);
+// Whether a source of UDP gets any answer; one that does not is counted.
+bool worker_udp_may_talk(struct worker *w, const struct base_ip *src);
 // Bytes that the answer to a datagram may take. False: its source may not talk (counted).
 bool worker_udp_budget(
 	struct worker *w, const struct base_ip *src, uint32_t request_bytes, uint32_t *budget);

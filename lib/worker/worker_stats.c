@@ -65,7 +65,7 @@ static void general_process(
 	stat_u64(o, "pointer_size", 64);
 	stat_seconds(o, "rusage_user", c->busy_us);
 	stat_text(o, "rusage_system", "0.000000");
-	stat_u64(o, "max_connections", w->orders.access.conns_all);
+	stat_u64(o, "max_connections", w->orders.access.conns_max);
 	stat_u64(o, "curr_connections", c->conns);
 	stat_u64(o, "total_connections", c->conns_total);
 	stat_u64(o, "rejected_connections", c->conns_refused + c->tcp.conns_refused);
@@ -267,7 +267,7 @@ static void stat_access(struct stat_out *o, const struct worker_settings *set)
 static void stat_settings(struct stat_out *o, const struct worker *w)
 {
 	stat_u64(o, "maxbytes", w->orders.maxmemory_bytes);
-	stat_u64(o, "maxconns", w->orders.access.conns_all);
+	stat_u64(o, "maxconns", w->orders.access.conns_max);
 	stat_u64(o, "tcpport", w->settings->tcp_port);
 	stat_u64(o, "udpport", w->settings->udp_port);
 	stat_text(o, "inter", w->settings->address);

@@ -3,17 +3,15 @@
 nothing."""
 
 import contextlib
-import select
 import socket
 import time
 
 import pytest
 
-from figures import asked, comes_to, configure, counter
 import frames
+from figures import asked, comes_to, configure, counter
 from netlab import CLIENT_IP, PORT, SERVER_IP
-from telemetry import Telemetry
-from wire import Tcp, Udp, eventually, noise, value_reply
+from wire import Tcp, Udp, eventually, value_reply
 
 SERVER6 = "fd00:c612:d3::2"
 CLIENT6 = "fd00:c612:d3::1"
@@ -84,12 +82,28 @@ def test_wrong_lists_are_refused(server):
 
 
 # ---- connections --------------------------------------------------------------------------------
+def closed_ports():
+    """What a client learns of a port that nobody listens on, over TCP and UDP."""
+    told = []
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            sock.settimeout(0.7)
+            try:
+                sock.connect((SERVER_IP, 9))
+                sock.send(b"x")
+                sock.recv(1)
+            except OSError as error:
+                told.append(type(error))
+    return tuple(told)
+
+
 def test_sources_that_may_not_talk(launch):
     """They get no answer at all, over TCP and UDP; nor do connections of theirs go on."""
     with launch(options=["--allow", "198.18.211.0/24"]) as running:
         running.lab.client.ip("addr", "add", "198.18.211.9/24", "dev", running.lab.client_iface())
         with Tcp() as one, Udp() as udp:
             assert one.ask(b"mn\r\n") == b"MN\r\n"
+            assert closed_ports() == (ConnectionRefusedError, ConnectionRefusedError)
             configure(running, "allow", "198.18.211.9,fd00::/8")
             assert one.closed_by_server()
             udp.send(b"mn\r\n")
@@ -98,6 +112,11 @@ def test_sources_that_may_not_talk(launch):
                 Tcp(timeout=1.5)
             assert comes_to(running, "disallowed_connections", 1)
             assert comes_to(running, "udp_refused", 1)
+            with frames.Wire(running.lab) as wire:  # of no connection
+                wire.send(frames.ipv4(6, frames.tcp(5000, frames.ACK, ack=1)))
+                assert wire.tcp_answer(5000, 0.5) is None
+            assert closed_ports() == (TimeoutError, TimeoutError)
+            assert comes_to(running, "udp_refused", 2)
             assert eventually(lambda: counter(running, "tcp_not_admitted", "tcp") >= 1)
             with socket.socket() as other:
                 other.settimeout(5)
@@ -152,8 +171,9 @@ def test_connections_of_a_source(launch, workers):
         close_all(four + six)
 
 
-def test_connections_in_all(launch):
-    with launch(options=["-c", "50"]) as running:
+@pytest.mark.parametrize("workers", (1, 3))
+def test_connections_in_all(launch, workers):
+    with launch(workers=workers, options=["-c", "50"]) as running:
         conns = connections(80)
         assert len(conns) == 50
         with Tcp() as conn:
@@ -168,6 +188,28 @@ def test_connections_in_all(launch):
         assert len(conns) == 45
         assert conns[0].stats(b"settings")["maxconns"] == "45"
         close_all(conns)
+
+
+def test_a_flood_of_one_source_leaves_room_for_others(launch):
+    """It has used up what it may have, and does not close what was refused."""
+    with launch(options=["-c", "60", "--maxconns-per-source", "5"]) as running:
+        running.lab.client.ip("addr", "add", "198.18.211.9/24", "dev", running.lab.client_iface())
+        own = connections(5)
+        flood = []
+        for _ in range(150):
+            with contextlib.suppress(OSError):
+                flood.append(Tcp(timeout=2))
+        assert eventually(lambda: counter(running, "rejected_connections") >= 100)
+        for _ in range(3):
+            with socket.socket() as other:
+                other.settimeout(5)
+                other.bind(("198.18.211.9", 0))
+                other.connect((SERVER_IP, PORT))
+                other.sendall(b"mn\r\n")
+                assert other.recv(10) == b"MN\r\n"
+        assert all(conn.ask(b"mn\r\n") == b"MN\r\n" for conn in own)
+        close_all(flood + own)
+        assert eventually(lambda: counter(running, "connected_clients") == 0)
 
 
 def test_refused_clients_that_never_close_do_no_harm(launch):

@@ -23,6 +23,23 @@ static void test_limit(void **state)
 	access_sources_close(s);
 }
 
+static void test_limit_in_all(void **state)
+{
+	struct access_sources *s = access_sources_open(100, 1);
+
+	assert_true(access_sources_enter(s, 2));
+	assert_true(access_sources_enter(s, 2));
+	assert_false(access_sources_enter(s, 2));
+	assert_true(access_sources_enter(s, 3));
+	access_sources_leave(s);
+	assert_false(access_sources_enter(s, 1)); // it was lowered meanwhile
+	access_sources_leave(s);
+	access_sources_leave(s);
+	assert_int_equal(access_sources_total(s), 0);
+	assert_true(access_sources_enter(s, 1));
+	access_sources_close(s);
+}
+
 static void test_64_bits_of_ipv6_are_a_source(void **state)
 {
 	struct access_sources *s = access_sources_open(100, 1);
@@ -108,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_limit_in_all),
 		cmocka_unit_test(test_64_bits_of_ipv6_are_a_source),
 		cmocka_unit_test(test_full_table),
 		cmocka_unit_test(test_threads),

@@ -55,7 +55,7 @@ struct lab_options {             // 0: the default behind it
 	unsigned queues;         // as many
 	enum port_spread spread; // by the device
 	unsigned credits;        // 64
-	unsigned conns_max;      // 1,000 a worker
+	unsigned conns_max;      // 1,000 over all workers
 	unsigned pool_mbufs;     // LAB_POOL_MBUFS a worker
 	uint16_t room;           // an mbuf's: 2,176
 	uint16_t host_room;      // of the clients' mbufs: 2,176
@@ -320,7 +320,6 @@ static void lab_open(const struct lab_options *opt)
 	lab->orders.pace = worker_pace_default();
 	lab->orders.access = (struct worker_access){.udp_allow = access_list_everybody(),
 		.udp_factor = 1,
-		.conns_all = lab->opt.conns_max,
 		.conns_max = lab->opt.conns_max};
 	lab->now = (struct base_now){.mono_us = 1000000, .wall_s = LAB_WALL_S};
 	port_fill();
