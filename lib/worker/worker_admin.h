@@ -79,8 +79,8 @@ static inline size_t worker_prefix_bytes(uint8_t len)
 // is not among them.
 uint32_t worker_detail_slice(
 	const struct worker *w, uint32_t from, char *buf, uint32_t size, uint32_t *len);
-#define WORKER_DETAIL_TEXT     65536 // of all workers' slices of a round, about
-#define WORKER_DETAIL_TEXT_MIN 10240 // of one
+#define WORKER_DETAIL_TEXT     12288 // of all workers' slices of a round, about
+#define WORKER_DETAIL_TEXT_MIN 5120  // of one
 // Sums what all have handed over and writes it behind the text. True: another round is wanted.
 bool worker_detail_merge(struct worker *w, struct worker_gather *g);
 // The reply is g->detail's text, whole. False: there was no memory for it.

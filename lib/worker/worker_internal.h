@@ -320,7 +320,7 @@ struct worker_admin {                      // for the control core
 
 #define WORKER_PREFIXES_MAX   65536 // of a worker; memcached: of the server
 #define WORKER_PREFIX_BUCKETS 16384 // a power of two
-#define WORKER_PREFIX_CHAIN   32    // records of a bucket
+#define WORKER_PREFIX_CHAIN   16    // records of a bucket
 
 struct worker_prefix {              // a record of worker_detail.c
 	struct worker_prefix *next; // of its bucket
