@@ -118,6 +118,20 @@ static void exec_tell_get(
 	ex->tell(ex->tell_arg, &told);
 }
 
+void exec_tell_found(
+	const struct exec *ex, const char *key, uint8_t key_len, const struct store_item *it)
+{
+	struct exec_told told = {
+		.key = key,
+		.key_len = key_len,
+		.op = PROTO_OP_GET,
+		.status = it != NULL ? PROTO_OK : PROTO_MISS,
+		.value_bytes = it != NULL ? it->value_bytes : 0,
+	};
+
+	ex->tell(ex->tell_arg, &told);
+}
+
 void exec_tell_set(const struct exec *ex, const struct proto_request *r, const char *key,
 	uint8_t key_len, const struct exec_result *out)
 {

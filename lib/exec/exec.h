@@ -28,7 +28,7 @@ struct exec_counters {
 struct exec_told {
 	const char *key;
 	uint8_t key_len;
-	uint8_t op;     // PROTO_OP_GET (of whichever retrieval or touch), SET or DELETE
+	uint8_t op;     // PROTO_OP_GET (whoever looked it up), SET or DELETE
 	uint8_t status; // enum proto_status
 	uint8_t mode;   // enum proto_mode, of a SET
 	bool meta;

@@ -114,6 +114,8 @@ void exec_arith(
 	char text[EXEC_NUMBER_DIGITS];
 	uint64_t number;
 
+	if (base_unlikely(ex->tell != NULL))
+		exec_tell_found(ex, r->key, r->key_len, it);
 	out->proto.key_base64 = r->key_base64;
 	if (!it) {
 		exec_arith_miss(ex, r, hash, out);

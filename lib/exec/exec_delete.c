@@ -73,6 +73,8 @@ void exec_delete(
 {
 	struct store_item *it = exec_find(ex, r->key, r->key_len, hash);
 
+	if (base_unlikely(ex->tell != NULL))
+		exec_tell_found(ex, r->key, r->key_len, it);
 	out->proto.key_base64 = r->key_base64;
 	if (!it) {
 		exec_delete_refuse(ex, r, PROTO_MISS, out);

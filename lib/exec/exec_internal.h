@@ -25,6 +25,10 @@ void exec_describe(const struct exec *ex, const struct store_item *it, struct ex
 // Links a reserved item and describes it; a CAS number given by the client (E) wins.
 void exec_link(struct exec *ex, const struct proto_request *r, uint64_t hash,
 	struct store_item *item, struct exec_result *out);
+// Tells who watches (exec.tell is there) of a look-up that another command than a retrieval makes:
+// memcached calls every one a fetch. NULL: there was nothing.
+void exec_tell_found(
+	const struct exec *ex, const char *key, uint8_t key_len, const struct store_item *it);
 // Tells who watches (exec.tell is there) of a storage command that has come to its end.
 void exec_tell_set(const struct exec *ex, const struct proto_request *r, const char *key,
 	uint8_t key_len, const struct exec_result *out);

@@ -161,8 +161,10 @@ void exec_commit(struct exec *ex, const struct proto_request *r, uint64_t hash,
 	uint8_t key_len = store_item_key_len(item);
 
 	base_assert(r->op == PROTO_OP_SET && !(item->bits & STORE_ITEM_LINKED));
-	if (base_unlikely(ex->tell != NULL))
+	if (base_unlikely(ex->tell != NULL)) {
 		memcpy(key, store_item_key(item), key_len); // the request may have lost it
+		exec_tell_found(ex, key, key_len, old);
+	}
 	memset(out, 0, sizeof(*out));
 	out->proto.status =
 		old ? exec_decide_present(ex, r, hash, old, &item) : exec_decide_absent(ex, r);

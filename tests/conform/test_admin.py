@@ -369,10 +369,9 @@ def lines_of(watcher, count):
     return [fields(watcher.line()) for _ in range(count)]
 
 
-@pytest.mark.lcached_only("memcached also tells of the look-up that a set makes")
 def test_watch_fetchers(tcp):
+    assert tcp.set(b"k%1", b"value") == b"STORED\r\n"
     with watching(b"fetchers") as watcher:
-        assert tcp.set(b"k%1", b"value") == b"STORED\r\n"
         tcp.send(b"get k%1 none\r\n")
         until(tcp, b"END\r\n")
         tcp.send(b"mg k%1 v\r\nmn\r\n")
@@ -386,6 +385,27 @@ def test_watch_fetchers(tcp):
         assert set(line) == {"ts", "gid", "type", "key", "status", "clsid", "cfd", "size"}
         assert abs(float(line["ts"]) - time.time()) < 10
     assert len({line["gid"] for line in lines}) == 3
+
+
+def test_watch_fetchers_tells_of_every_look_up(tcp):
+    """Not only what a client reads: a store, a number, a touch and a deletion look the key up first."""
+    asked = (
+        (b"set k 0 0 1\r\n5\r\n", b"STORED\r\n", "not_found 0"),
+        (b"add k 0 0 1\r\nx\r\n", b"NOT_STORED\r\n", "found 1"),
+        (b"append k 0 0 1\r\n6\r\n", b"STORED\r\n", "found 1"),
+        (b"ms k 3\r\n789\r\n", b"HD\r\n", "found 2"),
+        (b"incr k 1\r\n", b"790\r\n", "found 3"),
+        (b"touch k 0\r\n", b"TOUCHED\r\n", "found 3"),
+        (b"delete k\r\n", b"DELETED\r\n", "found 3"),
+        (b"decr k 1\r\n", b"NOT_FOUND\r\n", "not_found 0"),
+        (b"md k\r\n", b"NF\r\n", "not_found 0"),
+    )
+    with watching(b"fetchers") as watcher:
+        for request, reply, _ in asked:
+            assert tcp.ask(request) == reply
+        lines = lines_of(watcher, len(asked))
+    assert {(line["type"], line["key"]) for line in lines} == {("item_get", "k")}
+    assert [f"{line['status']} {line['size']}" for line in lines] == [told for _, _, told in asked]
 
 
 def test_watch_mutations(server, tcp):
@@ -439,6 +459,15 @@ def test_watch_connevents(tcp):
     assert {line["transport"] for line in lines} == {"tcp"}
     assert lines[1]["reason"] == "normal"
     assert lines[0]["cfd"] == lines[1]["cfd"]
+
+
+def test_watch_and_stats_conns_call_a_connection_the_same(tcp):
+    with watching(b"connevents") as watcher, Tcp() as other:
+        address = "tcp:%s:%d" % other.sock.getsockname()
+        line = fields(watcher.line())
+        while line["rport"] != address.rpartition(":")[2]:
+            line = fields(watcher.line())
+        assert other.stats(b"conns")[line["cfd"] + ":addr"] == address
 
 
 def test_watch_evictions(launch):
