@@ -164,7 +164,7 @@ static void general_items(
 	stat_u64(o, "evicted_active", 0);
 	stat_u64(o, "evictions", c->store.evicted);
 	stat_u64(o, "reclaimed", c->store.reclaimed);
-	stat_u64(o, "crawler_reclaimed", 0);
+	stat_u64(o, "crawler_reclaimed", c->store.expired_active);
 	stat_u64(o, "crawler_items_checked", 0);
 	stat_u64(o, "lrutail_reflocked", 0);
 	stat_u64(o, "moves_to_cold", 0);
@@ -295,9 +295,9 @@ static void stat_settings(struct stat_out *o, const struct worker *w)
 static void stat_items(struct stat_out *o, const struct worker_counters *c)
 {
 	static const char *const zero[] = {"outofmemory", "tailrepairs"};
-	static const char *const rest[] = {"evicted_active", "crawler_reclaimed",
-		"crawler_items_checked", "lrutail_reflocked", "moves_to_cold", "moves_to_warm",
-		"moves_within_lru", "direct_reclaims", "hits_to_hot", "hits_to_warm"};
+	static const char *const rest[] = {"crawler_items_checked", "lrutail_reflocked",
+		"moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims",
+		"hits_to_hot", "hits_to_warm"};
 	char name[64];
 
 	if (c->store.items > 0) {
@@ -319,6 +319,8 @@ static void stat_items(struct stat_out *o, const struct worker_counters *c)
 		stat_u64(o, "items:1:reclaimed", c->store.reclaimed);
 		stat_u64(o, "items:1:expired_unfetched", c->store.expired_unfetched);
 		stat_u64(o, "items:1:evicted_unfetched", c->store.evicted_unfetched);
+		stat_u64(o, "items:1:evicted_active", 0);
+		stat_u64(o, "items:1:crawler_reclaimed", c->store.expired_active);
 		for (size_t i = 0; i < BASE_ARRAY_LEN(rest); i++) {
 			snprintf(name, sizeof(name), "items:1:%s", rest[i]);
 			stat_u64(o, name, 0);

@@ -72,6 +72,9 @@ def test_what_is_due_goes_unasked(launch, index):
             mean = lambda: 800000 < figures(telemetry)["avg_ttl"] <= 1000000  # noqa: E731
             assert eventually(mean, 20), figures(telemetry)["avg_ttl"]
             assert 0 <= float(seen["expired_stale_perc"]) <= 100
+            if index == "yes":  # memcached's crawler does it there
+                assert conn.stats()["crawler_reclaimed"] == str(SHORT)
+                assert conn.stats(b"items")["items:1:crawler_reclaimed"] == str(SHORT)
             for n in range(LONG):
                 assert conn.get(b"l%d" % n) == b"x"
 
