@@ -207,22 +207,31 @@ static void conn_drop(struct worker *w, struct worker_conn *c)
 	tcp_abort(w->tcp, t);
 }
 
-// True: it is gone.
-static bool conn_idle(struct worker *w, struct worker_conn *c)
+static uint32_t conn_idle_s(const struct worker *w, const struct worker_conn *c)
 {
-	uint32_t limit_s = w->orders.access.idle_s, idle_s = worker_now_s(w) - c->heard_s;
+	return worker_now_s(w) - c->heard_s;
+}
 
-	if (c->state == WORKER_CONN_SHUT && idle_s >= limit_s + SHUT_S) {
-		conn_drop(w, c); // it was asked to close, too
+static void conn_idle(struct worker *w, struct worker_conn *c)
+{
+	if (conn_idle_s(w, c) < w->orders.access.idle_s || !conn_silent(c))
+		return;
+	w->n.idle_kicks++;
+	worker_fill_abandon(w, c);
+	c->close = WORKER_CLOSE_IDLE;
+	c->state = WORKER_CONN_QUIT;
+	worker_conn_resume(w, c);
+}
+
+// We have closed, and the client, which has got all, does not; nor does one that is too slow for
+// the time that it may be silent.
+static bool shut_late(const struct worker *w, const struct worker_conn *c)
+{
+	uint32_t limit_s = w->orders.access.idle_s, idle_s = conn_idle_s(w, c);
+
+	if (limit_s != 0 && idle_s >= limit_s + SHUT_S)
 		return true;
-	}
-	if (idle_s >= limit_s && conn_silent(c)) {
-		w->n.idle_kicks++;
-		worker_fill_abandon(w, c);
-		c->state = WORKER_CONN_QUIT;
-		worker_conn_resume(w, c);
-	}
-	return false;
+	return c->close != WORKER_CLOSE_IDLE && idle_s >= SHUT_S && tcp_send_pending(c->tcp) == 0;
 }
 
 bool worker_access_check(struct worker *w, struct worker_conn *c)
@@ -239,5 +248,13 @@ bool worker_access_check(struct worker *w, struct worker_conn *c)
 			return false;
 		}
 	}
-	return w->orders.access.idle_s == 0 || !conn_idle(w, c);
+	if (c->state == WORKER_CONN_SHUT) {
+		if (!shut_late(w, c))
+			return true;
+		conn_drop(w, c);
+		return false;
+	}
+	if (w->orders.access.idle_s != 0)
+		conn_idle(w, c);
+	return true;
 }

@@ -109,8 +109,10 @@ bool worker_admin_begin(struct worker *w, struct worker_conn *c, struct worker_o
 	}
 	if (!worker_admin_dgram(w, &c->sink, o, r))
 		return false;
-	if (w->admin.shutdown && r->mode == PROTO_ADMIN_SHUTDOWN)
+	if (w->admin.shutdown && r->mode == PROTO_ADMIN_SHUTDOWN) {
+		c->close = WORKER_CLOSE_SHUTDOWN;
 		c->state = WORKER_CONN_QUIT;
+	}
 	return true;
 }
 

@@ -27,18 +27,25 @@ static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t, bool 
 	return c;
 }
 
-// In memcached's words.
-static const char *conn_close_reason(const struct worker *w, const struct worker_conn *c)
+// Who watches is told when we close, whatever the client does after that.
+static void conn_close_tell(struct worker *w, const struct worker_conn *c)
 {
-	if (w->stopping)
-		return "shutdown";
-	return c->state == WORKER_CONN_SHUT || c->peer_fin ? "normal" : "error";
+	static const char *const reason[] = {[WORKER_CLOSE_ERROR] = "error",
+		[WORKER_CLOSE_NORMAL] = "normal",
+		[WORKER_CLOSE_IDLE] = "idle_timeout",
+		[WORKER_CLOSE_SHUTDOWN] = "shutdown"};
+	enum worker_close why = w->stopping ? WORKER_CLOSE_SHUTDOWN
+		: c->peer_fin               ? WORKER_CLOSE_NORMAL
+					    : (enum worker_close)c->close;
+
+	if (worker_watched(w) && w->orders.watch & PROTO_WATCH_CONNEVENTS)
+		worker_watch_conn(w, c, reason[why]);
 }
 
 void worker_conn_close(struct worker *w, struct worker_conn *c)
 {
-	if (worker_watched(w) && w->orders.watch & PROTO_WATCH_CONNEVENTS)
-		worker_watch_conn(w, c, conn_close_reason(w, c));
+	if (c->state != WORKER_CONN_SHUT)
+		conn_close_tell(w, c);
 	if (c->state == WORKER_CONN_DUMP)
 		worker_dump_forget(w, c);
 	else if (c->state == WORKER_CONN_WATCH)
@@ -141,6 +148,7 @@ static bool conn_request(struct worker *w, struct worker_conn *c, struct worker_
 		if (base_list_empty(&w->slots_free))
 			return false;
 		worker_reply_constant(w, &c->sink, o, r);
+		c->close = r->op == PROTO_OP_QUIT ? WORKER_CLOSE_NORMAL : WORKER_CLOSE_ERROR;
 		c->state = WORKER_CONN_QUIT;
 		break;
 	case PROTO_OP_AUTH:
@@ -334,10 +342,14 @@ static void conn_finish(struct worker *w, struct worker_conn *c)
 		tcp_rx_consume(w->tcp, c->tcp, tcp_rx_bytes(c->tcp));
 		if (base_list_empty(&c->sink.slots)) {
 			c->state = WORKER_CONN_SHUT;
+			conn_close_tell(w, c);
 			tcp_shutdown(w->tcp, c->tcp);
 		}
-	} else if (c->state == WORKER_CONN_SHUT) {
+	} else if (c->state == WORKER_CONN_SHUT && tcp_rx_bytes(c->tcp) > 0) {
 		tcp_rx_consume(w->tcp, c->tcp, tcp_rx_bytes(c->tcp));
+		// No reply can be lost, and one that only writes would learn of it too late.
+		if (c->close == WORKER_CLOSE_IDLE)
+			tcp_abort(w->tcp, c->tcp);
 	}
 }
 

@@ -80,6 +80,7 @@ static void conn_write(struct conns_out *o, const struct worker *w, const struct
 	struct base_ip peer;
 	uint16_t port;
 
+	o->id = worker_conn_mark(c); // what `watch` calls it, too
 	tcp_peer(c->tcp, &peer, &port);
 	conn_lines(o, address_format(peer_text, sizeof(peer_text), "tcp", &peer, port),
 		conn_state(c), worker_now_s(w) - c->heard_s,
@@ -115,12 +116,10 @@ size_t worker_conns_write(const struct worker *w, char *buf, size_t size)
 
 	if (w->id == 0)
 		listeners_write(&o, w);
-	o.id = 2 * w->settings->addresses + w->id; // every worker has its own
 	base_list_for_each (node, &w->conns) {
 		if (o.size - o.len < CONN_TEXT_MAX)
 			break;
 		conn_write(&o, w, base_container_of(node, struct worker_conn, node));
-		o.id += w->count;
 	}
 	return o.len;
 }

@@ -53,6 +53,13 @@ enum worker_conn_state {
 	WORKER_CONN_WATCH,   // receives what happens, for ever
 };
 
+enum worker_close { // memcached's reasons
+	WORKER_CLOSE_ERROR,
+	WORKER_CLOSE_NORMAL,
+	WORKER_CLOSE_IDLE,
+	WORKER_CLOSE_SHUTDOWN,
+};
+
 struct worker_conn {
 	struct worker_sink sink; // first: a sink is a connection or a datagram by its flag
 	struct base_list node;   // of worker.conns
@@ -65,7 +72,8 @@ struct worker_conn {
 	uint32_t heard_s;   // worker_now_s(), when the client last sent something
 	uint8_t state;      // enum worker_conn_state
 	bool peer_fin;
-	bool counted; // by its source
+	bool counted;  // by its source
+	uint8_t close; // enum worker_close: why it is QUIT or SHUT
 	char fill_end[2];
 };
 

@@ -272,6 +272,14 @@ def test_silent_clients_are_sent_away(launch, workers):
                 assert other.ask(b"mn\r\n") == b"MN\r\n"
 
 
+def test_a_client_sent_away_learns_it_from_its_next_request(launch):
+    """One that only writes would go on for seconds, and nobody would read it."""
+    with launch(options=["-o", "idle_timeout=1"]), Tcp() as silent:
+        assert silent.read(1) == b""
+        silent.send(b"set k 0 0 1 noreply\r\nx\r\n")
+        assert eventually(lambda: silent.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 5)
+
+
 def test_clients_sent_away_that_never_close(launch):
     """Their side stays open, ours does not wait for it."""
     with launch(options=["--idle-timeout", "1"]) as running:

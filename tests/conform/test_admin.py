@@ -444,6 +444,15 @@ def test_watch_deletions(tcp):
     assert {line["size"] for line in lines} == {"10"}
 
 
+def conn_lines(watcher, port, count):
+    """Those of one client: others may go meanwhile, whose end came late to their worker."""
+    lines = []
+    while len(lines) < count:
+        line = fields(watcher.line())
+        lines += [line] if line["rport"] == str(port) else []
+    return lines
+
+
 def test_watch_connevents(tcp):
     with watching(b"connevents") as watcher:
         with Tcp() as other:
@@ -451,14 +460,28 @@ def test_watch_connevents(tcp):
             port = other.sock.getsockname()[1]
             other.send(b"quit\r\n")
             assert other.read(1) == b""
-        lines = []
-        while len(lines) < 2:  # others may go meanwhile, whose end came late to their worker
-            line = fields(watcher.line())
-            lines += [line] if line["rport"] == str(port) else []
+            lines = conn_lines(watcher, port, 2)
     assert [line["type"] for line in lines] == ["conn_new", "conn_close"]
     assert {line["transport"] for line in lines} == {"tcp"}
     assert lines[1]["reason"] == "normal"
     assert lines[0]["cfd"] == lines[1]["cfd"]
+
+
+def test_watch_connevents_of_a_client_that_is_refused(tcp):
+    """It is told when the server closes, whether the client does or not."""
+    with watching(b"connevents") as watcher, Tcp() as other:
+        port = other.sock.getsockname()[1]
+        other.send(b"GET / HTTP/1.1\r\n\r\n")
+        lines = conn_lines(watcher, port, 2)
+    assert [line["type"] for line in lines] == ["conn_new", "conn_close"]
+    assert lines[1]["reason"] == "error"
+
+
+def test_watch_connevents_of_a_silent_client(launch):
+    with launch(options=["-o", "idle_timeout=1"]), watching(b"connevents") as watcher:
+        with Tcp() as silent:
+            lines = conn_lines(watcher, silent.sock.getsockname()[1], 2)
+    assert lines[1]["reason"] == "idle_timeout"
 
 
 def test_watch_and_stats_conns_call_a_connection_the_same(tcp):

@@ -66,6 +66,18 @@ def test_quit_ends_the_connection_after_earlier_replies(steady):
         assert conn.read(100) == b"MN\r\nMN\r\n"
 
 
+def test_clients_that_quit_and_never_close_are_let_go(launch):
+    with launch():
+        before = curr_connections()
+        conns = [Tcp() for _ in range(20)]
+        for conn in conns:
+            conn.send(b"quit\r\n")
+            assert conn.read(1) == b""
+        assert eventually(lambda: curr_connections() <= before), "they keep their connections"
+        for conn in conns:
+            conn.close()
+
+
 def test_storm_of_connections_closed_at_once(steady):
     for _ in range(STORM):
         socket.create_connection((SERVER_IP, PORT), timeout=10).close()
