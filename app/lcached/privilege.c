@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -77,14 +81,16 @@ static int user_become(const struct lcached *s, uint64_t caps)
 	return caps_set(caps);
 }
 
-static bool folder_writable(const char *file)
+// Whether a file can be made anew in its place, with the owner and group that it has.
+static bool file_replaceable(const char *file)
 {
-	const char *slash = strrchr(file, '/');
-	char dir[CONTROL_TEXT_MAX];
+	char path[PATH_MAX];
+	struct stat st;
 
-	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - file) : 1,
-		slash != NULL ? file : ".");
-	return eaccess(*dir != '\0' ? dir : "/", W_OK | X_OK) == 0;
+	if (realpath(file, path) == NULL || stat(path, &st) < 0)
+		return false;
+	return eaccess(dirname(path), W_OK | X_OK) == 0 && st.st_uid == geteuid() &&
+		(st.st_gid == getegid() || group_member(st.st_gid));
 }
 
 // The operator's files are written by the user from now on.
@@ -111,7 +117,7 @@ static int folders_check(const struct lcached *s)
 	if (s->users_path != NULL && eaccess(s->users_path, R_OK) < 0)
 		base_warn("%s: user %s cannot read it anew: no reload by SIGHUP", s->users_path,
 			s->cfg.user);
-	if (s->cfg.file[0] != '\0' && !folder_writable(s->cfg.file))
+	if (s->cfg.file[0] != '\0' && !file_replaceable(s->cfg.file))
 		base_warn("config %s: user %s cannot replace it: no config rewrite", s->cfg.file,
 			s->cfg.user);
 	return 0;

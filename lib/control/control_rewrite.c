@@ -146,9 +146,13 @@ static int file_make(const struct control_config *cfg, const char *path, const c
 	int rc = -EIO;
 
 	if (from == NULL || to == NULL || fstat(fileno(from), &st) < 0 ||
-		fchmod(fd, st.st_mode & 07777) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0) {
+		fchmod(fd, st.st_mode & 07777) < 0) {
 		rc = -errno;
 		snprintf(err, err_len, "%s: %s", from == NULL ? path : made, strerror(errno));
+	} else if (fchown(fd, st.st_uid, st.st_gid) < 0) {
+		rc = -errno;
+		snprintf(err, err_len, "%s: a new one cannot have its owner and group: %s", path,
+			strerror(errno));
 	} else {
 		rc = control_config_text(cfg, from, to, err, err_len);
 		if (rc == 0 && (fflush(to) != 0 || fsync(fd) < 0)) {

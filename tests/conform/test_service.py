@@ -248,6 +248,34 @@ def test_folders_that_the_user_cannot_write_to(space, tmp_path):
     assert "mbufs missing 0" in said.stderr
 
 
+@pytest.mark.parametrize("owns", ("nothing", "folder", "folder and file"))
+def test_a_configuration_that_the_user_may_write_anew(launch, owns):
+    """In a folder that is the user's, and owned by him; else that is said at the start and when asked."""
+    user = pwd.getpwnam(USER)
+    with tempfile.TemporaryDirectory(prefix="lct-conf-") as folder:
+        os.chmod(folder, 0o755)
+        conf = pathlib.Path(folder) / "lcached.conf"
+        conf.write_text("# ours\nallow 198.18.0.0/15 # all of them\n")
+        conf.chmod(0o644)
+        if "folder" in owns:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        if "file" in owns:
+            os.chown(conf, user.pw_uid, user.pw_gid)
+        with launch(options=["-f", str(conf), "-u", USER]) as running:
+            with Telemetry(running.process.pid) as telemetry:
+                telemetry.ask("/lcached/config/set,allow=198.18.211.0/24,fd00::/8")
+                reply = telemetry.ask("/lcached/config/rewrite")
+            warned = f"user {USER} cannot replace it: no config rewrite" in running.stderr()
+        assert list(pathlib.Path(folder).iterdir()) == [conf]
+        if owns == "folder and file":
+            assert reply == {"status": "ok"} and not warned
+            assert conf.read_text().startswith("# ours\nallow 198.18.211.0/24,fd00::/8\n")
+            assert (conf.owner(), stat.S_IMODE(conf.stat().st_mode)) == (USER, 0o644)
+        else:
+            why = "Permission denied" if owns == "nothing" else "cannot have its owner and group"
+            assert why in reply["error"] and warned
+
+
 def run(space, *options):
     with space.client.inside():
         return subprocess.run([LCACHED, *options], capture_output=True, text=True, timeout=60)
