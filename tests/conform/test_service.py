@@ -342,7 +342,7 @@ def asks_as(path, uid, gid):
 def test_the_unit_is_valid(tmp_path):
     text = (SOURCE / "scripts/lcached.service").read_text()
     text = text.replace("@BINDIR@/lcached", LCACHED).replace("@SYSCONFDIR@", "/etc")
-    assert "@" not in re.sub(r"(?m)^#.*", "", text)
+    assert not re.search(r"@[A-Z]+@", text)
     unit = tmp_path / "lcached.service"
     unit.write_text(text)
     said = subprocess.run(
