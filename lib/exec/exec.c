@@ -111,7 +111,7 @@ static void exec_tell_get(
 		.op = PROTO_OP_GET,
 		.status = out->proto.status,
 		.meta = r->meta,
-		.touch = r->op == PROTO_OP_TOUCH && !proto_is_binary(r),
+		.look_up = r->op == PROTO_OP_TOUCH && !proto_is_binary(r),
 		.value_bytes = out->proto.value_bytes,
 	};
 
@@ -126,6 +126,7 @@ void exec_tell_found(
 		.key_len = key_len,
 		.op = PROTO_OP_GET,
 		.status = it != NULL ? PROTO_OK : PROTO_MISS,
+		.look_up = true,
 		.value_bytes = it != NULL ? it->value_bytes : 0,
 	};
 

@@ -32,7 +32,7 @@ struct exec_told {
 	uint8_t status; // enum proto_status
 	uint8_t mode;   // enum proto_mode, of a SET
 	bool meta;
-	bool touch; // of a GET: the text protocol's touch, which reads nothing
+	bool look_up; // of a GET: by a command that reads nothing, as a set or the text touch
 	uint32_t value_bytes;
 	int64_t ttl_s; // of a SET; 0: none
 };

@@ -117,7 +117,7 @@ void worker_detail_told(struct worker *w, const struct exec_told *e)
 {
 	struct worker_prefix *p;
 
-	if (e->meta || e->touch || e->op == PROTO_OP_SET) // sets: when their line came
+	if (e->meta || e->look_up || e->op == PROTO_OP_SET) // sets: when their line came
 		return;
 	p = prefix_of_key(w, e->key, e->key_len);
 	if (p == NULL)
