@@ -84,19 +84,23 @@ bool worker_udp_trusts_4(struct worker *w, uint32_t src)
 	return true;
 }
 
-bool worker_udp_budget(
-	struct worker *w, const struct base_ip *src, uint32_t request_bytes, uint32_t *budget)
+bool worker_udp_budget(struct worker *w, const struct net_packet *pkt, uint32_t *budget)
 {
 	const struct worker_access *a = &w->orders.access;
-	uint64_t most = (uint64_t)request_bytes * a->udp_factor;
+	uint64_t most = (uint64_t)pkt->data_len * a->udp_factor;
 
 	*budget = WORKER_UDP_NO_BUDGET;
-	if (base_ip_is4(src) && worker_udp_trusts(w, base_ip_as4(src)))
+	if (base_ip_is4(&pkt->src) && worker_udp_trusts(w, base_ip_as4(&pkt->src)))
 		return true;
-	if (!worker_udp_may_talk(w, src))
+	if (!worker_udp_may_talk(w, &pkt->src))
 		return false;
-	if (a->udp_allow == NULL || !access_list_has(a->udp_allow, src))
-		*budget = (uint32_t)base_min_u64(most, WORKER_UDP_NO_BUDGET - 1);
+	if (a->udp_allow != NULL && access_list_has(a->udp_allow, &pkt->src))
+		return true;
+	if (pkt->group) { // the answers of all servers would be more than the one request
+		w->n.udp_amplified++;
+		return false;
+	}
+	*budget = (uint32_t)base_min_u64(most, WORKER_UDP_NO_BUDGET - 1);
 	return true;
 }
 

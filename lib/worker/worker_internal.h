@@ -726,9 +726,8 @@ void worker_access_conn_gone(struct worker *w, const struct tcp_conn *t, bool co
 bool worker_access_check(struct worker *w, struct worker_conn *c);
 // Whether a source of UDP gets any answer; one that does not is counted.
 bool worker_udp_may_talk(struct worker *w, const struct base_ip *src);
-// Bytes that the answer to a datagram may take. False: its source may not talk (counted).
-bool worker_udp_budget(
-	struct worker *w, const struct base_ip *src, uint32_t request_bytes, uint32_t *budget);
+// Bytes that the answer to a datagram may take. False: there is to be none (counted).
+bool worker_udp_budget(struct worker *w, const struct net_packet *pkt, uint32_t *budget);
 // False: it may not, which is counted.
 bool worker_udp_may_send(
 	struct worker *w, const struct worker_dgram *d, const struct worker_out *o);

@@ -281,7 +281,7 @@ void worker_udp_input(struct worker *w, struct rte_mbuf *m, const struct net_pac
 		rte_pktmbuf_free(m);
 		return;
 	}
-	if (!worker_udp_budget(w, &pkt->src, pkt->data_len, &in->budget)) {
+	if (!worker_udp_budget(w, pkt, &in->budget)) {
 		rte_pktmbuf_free(m);
 		return;
 	}

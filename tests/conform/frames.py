@@ -23,7 +23,7 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def ipv4(protocol, payload, wrong_checksum=False, src=CLIENT_IP, **fields):
+def ipv4(protocol, payload, wrong_checksum=False, src=CLIENT_IP, dst=SERVER_IP, **fields):
     """fields: version_ihl, total_length, ttl, fragment; what is not given is right."""
 
     def header(check):
@@ -38,7 +38,7 @@ def ipv4(protocol, payload, wrong_checksum=False, src=CLIENT_IP, **fields):
             protocol,
             check,
             socket.inet_aton(src),
-            socket.inet_aton(SERVER_IP),
+            socket.inet_aton(dst),
         )
 
     check = checksum(header(0))
@@ -91,12 +91,12 @@ class Wire:
     def __exit__(self, *_):
         self.sock.close()
 
-    def ethernet(self, payload, kind=ETH_IPV4):
-        macs = bytes.fromhex((self.server_mac + self.own_mac).replace(":", ""))
+    def ethernet(self, payload, kind=ETH_IPV4, mac=None):
+        macs = bytes.fromhex(((mac or self.server_mac) + self.own_mac).replace(":", ""))
         return macs + struct.pack("!H", kind) + payload
 
-    def send(self, packet, kind=ETH_IPV4):
-        self.sock.send(self.ethernet(packet, kind))
+    def send(self, packet, kind=ETH_IPV4, mac=None):
+        self.sock.send(self.ethernet(packet, kind, mac))
 
     def tcp_answer(self, port, seconds):
         """Flags of the first TCP segment that the server sends to port, or None."""

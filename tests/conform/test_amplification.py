@@ -270,6 +270,22 @@ def test_two_servers_do_not_talk_for_ever(launch):
         assert udp.ask(b"mn\r\n") == b"MN\r\n"
 
 
+@pytest.mark.parametrize("address", ("198.18.211.255", "255.255.255.255"))
+def test_a_broadcast_is_answered_to_the_list_alone(launch, address):
+    """All servers of a link would answer the one request."""
+    with launch(options=["--udp-allow", "none"]) as running, frames.Wire(running.lab) as wire:
+        for allowed in ("none", "198.18.0.0/15"):
+            configure(running, "udp-allow", allowed)
+            taken = counter(running, "udp_requests")
+            with Tally(running.lab) as tally:
+                packet = frames.ipv4(UDP, frames.udp(4000, datagram(b"mn\r\n"), no_checksum=True), dst=address)
+                wire.send(packet, mac="ff:ff:ff:ff:ff:ff")
+                assert comes_to(running, "udp_requests", taken + 1)
+                tally.until_quiet()
+            assert tally.answers == ({} if allowed == "none" else {1: 8 + 4})
+        assert counter(running, "udp_amplified") == 1
+
+
 def test_answers_to_others_stay_within_the_factor(launch):
     options = [*DUAL, "--udp-allow", "none", "--udp-rate", "0"]
     with launch(options=options) as running:
