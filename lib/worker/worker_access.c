@@ -222,6 +222,7 @@ static void conn_idle(struct worker *w, struct worker_conn *c)
 		return;
 	w->n.idle_kicks++;
 	worker_fill_abandon(w, c);
+	c->heard_s = worker_now_s(w); // so long it has to close, whatever the limit is then
 	c->close = WORKER_CLOSE_IDLE;
 	c->state = WORKER_CONN_QUIT;
 	worker_conn_resume(w, c);
@@ -235,7 +236,7 @@ static bool shut_late(const struct worker *w, const struct worker_conn *c)
 
 	if (limit_s != 0 && idle_s >= limit_s + SHUT_S)
 		return true;
-	return c->close != WORKER_CLOSE_IDLE && idle_s >= SHUT_S && tcp_send_pending(c->tcp) == 0;
+	return idle_s >= SHUT_S && tcp_send_pending(c->tcp) == 0;
 }
 
 bool worker_access_check(struct worker *w, struct worker_conn *c)
