@@ -80,6 +80,7 @@ static void settings_fill(struct lcached *s)
 	t->dump_disabled = s->cfg.dump_disabled;
 	t->watch_disabled = s->cfg.watch_disabled;
 	t->debug_enabled = s->cfg.debug_enabled;
+	t->track_sizes = s->cfg.track_sizes;
 	t->prefix_delimiter = s->cfg.prefix_delimiter[0];
 	t->start_wall_s = base_now_read().wall_s;
 	t->pid = (uint64_t)getpid();

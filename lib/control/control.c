@@ -26,6 +26,7 @@ void control_orders_push(struct control *c)
 {
 	c->orders.maxmemory_bytes = c->cfg->maxmemory_bytes;
 	c->orders.verbosity = (uint32_t)c->cfg->verbosity;
+	c->orders.track_sizes = c->cfg->track_sizes;
 	c->orders.clients_bytes_max =
 		(control_clients_bytes(c->cfg) + c->workers - 1) / c->workers; // 0 stays no limit
 	c->orders.slow_us =

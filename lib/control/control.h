@@ -44,6 +44,7 @@ struct control_config { // fields are set by the option table alone
 	uint64_t verbosity;
 	bool shutdown_enabled, flush_disabled, dump_disabled, watch_disabled; // commands
 	bool debug_enabled;
+	bool track_sizes;
 	bool detail;                             // count by prefix; clients change it, too
 	char prefix_delimiter[CONTROL_TEXT_MAX]; // one character
 	int64_t slower_than_us;                  // slow requests; -1: none is

@@ -196,6 +196,8 @@ static const struct control_option options[] = {
 		"CHAR", "the character that ends a prefix"},
 	{NULL, 'D', CONTROL_OPTION_DETAIL, false, AT(prefix_delimiter), 0, 0, NULL, "CHAR",
 		"the same, and --detail-enabled yes"},
+	{"track-sizes", 0, CONTROL_OPTION_YES_NO, true, AT(track_sizes), 0, 0, "no", "YES|NO",
+		"stats sizes counts the items of each size, by a walk over all of them"},
 	{"verbosity", 0, CONTROL_OPTION_NUMBER, true, AT(verbosity), 0, 2, "0", "N",
 		"0: warnings and errors, 1: more, 2: everything"},
 	{NULL, 'v', CONTROL_OPTION_COUNT, false, AT(verbosity), 0, 2, NULL, NULL,
@@ -544,6 +546,7 @@ static int list_set(struct control_config *cfg, const struct control_option *o, 
 static int extended_set(struct control_config *cfg, const char *value, char *err, size_t err_len)
 {
 	char words[CONTROL_VALUE_MAX], *save, *one, *eq;
+	const struct control_option *known;
 
 	snprintf(words, sizeof(words), "%s", value);
 	for (one = strtok_r(words, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save)) {
@@ -552,11 +555,12 @@ static int extended_set(struct control_config *cfg, const char *value, char *err
 			*eq = '\0';
 		for (char *p = one; *p != '\0'; p++)
 			*p = *p == '_' ? '-' : *p;
-		if (eq == NULL) {
+		known = control_option_find(one);
+		if (eq == NULL && (known == NULL || known->type != CONTROL_OPTION_YES_NO)) {
 			snprintf(err, err_len, "'%.64s' wants =VALUE", one);
 			return -EINVAL;
 		}
-		if (control_config_set(cfg, one, eq + 1, err, err_len) < 0)
+		if (control_config_set(cfg, one, eq != NULL ? eq + 1 : "yes", err, err_len) < 0)
 			return -EINVAL;
 	}
 	return 0;

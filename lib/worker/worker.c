@@ -124,6 +124,7 @@ static void worker_state_init(
 	w->orders.store = opt->store;
 	w->orders.maxmemory_bytes = opt->settings->maxmemory_bytes;
 	w->orders.verbosity = opt->settings->verbosity;
+	w->orders.track_sizes = opt->settings->track_sizes;
 	w->detail.order = worker_detail_latest(g);
 	w->orders.slow_us = WORKER_SLOW_US;
 	w->orders.access = opt->access;

@@ -51,6 +51,7 @@ struct worker_settings {
 	unsigned verbosity;
 	bool shutdown_enabled; // the command
 	bool flush_disabled, dump_disabled, watch_disabled;
+	bool track_sizes;      // until orders come
 	bool debug_enabled;    // debugtime
 	char prefix_delimiter; // ends the part of a key that `stats detail` counts by; 0: a colon
 	uint64_t start_wall_s;
@@ -160,6 +161,7 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint32_t memlimit_refused; // bool
 	uint32_t watch;            // PROTO_WATCH_ bits: what somebody watches
 	uint32_t watch_ready;      // ... which all workers know
+	uint32_t track_sizes;      // bool: stats sizes is answered
 	uint64_t detail;           // worker_detail_order: the latest of the control core itself
 	struct store_settings store;
 };

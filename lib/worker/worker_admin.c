@@ -126,7 +126,7 @@ unsigned worker_admin_turn(struct worker *w)
 		n += worker_dump_turn(w);
 	if (w->watches > 0)
 		n += worker_watch_turn(w);
-	if (w->detail.dump != NULL)
+	if (w->rounds != NULL)
 		n += worker_gather_turn(w);
 	return n;
 }

@@ -31,7 +31,7 @@ size_t worker_conns_write(const struct worker *w, char *buf, size_t size);
 #define WORKER_CACHEDUMP_TEXT 65536
 size_t worker_cachedump_write(struct worker *w, uint32_t limit, char *buf, size_t size);
 
-// Goes on with a dump of prefixes. Returns 1 when there was something to do.
+// Goes on with what takes several rounds. Returns 1 when there was something to do.
 unsigned worker_gather_turn(struct worker *w);
 // Whether these are the first words; those after them do not count, nor how many spaces there are.
 bool worker_words_begin(const char *args, size_t len, const char *words);
@@ -85,6 +85,15 @@ uint32_t worker_detail_slice(
 bool worker_detail_merge(struct worker *w, struct worker_gather *g);
 // The reply is g->detail's text, whole. False: there was no memory for it.
 bool worker_detail_end(struct worker *w, struct worker_gather *g);
+
+// ---- worker_sizes.c: stats sizes ---------------------------------------------------------------
+#define WORKER_SIZES 33792 // counts: by 32 bytes up to 1 MiB, then by 1 MiB
+// Adds a slice of the shard's items.
+void worker_sizes_serve(struct worker *w, struct store_cursor *c, uint32_t count[WORKER_SIZES]);
+// The text of the reply, of MEM_OUTPUT, from the counts of so many shards, which are added up in
+// the first of them. NULL: no memory.
+char *worker_sizes_write(struct worker *w, uint32_t (*count)[WORKER_SIZES], unsigned counts,
+	uint32_t *room, uint32_t *len);
 
 // ---- worker_admin.c: commands for operators ----------------------------------------------------
 // False: a slot is missing, or what came before is not answered yet; nothing was done.

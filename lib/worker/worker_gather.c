@@ -19,6 +19,12 @@ static uint32_t gather_text_bytes(const struct worker *w, const struct worker_ga
 	return w->count * g->text_each + PROTO_TAIL_MAX;
 }
 
+// Those that may take several rounds; one of a worker at a time.
+static bool gather_rounds(enum worker_msg msg)
+{
+	return msg == WORKER_MSG_PREFIXES || msg == WORKER_MSG_SIZES;
+}
+
 // Slots for the reply and for a message to each other worker, and a credit towards each.
 static bool gather_ready(const struct worker *w)
 {
@@ -63,6 +69,17 @@ static void gather_detail_reply(struct worker *w, struct worker_gather *g, struc
 	} else {
 		gather_constant_set(s, no_memory);
 	}
+}
+
+static void gather_sizes_reply(struct worker *w, struct worker_gather *g, struct worker_slot *s)
+{
+	uint32_t room, len;
+	char *text = worker_sizes_write(w, (void *)g->text, w->count, &room, &len);
+
+	if (text != NULL)
+		gather_text_set(s, text, room, len);
+	else
+		gather_constant_set(s, no_memory);
 }
 
 // The text of a stats reply travels in the slot's payload.
@@ -152,6 +169,9 @@ static void gather_reply(struct worker *w, struct worker_gather *g, struct worke
 	case WORKER_MSG_PREFIXES:
 		gather_detail_reply(w, g, s);
 		break;
+	case WORKER_MSG_SIZES:
+		gather_sizes_reply(w, g, s);
+		break;
 	case WORKER_MSG_RESET:
 		gather_constant_set(s, "RESET\r\n");
 		break;
@@ -188,8 +208,8 @@ static void gather_finish(struct worker *w, struct worker_gather *g)
 	worker_stamp_mark(w, s, WORKER_PART_SHARD);
 	if (s->sink != NULL)
 		gather_reply(w, g, s);
-	if (g->msg == WORKER_MSG_PREFIXES) {
-		w->detail.dump = NULL;
+	if (gather_rounds(g->msg)) {
+		w->rounds = NULL;
 		w->chores--;
 	}
 	w->gathers_out--;
@@ -210,13 +230,26 @@ static void clock_shift(struct worker *w, int64_t by_s)
 	store_turn(w->store, w->now);
 }
 
+// Whether some shard's walk has not come to its end.
+static bool gather_walks(const struct worker *w, const struct worker_gather *g)
+{
+	for (unsigned i = 0; i < w->count; i++) {
+		if (!g->part[i].cursor.ended)
+			return true;
+	}
+	return false;
+}
+
 // All parts are in. True: another round is wanted, in a turn to come.
 static bool gather_goes_on(struct worker *w, struct worker_gather *g)
 {
-	if (g->msg != WORKER_MSG_PREFIXES || g->slot->sink == NULL)
+	if (!gather_rounds(g->msg) || g->slot->sink == NULL)
 		return false;
-	w->detail.dump_due = worker_detail_merge(w, g);
-	return w->detail.dump_due;
+	if (g->msg == WORKER_MSG_PREFIXES)
+		w->rounds_due = worker_detail_merge(w, g);
+	else
+		w->rounds_due = gather_walks(w, g);
+	return w->rounds_due;
 }
 
 static void gather_whole(struct worker *w, struct worker_gather *g)
@@ -252,6 +285,10 @@ void worker_gather_serve(struct worker *w, struct worker_gather *g)
 	case WORKER_MSG_PREFIXES:
 		part->next = worker_detail_slice(w, g->detail.from,
 			g->text + (size_t)w->id * g->text_each, g->text_each, &part->text_len);
+		break;
+	case WORKER_MSG_SIZES:
+		worker_sizes_serve(
+			w, &part->cursor, (void *)(g->text + (size_t)w->id * g->text_each));
 		break;
 	case WORKER_MSG_CONNS:
 		part->text_len = (uint32_t)worker_conns_write(
@@ -311,6 +348,8 @@ static enum worker_msg gather_msg(const struct proto_request *r, char *word, siz
 		return WORKER_MSG_RESET;
 	if (strcmp(word, "cachedump") == 0)
 		return WORKER_MSG_CACHEDUMP;
+	if (strcmp(word, "sizes") == 0)
+		return WORKER_MSG_SIZES;
 	if (strcmp(word, "detail") == 0)
 		return worker_detail_word(r->args, r->args_len) == WORKER_DETAIL_DUMP
 			? WORKER_MSG_PREFIXES
@@ -320,6 +359,8 @@ static enum worker_msg gather_msg(const struct proto_request *r, char *word, siz
 
 static uint32_t gather_text_each(const struct worker *w, enum worker_msg msg)
 {
+	if (msg == WORKER_MSG_SIZES)
+		return WORKER_SIZES * sizeof(uint32_t);
 	if (msg == WORKER_MSG_PREFIXES)
 		return RTE_MAX((uint32_t)WORKER_DETAIL_TEXT / w->count & ~7u,
 			(uint32_t)WORKER_DETAIL_TEXT_MIN);
@@ -336,6 +377,10 @@ static struct worker_gather *gather_open(
 	if (g == NULL)
 		return NULL;
 	g->msg = gather_msg(r, g->word, sizeof(g->word));
+	if (gather_rounds(g->msg) && w->rounds != NULL) {
+		gather_free(w, g); // it waits for the one that goes on
+		return NULL;
+	}
 	g->limit = limit;
 	g->text_each = gather_text_each(w, g->msg);
 	if (g->text_each > 0) {
@@ -345,6 +390,8 @@ static struct worker_gather *gather_open(
 			return NULL;
 		}
 	}
+	if (g->msg == WORKER_MSG_SIZES)
+		memset(g->text, 0, gather_text_bytes(w, g));
 	if (g->msg == WORKER_MSG_DETAIL)
 		g->detail_order = worker_detail_order(
 			w->group, worker_detail_word(r->args, r->args_len) == WORKER_DETAIL_ON);
@@ -418,14 +465,11 @@ bool worker_gather_begin(struct worker *w, struct worker_sink *sink, struct work
 		gather_constant_reply(w, sink, o, r, constant);
 		return true;
 	}
-	if (w->detail.dump != NULL && r->op == PROTO_OP_STATS &&
-		worker_detail_word(r->args, r->args_len) == WORKER_DETAIL_DUMP)
-		return false; // it waits for the one that goes on
 	g = gather_open(w, r, limit);
 	if (g == NULL)
 		return false;
-	if (g->msg == WORKER_MSG_PREFIXES) {
-		w->detail.dump = g;
+	if (gather_rounds(g->msg)) {
+		w->rounds = g;
 		w->chores++;
 	}
 	w->n.requests++;
@@ -455,18 +499,18 @@ void worker_gather_home(struct worker *w, struct worker_slot *s)
 
 unsigned worker_gather_turn(struct worker *w)
 {
-	struct worker_gather *g = w->detail.dump;
+	struct worker_gather *g = w->rounds;
 
-	if (g == NULL || !w->detail.dump_due)
+	if (g == NULL || !w->rounds_due)
 		return 0;
 	if (g->slot->sink == NULL) { // nobody waits for it any more
-		w->detail.dump_due = false;
+		w->rounds_due = false;
 		gather_whole(w, g);
 		return 1;
 	}
 	if (!gather_ready(w))
 		return 0;
-	w->detail.dump_due = false;
+	w->rounds_due = false;
 	gather_ask(w, g);
 	if (g->missing == 0)
 		gather_whole(w, g);

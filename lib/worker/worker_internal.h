@@ -105,6 +105,7 @@ enum worker_msg {
 	WORKER_MSG_CLOCK,     // move the clock
 	WORKER_MSG_DETAIL,    // count by prefix, or do not
 	WORKER_MSG_PREFIXES,  // a slice of what was counted by prefix
+	WORKER_MSG_SIZES,     // count the items of a slice by their sizes
 	WORKER_MSG_FLUSH,     // flush the shard
 };
 
@@ -157,8 +158,9 @@ struct worker_slot {
 
 struct worker_gather_part { // of one shard, written by it while it holds the slot
 	struct worker_counters n;
-	uint32_t text_len; // of its part of the text
-	uint32_t next;     // of a PREFIXES: the first bucket that is not in it
+	uint32_t text_len;          // of its part of the text
+	uint32_t next;              // of a PREFIXES: the first bucket that is not in it
+	struct store_cursor cursor; // of a SIZES
 };
 
 struct worker_detail_text { // what a dump of prefixes has come to; with room in front for the head
@@ -173,7 +175,7 @@ struct worker_gather {
 	unsigned missing;         // shards that have not answered
 	enum worker_msg msg;
 	char word[16]; // of a COUNT: what stats are asked for
-	char *text;    // of a CONNS, CACHEDUMP or PREFIXES: text_each bytes a shard
+	char *text;    // of a CONNS, CACHEDUMP, PREFIXES or SIZES: text_each bytes a shard
 	uint32_t text_each;
 	uint32_t limit;                   // of a CACHEDUMP: lines in all; 0: any number
 	uint64_t detail_order;            // of a DETAIL
@@ -343,8 +345,6 @@ struct worker_detail {                 // worker_detail.c
 	struct worker_prefix **bucket; // NULL: nothing is counted yet
 	struct worker_prefix_block *block;
 	unsigned blocks;
-	struct worker_gather *dump; // the one that goes on; NULL: none
-	bool dump_due;              // its next round is to begin
 };
 
 struct worker {
@@ -387,6 +387,8 @@ struct worker {
 	struct worker_pack *packs;
 	struct base_list woken_conns, woken_dgrams; // slots of theirs have come home
 	unsigned gathers_out;
+	struct worker_gather *rounds; // the one that takes several; NULL: none
+	bool rounds_due;              // its next round is to begin
 	struct worker_slot *slots;
 	struct worker_dgram *dgrams;
 	struct worker_peer *peer; // [count]; own entry unused

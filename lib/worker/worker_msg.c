@@ -127,6 +127,7 @@ static void msg_serve(struct worker *w, struct worker_slot *s)
 	case WORKER_MSG_CLOCK:
 	case WORKER_MSG_DETAIL:
 	case WORKER_MSG_PREFIXES:
+	case WORKER_MSG_SIZES:
 		worker_gather_serve(w, s->gather);
 		break;
 	case WORKER_MSG_FLUSH:

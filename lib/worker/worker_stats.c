@@ -235,19 +235,21 @@ static const char *const settings_fixed[][2] = {
 	{"client_flags_size", "4"},
 };
 
+static const char *yes_no(bool yes)
+{
+	return yes ? "yes" : "no";
+}
+
 static void settings_fixed_write(struct stat_out *o, const struct worker *w, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
 		if (strcmp(settings_fixed[i][0], "idle_timeout") == 0)
 			stat_u64(o, "idle_timeout", w->orders.access.idle_s);
+		else if (strcmp(settings_fixed[i][0], "track_sizes") == 0)
+			stat_text(o, "track_sizes", yes_no(w->orders.track_sizes));
 		else
 			stat_text(o, settings_fixed[i][0], settings_fixed[i][1]);
 	}
-}
-
-static const char *yes_no(bool yes)
-{
-	return yes ? "yes" : "no";
 }
 
 static void stat_access(struct stat_out *o, const struct worker_settings *set)
@@ -432,11 +434,10 @@ const char *worker_stats_constant(
 		const char *words, *answer;
 	} constant[] = {
 		{"detail", "CLIENT_ERROR usage: stats detail on|off|dump\r\n"},
-		{"sizes", "STAT sizes_status disabled\r\nEND\r\n"},
 		{"extstore", "END\r\n"},
 	};
 	static const char *const known[] = {"settings", "items", "slabs", "reset", "conns",
-		"memory", "shards", "alarms", "doctor"};
+		"memory", "shards", "alarms", "doctor", "sizes"};
 
 	if (args_len == 0)
 		return NULL;
@@ -444,6 +445,8 @@ const char *worker_stats_constant(
 		return cachedump_constant(w, args, args_len, limit);
 	if (worker_words_begin(args, args_len, "detail") && w->settings->dump_disabled)
 		return "CLIENT_ERROR stats detail not allowed\r\n";
+	if (worker_words_begin(args, args_len, "sizes") && !w->orders.track_sizes)
+		return "STAT sizes_status disabled\r\nEND\r\n";
 	if (worker_detail_word(args, args_len) != WORKER_DETAIL_NONE)
 		return NULL;
 	for (size_t i = 0; i < BASE_ARRAY_LEN(constant); i++) {

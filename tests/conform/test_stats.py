@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from telemetry import Telemetry
 from wire import Tcp, eventually, noise
 
 # memcached 1.6.45 with default options, in its order.
@@ -223,3 +224,30 @@ def test_figures_that_exporters_read_are_numbers(tcp):
     for key in EXPORTER:
         if key != "version":
             float(general[key])
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+def test_sizes(launch, workers):
+    """Items by their sizes, which are not the same in both: rounded up to 32 bytes."""
+    with launch(options=["-o", "track_sizes"], workers=workers) as special, Tcp() as tcp:
+        assert tcp.stats(b"settings")["track_sizes"] == "yes"
+        assert tcp.stats(b"sizes") == {}
+        for i in range(2000):
+            tcp.send(b"set s%d 0 0 10 noreply\r\n0123456789\r\n" % (1000 + i))
+        for i in range(300):
+            tcp.send(b"set l%d 0 0 5000 noreply\r\n%s\r\n" % (1000 + i, b"v" * 5000))
+        assert tcp.set(b"big", b"v" * 500000) == b"STORED\r\n"
+        found = {int(size): int(count) for size, count in tcp.stats(b"sizes").items()}
+        assert list(found) == sorted(found) and list(found.values()) == [2000, 300, 1]
+        small, large, big = found
+        assert small % 32 == large % 32 == big % 32 == 0
+        assert 10 < small <= 128 and 5000 < large <= 5120 and 500000 < big <= 500000 + 4096
+        if special.lab.kind == "lcached":
+            with Telemetry(special.process.pid) as telemetry:
+                telemetry.ask("/lcached/config/set,track-sizes=no")
+            assert eventually(lambda: tcp.stats(b"sizes") == {"sizes_status": "disabled"}, 5)
+
+
+def test_sizes_are_not_told_unasked(tcp):
+    assert tcp.stats(b"settings")["track_sizes"] == "no"
+    assert tcp.stats(b"sizes") == {"sizes_status": "disabled"}
