@@ -52,9 +52,11 @@ def test_allow_list_changes_while_serving(launch, workers):
             assert (answered(four), answered(six)) == (False, False)
 
 
-def test_rate_of_answers_to_others(launch):
+@pytest.mark.parametrize("workers", (1, 3))
+def test_rate_of_answers_to_others(launch, workers):
     """A second's bytes at once, and the rest as time goes on; others of the /24 share them."""
-    with launch(options=["--udp-allow", "none", "--udp-rate", "1000"]) as running:
+    options = ["--udp-allow", "none", "--udp-rate", "1000"]
+    with launch(workers=workers, options=options) as running:
         with Udp(timeout=0.3) as one, Udp(timeout=0.3) as two:
             answers, sent, began = 0, 0, time.monotonic()
             while time.monotonic() - began < 3:

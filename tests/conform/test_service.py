@@ -162,7 +162,9 @@ def test_root_becomes_the_user(launch, tmp_path):
         pid, uid = running.process.pid, str(pwd.getpwnam(USER).pw_uid)
         for tid, field in statuses(pid):
             assert set(field["Uid"].split()) == {uid}
-            assert set(field["Gid"].split()) == {str(pwd.getpwnam(USER).pw_gid)}
+            gid = pwd.getpwnam(USER).pw_gid
+            assert set(field["Gid"].split()) == {str(gid)}
+            assert set(map(int, field["Groups"].split())) == set(os.getgrouplist(USER, gid))
             assert field["NoNewPrivs"] == "1"
             held = int(field["CapEff"], 16) | int(field["CapPrm"], 16)
             assert held == (NET_CAPS if tid == pid else 0), field["Name"]
