@@ -61,6 +61,8 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"rejected_connections_source", n->conns_source_refused},
 			{"disallowed_connections", n->conns_disallowed},
 			{"idle_kicks", n->idle_kicks},
+			{"auth_cmds", n->auth_cmds},
+			{"auth_errors", n->auth_errors},
 			{"total_commands_processed", n->requests},
 			{"total_commands_remote", n->requests_remote},
 			{"total_net_input_bytes", n->bytes_read},
@@ -95,7 +97,7 @@ static void info_stats(struct control *c, struct rte_tel_data *d)
 			{"detail_prefixes", n->detail_prefixes},
 			{"detail_left_out", n->detail_left_out},
 		},
-		40);
+		42);
 }
 
 static void info_net(struct control *c, struct rte_tel_data *d)

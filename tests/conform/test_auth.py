@@ -12,6 +12,7 @@ import raw_lib
 from binary import (
     AUTH_CONTINUE, AUTH_ERROR, INVALID, NOOP, OK, SASL_AUTH, SASL_LIST, SASL_STEP, SET, VERSION,
     packet, read_reply, store)
+from figures import comes_to
 from netlab import PORT, SERVER_IP
 from server import LCACHED
 from wire import Tcp, eventually
@@ -138,6 +139,14 @@ def test_attempts_are_counted(text_server):
     assert settings["binding_protocol"] == "ascii"
     assert settings["auth_enabled_ascii"].endswith("users")
     assert settings["auth_enabled_sasl"] == "no"
+
+
+@pytest.mark.lcached_only("has no telemetry socket")
+def test_operators_see_the_attempts(text_server):
+    for password in (b"wrong", b"pass", b"guess"):
+        reply(token(b"user " + password))
+    assert comes_to(text_server, "auth_cmds", 3)
+    assert comes_to(text_server, "auth_errors", 2)
 
 
 @pytest.mark.lcached_only("memcached answers the last alone")
