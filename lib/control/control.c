@@ -38,6 +38,7 @@ void control_orders_push(struct control *c)
 	for (unsigned i = 0; i < c->workers; i++) {
 		c->orders.loan_seq = c->ledger.row[i].loan_answered;
 		c->orders.memlimit_seq = c->admin.memlimit_seq[i];
+		c->orders.watch_seq = c->admin.watch_seq[i];
 		c->orders.memlimit_refused = c->admin.memlimit_refused[i];
 		c->orders.capture = control_capture_tap(c, i);
 		c->orders.snapshot = control_snapshot_tap(c, i);

@@ -87,16 +87,20 @@ static void verbosity_take(struct control *c, unsigned i)
 // What all workers together are to tell; and what each of them tells already.
 static void watch_order(struct control *c)
 {
-	uint32_t watch = 0, ready = UINT32_MAX;
+	bool known = true, news = false;
+	uint32_t watch = 0, ready;
 
 	for (unsigned i = 0; i < c->workers; i++) {
 		watch |= c->report[i].watch;
-		ready &= c->report[i].watch_known;
+		known &= c->report[i].watch_change == c->orders.watch_change;
+		news |= c->report[i].watch_seq != c->admin.watch_seq[i];
+		c->admin.watch_seq[i] = c->report[i].watch_seq;
 	}
-	ready &= watch;
-	if (watch == c->orders.watch && ready == c->orders.watch_ready)
+	ready = known && watch == c->orders.watch ? watch : 0;
+	if (watch == c->orders.watch && ready == c->orders.watch_ready && !news)
 		return;
 	c->active_us = c->now.mono_us;
+	c->orders.watch_change += watch != c->orders.watch;
 	c->orders.watch = watch;
 	c->orders.watch_ready = ready;
 	control_orders_push(c);

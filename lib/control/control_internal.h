@@ -104,8 +104,9 @@ struct control_admin {                     // control_admin.c: what clients have
 	uint64_t memlimit_seq[WORKER_MAX]; // the last that was answered
 	bool memlimit_refused[WORKER_MAX];
 	uint32_t verbosity_seq[WORKER_MAX];
-	uint64_t verbosity; // that the log has
-	bool detail;        // as it was when it was last looked at
+	uint32_t watch_seq[WORKER_MAX]; // the last that is in the orders
+	uint64_t verbosity;             // that the log has
+	bool detail;                    // as it was when it was last looked at
 	bool shutdown;
 	uint64_t doctor_us; // when its lines were last written
 };

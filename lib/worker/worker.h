@@ -162,6 +162,8 @@ struct worker_orders { // writer: control core; reader: the worker, a copy a tur
 	uint32_t watch;            // PROTO_WATCH_ bits: what somebody watches
 	uint32_t watch_ready;      // ... which all workers know
 	uint32_t track_sizes;      // bool: stats sizes is answered
+	uint32_t watch_change;     // how often `watch` has changed: told back by the report
+	uint32_t watch_seq;        // the last wish of this worker's clients that is in `watch`
 	uint64_t detail;           // worker_detail_order: the latest of the control core itself
 	struct store_settings store;
 };
@@ -181,7 +183,8 @@ struct worker_report { // writer: the worker, about every millisecond; reader: c
 	uint64_t memlimit_seq, memlimit_bytes; // a cache_memlimit that waits for its answer
 	uint32_t verbosity_seq, verbosity;     // the last level that a client has set
 	uint32_t shutdown;                     // bool: a client wants the server to end
-	uint32_t watch, watch_known; // what clients here watch; orders' `watch` that holds
+	uint32_t watch, watch_seq; // what clients here watch; how often that has changed
+	uint32_t watch_change;     // as the orders that hold have it
 	struct worker_counters n;
 };
 

@@ -319,7 +319,8 @@ void worker_report_publish(struct worker *w)
 		.verbosity = w->admin.verbosity,
 		.shutdown = w->admin.shutdown,
 		.watch = w->admin.watch,
-		.watch_known = w->orders.watch,
+		.watch_seq = w->admin.watch_seq,
+		.watch_change = w->orders.watch_change,
 	};
 
 	worker_counters_collect(w, &rep.n);

@@ -324,7 +324,8 @@ struct worker_admin {                      // for the control core
 	struct worker_slot *memlimit_slot; // whose answer is open; NULL: none
 	uint64_t memlimit_seq, memlimit_bytes;
 	uint32_t verbosity_seq, verbosity;
-	uint32_t watch; // PROTO_WATCH_ bits that clients here want
+	uint32_t watch;     // PROTO_WATCH_ bits that clients here want
+	uint32_t watch_seq; // of its changes
 	bool shutdown;
 };
 

@@ -15,7 +15,8 @@ struct worker_watch {
 	struct base_list node;
 	struct worker_conn *conn;
 	uint32_t kinds;
-	bool begun; // all workers tell: the client has its OK
+	uint32_t seq; // of the wish that has them
+	bool begun;   // all workers tell: the client has its OK
 	uint32_t left_len, left_sent;
 	uint64_t missed; // not yet said
 	struct worker_tell_place from[WORKER_MAX];
@@ -143,6 +144,7 @@ static void wanted_set(struct worker *w)
 	w->admin.watch = 0;
 	base_list_for_each (node, &w->watch_list)
 		w->admin.watch |= base_container_of(node, struct worker_watch, node)->kinds;
+	w->admin.watch_seq++;
 	w->report_us = 0;
 }
 
@@ -172,6 +174,7 @@ bool worker_watch_begin(struct worker *w, struct worker_conn *c, struct worker_o
 	w->chores++;
 	w->n.watchers++;
 	wanted_set(w);
+	h->seq = w->admin.watch_seq;
 	c->state = WORKER_CONN_WATCH;
 	return true;
 }
@@ -252,7 +255,9 @@ void worker_watch_write(struct worker *w, struct worker_conn *c, struct worker_o
 
 	base_assert(h != NULL);
 	if (!h->begun) {
-		if ((w->orders.watch_ready & h->kinds) != h->kinds)
+		// What others have watched before may be ready still, and be taken back.
+		if ((int32_t)(w->orders.watch_seq - h->seq) < 0 ||
+			(w->orders.watch_ready & h->kinds) != h->kinds)
 			return;
 		watch_ok(w, h);
 	}

@@ -444,6 +444,17 @@ def test_watch_deletions(tcp):
     assert {line["size"] for line in lines} == {"10"}
 
 
+def test_a_watcher_that_follows_another_misses_nothing(tcp):
+    """What the one before has left behind is no reason to be told OK early."""
+    watcher = watching(b"mutations")
+    for n in range(40):
+        watcher.close()
+        watcher = watching(b"mutations")
+        assert tcp.set(b"k%d" % n, b"x") == b"STORED\r\n"
+        assert fields(watcher.line())["key"] == f"k{n}"
+    watcher.close()
+
+
 def conn_lines(watcher, port, count):
     """Those of one client: others may go meanwhile, whose end came late to their worker."""
     lines = []
