@@ -208,7 +208,8 @@ def test_nobody_is_served_by_root(space, tmp_path):
     shim = tmp_path / "slow.so"
     subprocess.run(
         ["cc", "-x", "c", "-shared", "-fPIC", "-o", shim, "-"], input=SLOW_GROUPS, text=True, check=True)
-    env = {"LD_PRELOAD": str(shim)}
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"  # which wants to be first
+    env = {"LD_PRELOAD": str(shim), "ASAN_OPTIONS": asan.lstrip(":")}
     running = Server(space, workers=2, options=["-u", USER], env=env)
     running.folder = tempfile.TemporaryDirectory(prefix="lcached-conform-")
     try:
