@@ -13,7 +13,8 @@
 #define OPCODES  0x25
 #define EXTRAS   4 // most of FLUSH_ALL
 #define ARITH_NO UINT32_C(0xffffffff)
-#define MECH_MAX 32 // bytes of a SASL mechanism's name that memcached reads
+#define MECH_MAX 32                  // bytes of a SASL mechanism's name that memcached reads
+#define BODY_MAX (UINT32_C(1) << 30) // of any packet; an item is no larger
 
 enum {
 	TAKES_KEY = 1,   // and must have it; without this there must be none
@@ -317,6 +318,8 @@ enum proto_verdict proto_binary_parse(
 	lengths = packet_read(data, &k);
 	if (!lengths)
 		return refuse_and_close(r, PROTO_BINARY_UNKNOWN);
+	if (k.body_len > BODY_MAX)
+		return refuse_and_close(r, PROTO_BINARY_INVALID);
 	if ((p->sasl == PROTO_SASL_LOCKED || p->sasl == PROTO_SASL_STARTED) && !(c->is & IS_OPEN))
 		return refuse_and_close(r, PROTO_BINARY_AUTH_ERROR);
 	if (k.key_len > PROTO_KEY_MAX)

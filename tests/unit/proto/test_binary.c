@@ -154,6 +154,8 @@ static void what_is_unknown_is_swallowed(void **state)
 	CHECK(OPEN, REPLY "0x30 status=0x81 '' swallow=8\n" NOOP_OUT,
 		{.opcode = 0x30, .key = "key", EXTRAS("12"), VALUE("\x80xy")}, NOOP);
 	CHECK(OPEN, REPLY "0xff status=0x81 ''\n" NOOP_OUT, {.opcode = 0xff}, NOOP);
+	CHECK(OPEN, REPLY "0x30 status=0x81 '' swallow=1073741824\n",
+		{.opcode = 0x30, .body_more = 1 << 30});
 	CHECK(OPEN, REPLY "0x20 status=0x81 ''\n" NOOP_OUT, {.opcode = 0x20}, NOOP);
 	CHECK(OPEN, REPLY "0x21 status=0x81 '' swallow=6\n" NOOP_OUT,
 		{.opcode = 0x21, .key = "PLAIN", VALUE("x")}, NOOP);
@@ -183,6 +185,8 @@ static void what_is_wrong_closes(void **state)
 		{.opcode = 0x1c, .key = "a", EXTRAS("\0\0\0\1"), VALUE("1")},
 		{.opcode = 0x20, .key = "a"},
 		{.opcode = 0x21, VALUE("a")},
+		{.opcode = 0x01, .key = "a", STORE, .body_more = (1 << 30) - 8},
+		{.opcode = 0x55, .body_more = (1 << 30) + 1},
 	};
 	char out[64];
 
