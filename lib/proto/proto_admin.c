@@ -8,8 +8,10 @@
 #include "proto/proto_internal.h"
 
 #define TEXT_BAD_CLASS  "BADCLASS invalid class id\r\n"
-#define CLASSES         62 // memcached's slab classes are 1 to this; all items here are in 1
+#define CLASSES         63 // memcached's slab classes are 1 to this; all items here are in 1
 #define CRAWLER_SLEEP   1000000
+#define WINDOW_MIN      3
+#define WINDOW_MAX      1800
 #define LRU_PERCENT_MAX 80
 
 static void ok(struct proto_request *r)
@@ -151,6 +153,8 @@ static void automove_parse(const struct proto_tokens *t, struct proto_request *r
 		proto_refuse(r, factor_read(t, 3, &ratio) ? PROTO_TEXT_OK : PROTO_TEXT_ERROR);
 	else if (!u32_read(t, window ? 3 : 2, &level))
 		proto_refuse(r, PROTO_TEXT_BAD_FORMAT);
+	else if (window && (level < WINDOW_MIN || level > WINDOW_MAX))
+		proto_refuse(r, "CLIENT_ERROR automove window too low or too high\r\n");
 	else
 		proto_refuse(r, window || level <= 2 ? PROTO_TEXT_OK : PROTO_TEXT_ERROR);
 }

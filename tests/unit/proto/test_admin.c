@@ -10,11 +10,11 @@ static void lists_of_items_are_of_classes(void **state)
 		{"lru_crawler metadump hash\n", "admin 0 1\n"},
 		{"lru_crawler mgdump  1\r\n", "admin 1 1\n"},
 		{"lru_crawler mgdump 2\r\n", "admin 1 0\n"},
-		{"lru_crawler mgdump 62\r\n", "admin 1 0\n"},
+		{"lru_crawler mgdump 63\r\n", "admin 1 0\n"},
 		{"lru_crawler metadump 2,1,,3\r\n", "admin 0 1\n"},
 		{"lru_crawler metadump ,\r\n", "admin 0 0\n"},
 		{"lru_crawler metadump 0\r\n", "admin 0 2\n"},
-		{"lru_crawler metadump 1,63\r\n", "admin 0 2\n"},
+		{"lru_crawler metadump 1,64\r\n", "admin 0 2\n"},
 		{"lru_crawler metadump 1x\r\n", "admin 0 2\n"},
 		{"lru_crawler metadump 4294967297\r\n", "admin 0 2\n"},
 		{"lru_crawler metadump alll\r\n", "admin 0 2\n"},
@@ -31,7 +31,7 @@ static void knobs_of_the_crawler_are_checked(void **state)
 		{"lru_crawler sleep x\r\n", BAD_FORMAT}, {"lru_crawler tocrawl 4294967295\r\n", OK},
 		{"lru_crawler tocrawl 4294967296\r\n", BAD_FORMAT},
 		{"lru_crawler crawl all\r\n", OK},
-		{"lru_crawler crawl 63\r\n", "reply 'BADCLASS invalid class id'\n"});
+		{"lru_crawler crawl 64\r\n", "reply 'BADCLASS invalid class id'\n"});
 }
 
 static void the_memory_limit_is_in_megabytes(void **state)
@@ -72,6 +72,8 @@ static void watchers_say_what_they_want(void **state)
 		{"watch fetchers x\r\n", ERROR}, {"watch noreply\r\n", ERROR});
 }
 
+#define WINDOW "reply 'CLIENT_ERROR automove window too low or too high'\n"
+
 static void knobs_without_a_counterpart_are_checked(void **state)
 {
 	CASES_CHECK({"lru tune 40 40 0.1 2.0\r\n", OK},
@@ -89,8 +91,10 @@ static void knobs_without_a_counterpart_are_checked(void **state)
 		{"slabs reassign 1\r\n", ERROR}, {"slabs automove 2\r\n", OK},
 		{"slabs automove 3\r\n", ERROR}, {"slabs automove x\r\n", BAD_FORMAT},
 		{"slabs automove window\r\n", BAD_FORMAT}, {"slabs automove window 3\r\n", OK},
-		{"slabs automove ratio x\r\n", ERROR}, {"slabs automove freeratio 0.1\r\n", OK},
-		{"slabs automove\r\n", ERROR}, {"slabs\r\n", ERROR}, {"refresh_certs\r\n", ERROR});
+		{"slabs automove window 1800\r\n", OK}, {"slabs automove window 2\r\n", WINDOW},
+		{"slabs automove window 1801\r\n", WINDOW}, {"slabs automove ratio x\r\n", ERROR},
+		{"slabs automove freeratio 0.1\r\n", OK}, {"slabs automove\r\n", ERROR},
+		{"slabs\r\n", ERROR}, {"refresh_certs\r\n", ERROR});
 }
 
 static void keys_in_lists_are_encoded(void **state)
