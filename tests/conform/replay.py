@@ -82,7 +82,7 @@ class Replay:
 
     def case(self, seed):
         """None, or a text: the seed, the requests it comes down to, and both answers."""
-        steps = self.grammar(seed).case()
+        steps = self.grammar(seed, self.version).case()
         for attempt in range(TRIES):
             time.sleep(TRY_AGAIN_S if attempt else 0)
             first = self.differ(steps)
@@ -101,7 +101,7 @@ def main(program, first, count):
         replay = Replay(reference, under_test, version())
         sent = wrong = 0
         for seed in range(first, first + count):
-            sent += sum(len(step) for step in Grammar(seed).case())
+            sent += sum(len(step) for step in Grammar(seed, replay.version).case())
             failure = replay.case(seed)
             if failure:
                 wrong += 1

@@ -18,7 +18,7 @@ NOOP, END_OPAQUE = 0x0A, 0xFFFFFFFF
 NO_CREATE = 0xFFFFFFFF
 GETS, COUNTS = (0x00, 0x09, 0x0C, 0x0D, 0x1D, 0x1E, 0x23, 0x24), (0x05, 0x06, 0x15, 0x16)
 HOLDS = (*GETS, 0x1C)  # the item, until the answer has left
-KEYS = (b"a", b"b", b"c", b"d")
+KEYS = (b"a", b"b", b"c", b"d", b"k" * 240)
 VALUES = (b"", b"0", b"7", b"99", b"100", b"18446744073709551615", b"abc", b"12 apples", b"-1",
     b"x" * 300, bytes(range(256)), b"y" * 70000)  # fmt: skip
 
@@ -46,7 +46,7 @@ class Packet:
 
 
 class Grammar:
-    def __init__(self, seed):
+    def __init__(self, seed, version="1.6.18"):
         self.rng = random.Random(seed)
 
     def pick(self, *of):
@@ -56,7 +56,7 @@ class Grammar:
         return self.rng.choice((-1, -1, -1, 0, 1, 2, 99))
 
     def exptime(self):
-        return self.pick(0, 0, 0, 100, 3000, 2592000)
+        return self.pick(0, 0, 0, 100, 3000, 2592000, NO_CREATE - 1, NO_CREATE, 2592001)
 
     def store(self):
         return Packet(self.pick(0x01, 0x01, 0x02, 0x03, 0x11, 0x12, 0x13), self.pick(*KEYS),
@@ -70,18 +70,18 @@ class Grammar:
     def get(self):
         opcode = self.pick(*GETS)
         extras = struct.pack("!I", self.exptime()) if opcode >= 0x1D else b""
-        return Packet(opcode, self.pick(*KEYS), extras)
+        return Packet(opcode, self.pick(*KEYS), extras, cas=self.cas())
 
     def count(self):
         extras = struct.pack("!QQI", self.pick(0, 1, 5, 2**64 - 1), self.pick(0, 10, 2**64 - 1),
-            self.pick(0, 100, NO_CREATE, NO_CREATE))  # fmt: skip
+            self.pick(0, 100, NO_CREATE, NO_CREATE, NO_CREATE - 1, 2592001))  # fmt: skip
         return Packet(self.pick(*COUNTS), self.pick(*KEYS), extras, cas=self.cas())
 
     def delete(self):
         return Packet(self.pick(0x04, 0x14), self.pick(*KEYS), cas=self.cas())
 
     def touch(self):
-        return Packet(0x1C, self.pick(*KEYS), struct.pack("!I", self.exptime()))
+        return Packet(0x1C, self.pick(*KEYS), struct.pack("!I", self.exptime()), cas=self.cas())
 
     def other(self):
         return Packet(self.pick(NOOP, NOOP, 0x1B, 0x25, 0x30, 0x3F, 0x7F, 0xFF))
@@ -97,8 +97,16 @@ class Grammar:
             Packet(0x00, b"a", key_len=20), Packet(0x1C, b"a"), Packet(0x0E, b"a", b"1234"),
         )  # fmt: skip
 
+    def broken_shape(self):
+        """A known command with any extras, key and value; what takes no value gets none."""
+        opcode = self.pick(*range(0x0B), *range(0x0C, 0x10), *range(0x11, 0x1B), *HOLDS)
+        value = b"" if opcode in HOLDS and opcode >= 0x1C else self.pick(b"", b"123")
+        return Packet(opcode, self.pick(None, *KEYS), bytes(self.pick(0, 3, 4, 8, 20, 24)), value,
+            self.cas())  # fmt: skip
+
     PRODUCTIONS = ((20, store), (8, append), (20, get), (10, count), (5, delete), (5, touch),
-        (3, other), (0.5, flush), (0.5, broken))  # fmt: skip
+        (3, other), (0.5, flush), (0.5, broken),
+        (0.5, broken_shape))  # fmt: skip
 
     def request(self, number):
         weights = [weight for weight, _ in self.PRODUCTIONS]

@@ -4,6 +4,9 @@
 A request is spelt three ways: as lcached is sent it, and as a memcached 1.6.18 or 1.6.45 is, where
 those answer otherwise. Then they are sent what they answer as lcached must: DIFFERENCES names every
 reason for that, and nothing else may differ. Keys, {casN} and {b64:NAME} are raw_lib's notation.
+
+What 1.6.18 has not at all (SINCE) is generated for a newer reference alone. Not generated: T and E of an
+`ma` that makes its number longer, which memcached gives to the item that goes (docs/protocol.md).
 """
 
 import random
@@ -17,6 +20,7 @@ DIFFERENCES = {
     " drops replies of earlier commands: not copied",
     "opaque": "memcached finds that an opaque is too long after the command has run: not copied",
     "me b": "b of me counts in 1.6.45 only before a further word: not copied",
+    "numbers": "1.6.45 counts a number's characters, takes a minus alone for 0 and no sign else",
 }
 
 
@@ -38,14 +42,19 @@ class Request:
     def counts(self):
         return self.sent.startswith((b"incr", b"decr", b"ma"))
 
+    # Who sends much and reads nothing meanwhile waits for a server that waits for him.
+    def is_long(self):
+        return len(self.sent) > 4096
+
     def to(self, server):
         other = {"1.6.18": self.old, "1.6.45": self.new}.get(server)
         return self.sent if other is None else other
 
 
-KEYS = (b"~a", b"~b", b"~c", b"~d")
+KEYS = (b"~a", b"~b", b"~c", b"~d", b"~\x01\x7f\xff")
 LONG = b"~" + b"k" * 240
 TOO_LONG = b"k" * 251
+SPACED = 12  # productions, the first ones, whose lines may have more spaces
 # What all memcacheds answer with the error that its name says.
 BAD_FORMAT = b"touch " + TOO_LONG + b" 0\r\n"
 ERROR = b"nosuchcommand\r\n"
@@ -64,14 +73,24 @@ EITHER = b"md ~none y\r\n"  # 1.6.18's way to "invalid or duplicate flag"
 EITHER_NEW = b"ma ~none y\r\n"
 MODE_SET = b"ms ~none 1 MX\r\nx\r\n"
 MODE_ARITH = b"ma ~none MX\r\n"
-NUMBERS = (b"0", b"1", b"7", b"10", b"99", b"18446744073709551615", b"9999999999", b"007")
-NO_NUMBERS = (b"", b"abc", b"1a", b"1.5", b"-5", b"12 apples", b"18446744073709551616")
+NUMBERS = (b"0", b"1", b"7", b"10", b"99", b"18446744073709551615", b"9999999999", b"007", b"5 ",
+    b" 7", b"+5", b"-0", b"10  ", b"000000000000000000000012", b"9\t", b"12 apples")
+NO_NUMBERS = (b"", b"abc", b"1a", b"1.5", b"-5", b"- 5", b"18446744073709551616", b"99999999999999999999999")
+BASE64 = (b"a", b"b", b"k" * 176)  # the last makes 248 characters, the most there are
+# As 1.6.45 reads them where it has 32 bits or 64, and what that is: None is no number.
+I32 = ((b"-", b"0"), (b"-0", b"0"), (b"1000".zfill(11), b"1000"), (b"1000".zfill(12), None),
+    (b"+1000", None), (b"1000\t", None), (b"\t1000", None), (b"1e3", None))
+U64 = ((b"5".zfill(22), b"5"), (b"5".zfill(23), None), (b"+5", None), (b"-0", None), (b"-", None),
+    (b"5\t", None), (b"0x5", None))
+# E: below and above all that servers give
+SMALL, LARGE = b"1", b"9223372036854775807"
 
 
 class Grammar:
-    def __init__(self, seed):
+    def __init__(self, seed, version="1.6.18"):
         self.rng = random.Random(seed)
         self.opaque = 0
+        self.productions = self.PRODUCTIONS + (() if version == "1.6.18" else self.SINCE)
 
     # ---- words ----
     def pick(self, *of):
@@ -172,7 +191,8 @@ class Grammar:
     def get(self):
         name = self.pick(b"get", b"get", b"gets", b"gets", b"gat " + self.exptime(),
             b"gats " + self.exptime())
-        keys = b" ".join(self.key() for _ in range(self.rng.choice((1, 1, 1, 2, 3, 8, 40))))
+        counts = (1, 1, 1, 2, 3, 8, 40) if name.startswith(b"gat") or self.chance(95) else (300, 1100)
+        keys = b" ".join(self.key() for _ in range(self.rng.choice(counts)))
         return Request(name + b" " + keys + self.pick(b"\r\n", b"\r\n", b"\n", b" \r\n"))
 
     def get_broken(self):
@@ -213,9 +233,13 @@ class Grammar:
 
     def no_command(self):
         if self.chance(40):
-            return Request(self.pick(b"\r\n", b"\n", b"m\r\n", b"x\n"), BAD_FORMAT, why="1.6.45")
+            return Request(self.pick(b"\r\n", b"\n", b"m\r\n", b"x\n", b"ab\n", b"  \n"), BAD_FORMAT,
+                why="1.6.45")
         if self.chance(30):
             return Request(b" get ~a\r\n", ERROR, why="1.6.45")
+        if self.chance(30):
+            return Request(self.pick(b"noreply\r\n", b" get ~a noreply\r\n", b"noreply noreply \n"), b"",
+                why="1.6.45")
         return Request(self.pick(b"foo\r\n", b"GET ~a\r\n", b"getx ~a\r\n", b"mx ~a\r\n",
             b"Set ~a 0 0 1\r\n", b"\x01\x02\xff\r\n", b"sets ~a 0 0 1\r\n", b"incr\t~a 1\r\n"))
 
@@ -223,7 +247,7 @@ class Grammar:
     def meta_key(self):
         """A key and the flag that goes with it."""
         if self.chance(15):
-            return b"{b64:%s}" % self.pick(b"a", b"b"), b" b"
+            return b"{b64:%s}" % self.pick(*BASE64), b" b"
         return self.key(), b""
 
     def flags(self, *of):
@@ -269,10 +293,13 @@ class Grammar:
     def ma(self):
         key, b = self.meta_key()
         mode = self.pick(b"MI", b"MD", b"M+", b"M-", b"MX")
-        n = self.pick((b"N1000", b"J13", b"t"), (b"T1000", b"t"), (b"N0",), ())
+        n = self.pick((b"N1000", b"J13", b"t"), (b"t",), (b"N0",), ())
         flags = self.flags(b"v", b"c", b"k", b"O", b"C" + self.cas(),
             b"D" + self.pick(b"0", b"1", b"30", b"18446744073709551615"), mode, *n)
         return Request(b"ma %s%s%s\r\n" % (key, b, flags))
+
+    def ma_touch(self):
+        return Request(b"ma %s MD%s\r\n" % (self.key(), self.flags(b"T1000", b"T3000", b"t", b"v", b"k")))
 
     def ma_quiet(self):
         key = self.rng.choice(KEYS)
@@ -324,17 +351,111 @@ class Grammar:
             return Request(b"ms %s 2 M\r\nhi\r\n" % self.key(), MODE_SET, why="1.6.45")
         return Request(b"ma %s M\r\n" % self.key(), MODE_ARITH, why="1.6.45")
 
+    # ---- odd spellings ----
+    def spelling(self):
+        """Numbers that only look like some, or do not."""
+        key, i32, u64 = self.key(), self.pick(*I32), self.pick(*U64)
+        head, (number, means), wrong, tail = self.pick(
+            (b"touch %s " % key, i32, b"touch ~none x\r\n", b""),
+            (b"incr %s " % key, u64, b"incr ~none x\r\n", b""),
+            (b"decr %s " % key, u64, b"incr ~none x\r\n", b""),
+            (b"mg %s t T" % key, i32, META_ERRORS[b"bad token in command line format"], b""),
+            (b"mg %s t R" % key, i32, META_ERRORS[b"bad token in command line format"], b""),
+            (b"ms %s 2 T" % key, i32, META_ERRORS[b"bad token in command line format"], b"hi\r\n"),
+            (b"md %s C" % key, u64, META_ERRORS[b"bad token in command line format"], b""),
+            (b"ma %s v D" % key, u64, EITHER, b""),
+            (b"cas %s 0 0 2 " % key, u64, BAD_FORMAT, b"hi\r\n"),
+        )
+        line = head + number + b"\r\n" + tail
+        return Request(line, wrong if means is None else head + means + b"\r\n" + tail, why="numbers")
+
+    def length(self):
+        """What is no length takes no value along."""
+        head = self.pick(b"set %s 0 0 " % self.key(), b"ms %s " % self.key())
+        number, value = self.pick((b"-", b""), (b"2".zfill(11), b"hi"), (b"2".zfill(12), None),
+            (b"+2", None), (b"2\t", None))  # fmt: skip
+        tail = b"" if value is None else value + b"\r\n"
+        old = BAD_FORMAT if value is None else head + b"%d\r\n" % len(value) + tail
+        return Request(head + number + b"\r\n" + tail, old, why="numbers")
+
+    def loose(self):
+        """The flags and exptime of set are what strtol makes of them."""
+        flags = self.pick(b"+5", b"\t5", b"5\t", b"5\v6", b"5".zfill(30), b"4294967301", b"-0")
+        exptime = self.pick(b"+1000", b"\t1000", b"1000\t", b"1000".zfill(30), b"-0", b"-5")
+        return Request(b"set %s %s %s 2\r\nhi\r\n" % (self.key(), flags, exptime))
+
+    def many_words(self):
+        """The first 23 words of a line are all there are."""
+        head = self.pick(b"delete %s", b"incr %s 1", b"touch %s 1000") % self.key()
+        room = 23 - len(head.split())
+        before, after = self.rng.randint(room - 3, room + 2), self.pick(0, 0, 1, 3)
+        line = head + b" w" * before + b" noreply" + b" w" * after
+        hidden = line.split()[:23][-1] == b"noreply"
+        return Request(line + b"\r\n", head + b" noreply" * hidden + b"\r\n", why="words")
+
+    def spaces(self):
+        """Any request, with more spaces in its line, some behind it, and perhaps a bare newline."""
+        request = self.rng.choices(*self.weighed(self.PRODUCTIONS[:SPACED]))[0](self)
+        line, end, rest = request.sent.partition(b"\r\n")
+        if request.why or not end or line.startswith(b"mn"):
+            return request
+        words = [word + b" " * self.pick(1, 1, 2, 5) for word in line.split(b" ")]
+        line = b"".join(words) if self.chance(30) else b"".join(words).rstrip(b" ")
+        return Request(line + self.pick(b"\r\n", b"\n") + rest)
+
+    def spaces_before(self):
+        line = self.pick(b"flush_all noreply\r\n", b"verbosity 0\r\n", b"verbosity x noreply\r\n")
+        return Request(b" " * self.rng.randint(1, 3) + line, line, why="1.6.45")
+
+    # ---- since 1.6.18 ----
+    def mg_since(self):
+        key, b = self.meta_key()
+        flags = self.flags(b"v", b"k", b"O", b"c", b"t", b"f", b"s", b"q", b"C" + self.cas(),
+            b"E" + self.pick(SMALL, LARGE), b"N1000", b"x", b"I", b"F5", b"D1", b"J1", b"MX")
+        return Request(b"mg %s%s%s\r\n" % (key, b, flags))
+
+    def ms_since(self):
+        key, b = self.meta_key()
+        value = self.value()
+        flags = self.flags(b"s", b"c", b"k", b"O", b"q", b"F5", b"E" + self.pick(SMALL, LARGE), b"I",
+            b"I", b"C" + self.cas(), b"C" + self.pick(SMALL, LARGE), b"N1000", b"N0", b"x",
+            self.pick(b"MA", b"MP", b"ME", b"MAx"), b"T1000", b"t", b"v")  # fmt: skip
+        flags = one_of(flags, b"I", b"C", b"N")
+        return Request(b"ms %s %d%s%s\r\n%s\r\n" % (key, len(value), b, flags, value))
+
+    def md_since(self):
+        key, b = self.meta_key()
+        flags = self.flags(b"x", b"x", b"k", b"O", b"q", b"I", b"T1000", b"T-1", b"F7", b"C" + self.cas(),
+            b"E" + self.pick(SMALL, LARGE), b"N5", b"R5", b"c", b"v")  # fmt: skip
+        return Request(b"md %s%s%s\r\n" % (key, b, one_of(flags, b"x", b"T")))
+
+    def ma_since(self):
+        key, b = self.meta_key()
+        flags = self.flags(b"q", b"q", b"v", b"k", b"O", b"c", b"t", b"x", b"I", b"F5", b"R5", b"D1",
+            b"C" + self.cas(), b"C0")  # fmt: skip
+        flags = one_of(flags, b"q", b"C")
+        if self.chance(40):
+            flags += b" E" + self.pick(SMALL, LARGE) + b" MD"
+        elif self.chance(50):
+            flags += b" N1000 J" + self.pick(b"0", b"18446744073709551615")
+        return Request(b"ma %s%s%s\r\n" % (key, b, flags))
+
     PRODUCTIONS = (
         (20, store), (18, get), (8, arith), (5, delete), (5, touch), (14, mg), (14, ms), (6, md),
-        (8, ma), (1, ma_quiet), (3, me), (2, ms_append_keeps_stale), (3, meta_broken),
+        (7, ma), (2, ma_touch), (1, ma_quiet), (3, me), (2, ms_append_keeps_stale), (3, meta_broken),
         (1, modes_broken), (2, store_broken), (2, store_extra_words), (1, store_bad_length),
         (1, store_few_words), (2, store_wrong_end), (2, get_broken), (2, no_command), (1, whole),
+        (4, spaces), (0.3, spaces_before), (3, spelling), (1, length), (1, loose), (1, many_words),
         (0.15, too_large),
     )  # fmt: skip
+    SINCE = ((5, mg_since), (6, ms_since), (4, md_since), (4, ma_since))
+
+    @staticmethod
+    def weighed(productions):
+        return [make for _, make in productions], [weight for weight, _ in productions]
 
     def request(self):
-        weights = [weight for weight, _ in self.PRODUCTIONS]
-        return self.rng.choices(self.PRODUCTIONS, weights)[0][1](self)
+        return self.rng.choices(*self.weighed(self.productions))[0](self)
 
     def case(self):
         """Steps; each is a pipeline, which is sent and answered before the next."""
@@ -343,7 +464,8 @@ class Grammar:
             steps.append([])
             for _ in range(self.rng.choice((1, 1, 2, 5, 12))):
                 request = self.request()
-                if request.counts() and any(earlier.reads() for earlier in steps[-1]):
+                alone = request.counts() or request.is_long()
+                if alone and any(earlier.reads() for earlier in steps[-1]):
                     steps.append([])
                 steps[-1].append(request)
         return [step for step in steps if step]
