@@ -16,7 +16,8 @@ from wire import Tcp, Udp
 # A sanitizer's build has time for one of them: three workers serve keys of their own, too. It is asked
 # nothing about tools, figures and services, nor what raw_shell is asked in its place.
 WORKERS = (3,) if SLOW else (1, 3)
-NOT_SLOW = ("bench_rounds", "control_core", "lcbench", "lcctl", "raw_server", "service")
+NOT_SLOW = ("bench_rounds", "control_core", "lcbench", "lcctl", "memcached_suite", "raw_server",
+            "service")
 collect_ignore = [f"test_{name}.py" for name in NOT_SLOW] if SLOW else []
 LIMIT_S = 60
 

@@ -104,6 +104,7 @@ class Lab:
         self.spaces = []
         self.bridge = None
         self.lossy = []
+        self.server_ip, self.client_ip = SERVER_IP, CLIENT_IP
         # Interfaces start life in one namespace and move, so their names have to differ too.
         self.tag = f"{os.getpid()}x{next(_serial)}"
         self.tap = f"t{self.tag}"[:15]
@@ -167,7 +168,7 @@ class Lab:
                 self.bridge.ip("link", "set", iface, "address", "02:00:5e:00:53:01")
             self._join(iface)
         else:
-            self._address(self.client, iface, CLIENT_IP)
+            self._address(self.client, iface, self.client_ip)
             self.client.ip("link", "set", iface, "up")
             self.client.plain_segments(iface)
         self.server_link = iface
@@ -188,3 +189,15 @@ class Lab:
             with contextlib.suppress(RuntimeError):
                 space.delete()
         self.spaces = []
+
+
+class Beside(Lab):
+    """A further server's place in another lab's namespace: a TAP and a network of its own."""
+
+    def __init__(self, lab, number):
+        self._host = lab
+        super().__init__(lab.kind)
+        self.server_ip, self.client_ip = f"198.19.{number}.2", f"198.19.{number}.1"
+
+    def _build(self):
+        self.client = self.server = self._host.client

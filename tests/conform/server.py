@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from netlab import PORT, SERVER_IP, die_with_parent
+from netlab import PORT, PREFIX_LEN, SERVER_IP, die_with_parent
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LCACHED = os.environ.get("LCACHED", str(SOURCE / "build/app/lcached/lcached"))
@@ -58,6 +58,7 @@ class Server:
             return ["memcached", "-u", "root", "-l", SERVER_IP, *shared, *self.options]
         conf = driver_config(self.lab, self.folder.name, self.settings)
         shared += ["--udp-allow", UDP_ALLOW] if self.udp else []
+        shared += [] if self.lab.server_ip == SERVER_IP else ["-l", f"{self.lab.server_ip}/{PREFIX_LEN}"]
         return [LCACHED, "-d", conf, *shared, *self.options]
 
     def start(self):
@@ -89,7 +90,7 @@ class Server:
         while True:
             try:
                 with self.lab.client.inside():
-                    socket.create_connection((SERVER_IP, PORT), timeout=2).close()
+                    socket.create_connection((self.lab.server_ip, PORT), timeout=2).close()
                 return
             except OSError:
                 if time.monotonic() > deadline or not self.alive():
