@@ -7,7 +7,10 @@
 // and until a user is known nothing else is read. Follows memcached 1.6.45.
 #include "proto/proto_internal.h"
 
-#define WORDS 5 // of the line; what follows them is not looked at
+#define WORDS         5 // of the line; what follows them is not looked at
+#define LINE_MIN      6 // bytes before the newline; who sends less is hung up on
+#define TOKEN_MAX     16384
+#define TEXT_TOO_LONG "CLIENT_ERROR auth token too long\r\n"
 
 static enum proto_verdict answer(
 	struct proto_request *r, const char *text, size_t consumed, uint64_t swallow)
@@ -26,7 +29,7 @@ static bool line_read(const char *line, size_t len, uint32_t *value_bytes)
 		len--;
 	proto_tokens_cut(&t, line, len);
 	return t.n >= WORDS && memcmp(line, "set", 3) == 0 &&
-		proto_value_bytes_parse(t.t[4].s, t.t[4].len, value_bytes);
+		proto_u32_parse(t.t[4].s, t.t[4].len, value_bytes);
 }
 
 // USER PASSWORD: the first space ends the user, all else is the password.
@@ -57,9 +60,13 @@ enum proto_verdict proto_auth_parse(const char *data, size_t len, struct proto_r
 	if (newline == NULL)
 		return len < PROTO_LINE_MAX ? proto_more(r, 0)
 					    : proto_requested(r, PROTO_OP_CLOSE, len);
+	if (newline - data < LINE_MIN)
+		return proto_requested(r, PROTO_OP_CLOSE, len);
 	line_bytes = (size_t)(newline - data) + 1;
 	if (!line_read(data, line_bytes - 1, &value_bytes))
 		return answer(r, PROTO_TEXT_NOBODY, line_bytes, 0);
+	if (value_bytes > TOKEN_MAX)
+		return answer(r, TEXT_TOO_LONG, line_bytes, 0);
 	all = line_bytes + value_bytes + 2;
 	if (all > PROTO_LINE_MAX) { // longer than any user and password
 		r->swallow_bytes = (uint64_t)value_bytes + 2;

@@ -65,10 +65,8 @@ TOKENS = {
     "no length": b"set x 0 0\r\n",
     "length that is none": b"set x 0 0 a\r\n",
     "get": b"get a\r\n",
-    "quit": b"quit\r\n",
     "version": b"version\r\n",
-    "meta": b"mn\r\n",
-    "empty line": b"\r\n",
+    "meta": b"mg key v\r\n",
     "a packet": packet(VERSION, opaque=0)[:-1] + b"\n",
     "long token": token(b"user " + b"p" * 1500),
     "wrong, then right": (token(b"user x"), token(b"user pass")),
@@ -162,10 +160,24 @@ def test_attempts_that_come_together(text_server):
 @pytest.mark.lcached_only("memcached waits for it all")
 def test_a_value_without_end_holds_nothing(text_server):
     with Tcp() as conn:
-        conn.send(b"set x 0 0 10000000\r\n")
+        conn.send(b"set x 0 0 16384\r\n")
         assert conn.line() == b"CLIENT_ERROR authentication failure\r\n"
-        conn.send(b"x" * 10000000 + b"\r\n" + token(b"user pass"))
+        conn.send(b"x" * 16384 + b"\r\n" + token(b"user pass"))
         assert conn.line() == b"STORED\r\n"
+
+
+@pytest.mark.lcached_only("1.6.18 waits for it all, and answers short lines")
+def test_lines_that_cannot_be_right(text_server):
+    """As 1.6.45 answers them."""
+    for length in (b"16385", b"4294967295"):
+        with Tcp() as conn:
+            assert conn.ask(b"set x 0 0 %s\r\n" % length) == b"CLIENT_ERROR auth token too long\r\n"
+            assert conn.ask(b"get k\r\n") == b"CLIENT_ERROR unauthenticated\r\n"
+            assert conn.ask(token(b"user pass")) == b"STORED\r\n"
+    for short in (b"quit\r\n", b"mn\r\n", b"\r\n", b"set x\n"):
+        with Tcp() as conn:
+            conn.send(short)
+            assert conn.closed_by_server(), short
 
 
 # ---- SASL

@@ -293,30 +293,46 @@ static void text_check(const char *in, const char *out)
 	wire_check(&w, TEXT, out);
 }
 
-#define UNKNOWN "reply 'CLIENT_ERROR unauthenticated'\n"
+#define UNKNOWN  "reply 'CLIENT_ERROR unauthenticated'\n"
+
+#define TOO_LONG "reply 'CLIENT_ERROR auth token too long'\n"
 
 static void text_tokens(void **state)
 {
 	text_check("set a 0 0 6\r\nu pass\r\nmn\r\n", "auth u password=pass swallow=0\nmn\n");
 	text_check(
 		"set a b c 6 noreply d\nu pass\r\nmn\r\n", "auth u password=pass swallow=0\nmn\n");
-	text_check("set a 0 0 6\r\nu word\r\nmn\r\n", "auth u password=word swallow=0\n" UNKNOWN);
+	text_check(
+		"set a 0 0 6\r\nu word\r\nget a\r\n", "auth u password=word swallow=0\n" UNKNOWN);
 	text_check("set a 0 0 8\r\nu pa ss \r\n", "auth u password=pa\\x20ss\\x20 swallow=0\n");
 	text_check("set a 0 0 5\r\n pass\r\n", "auth password=(none) swallow=0\n");
-	text_check("get a\r\nquit\r\n\r\n", UNKNOWN UNKNOWN UNKNOWN);
+	text_check("get a\r\nversion\r\n", UNKNOWN UNKNOWN);
 	text_check("set a 0 0\r\nset a 0 0 -1\r\nadd a 0 0 1\r\n", UNKNOWN UNKNOWN UNKNOWN);
 	text_check(" set a 0 0 6\r\nu pass\r\n", UNKNOWN UNKNOWN);
-	text_check("set a 0 0 4\r\npass\r\nmn\r\n",
+	text_check("set a 0 0 4\r\npass\r\nget a\r\n",
 		"reply 'CLIENT_ERROR bad authentication token format'\n" UNKNOWN);
-	text_check("set a 0 0 6\r\nu passXXmn\r\n",
+	text_check("set a 0 0 6\r\nu passXXget a\r\n",
 		"reply 'CLIENT_ERROR bad command line termination'\n" UNKNOWN);
-	text_check("\x80mn\r\n", UNKNOWN);
+	text_check("\x80"
+		   "mn bc\r\n",
+		UNKNOWN);
+	text_check("set a 0 0 -\r\nset a 0 0 000000000006\r\n", UNKNOWN UNKNOWN);
+	text_check(
+		"set a 0 0 16385\r\nset a 0 0 4294967295\r\nget a\r\n", TOO_LONG TOO_LONG UNKNOWN);
+}
+
+static void a_line_of_less_than_six_letters_closes(void **state)
+{
+	text_check("get a\r\nquit\r\n", UNKNOWN "close ''\n");
+	text_check("get a\r\n\r\nget a\r\n", UNKNOWN "close ''\n");
+	text_check("set a\n", "close ''\n");
+	text_check("set a \n", UNKNOWN);
 }
 
 static void a_text_token_longer_than_any_is_swallowed(void **state)
 {
 	char in[4200];
-	int n = snprintf(in, sizeof(in), "set a 0 0 4000\r\n%04000d\r\nmn\r\n", 0);
+	int n = snprintf(in, sizeof(in), "set a 0 0 4000\r\n%04000d\r\nget a\r\n", 0);
 	struct feed f;
 
 	feed_open(&f, ITEM_MAX);
@@ -539,6 +555,7 @@ int main(void)
 		cmocka_unit_test(sasl_that_fails),
 		cmocka_unit_test(a_sasl_message_longer_than_any_is_swallowed),
 		cmocka_unit_test(text_tokens),
+		cmocka_unit_test(a_line_of_less_than_six_letters_closes),
 		cmocka_unit_test(a_text_token_longer_than_any_is_swallowed),
 		cmocka_unit_test(replies_to_retrievals),
 		cmocka_unit_test(replies_to_changes),
