@@ -335,6 +335,11 @@ def test_the_first_byte_of_a_datagram_decides(server, udp):
     reply = replies(udp.ask(store(SET, b"k", b"v", 7)))
     assert [(r.opcode, r.status) for r in reply] == [(SET, OK)]
     assert udp.ask(b"get k\r\n") == b"VALUE k 7 1\r\nv\r\nEND\r\n"
+
+
+@pytest.mark.lcached_only("each reply is a message of its own")
+def test_several_packets_in_a_datagram(server, udp):
+    assert udp.ask(b"set k 7 0 1\r\nv\r\n") == b"STORED\r\n"
     two = replies(udp.ask(packet(GETK, b"k") + packet(NOOP)))
     assert [(r.opcode, r.value) for r in two] == [(GETK, b"v"), (NOOP, b"")]
 
