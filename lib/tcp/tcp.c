@@ -123,9 +123,9 @@ void tcp_close(struct tcp *tcp)
 	struct mem_domain *mem = tcp->opt.mem;
 	struct tcp_node *n;
 	struct base_list *l;
-	uint32_t bucket = 0;
+	uint32_t below = UINT32_MAX;
 
-	while ((n = tcp_table_any(tcp, &bucket)) != NULL) {
+	while ((n = tcp_table_any(tcp, &below)) != NULL) {
 		if (n->kind == TCP_NODE_TW) {
 			tcp_timewait_remove(tcp, base_container_of(n, struct tcp_tw, node));
 			continue;

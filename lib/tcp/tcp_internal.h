@@ -333,7 +333,9 @@ struct tcp_node **tcp_table_bucket(const struct tcp_table *t, uint32_t hash);
 struct tcp_node *tcp_table_find(const struct tcp *tcp, const struct tcp_key *key, uint32_t hash);
 void tcp_table_add(struct tcp *tcp, struct tcp_node *n); // n->hash and n->key are set
 void tcp_table_remove(struct tcp *tcp, struct tcp_node *n);
-struct tcp_node *tcp_table_any(const struct tcp *tcp, uint32_t *bucket); // walks while closing
+// A node in the buckets below that, the last of them first, or NULL: walks while all are removed,
+// which moves nodes to lower buckets alone.
+struct tcp_node *tcp_table_any(const struct tcp *tcp, uint32_t *below);
 
 // ---- tcp_conn.c --------------------------------------------------------------------------------
 struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_key *key);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The connection table: linear hashing (one bucket is split an insertion), so that no packet ever
-// waits for a rehash. Buckets live in segments of 1,024 pointers that stay where they are.
+// The connection table: linear hashing (one bucket is split an insertion, two are merged with
+// others a removal, once half of them would do), so that no packet ever waits for a rehash. Buckets
+// live in segments of 1,024 pointers that stay where they are.
 #include <errno.h>
 
 #include "tcp/tcp_internal.h"
@@ -129,6 +130,32 @@ void tcp_table_add(struct tcp *tcp, struct tcp_node *n)
 	tcp->table.count++;
 }
 
+static bool table_sparse(const struct tcp_table *t)
+{
+	return t->buckets > TCP_BUCKETS && t->count < t->buckets / 2;
+}
+
+// Merges the last bucket with the one that it was split from: the opposite of table_grow.
+static void table_shrink(struct tcp *tcp)
+{
+	struct tcp_table *t = &tcp->table;
+	uint32_t last = t->buckets - 1, seg = last / TCP_BUCKETS;
+	struct tcp_node **from, **to;
+
+	if (t->buckets == t->base)
+		t->base /= 2;
+	from = bucket_at(t, last);
+	to = bucket_at(t, last - t->base);
+	while (*to != NULL)
+		to = &(*to)->next;
+	*to = *from;
+	t->buckets--;
+	if (last % TCP_BUCKETS == 0) {
+		mem_free(tcp->opt.mem, MEM_CONNS, t->segment[seg], segment_bytes());
+		t->segment[seg] = NULL;
+	}
+}
+
 void tcp_table_remove(struct tcp *tcp, struct tcp_node *n)
 {
 	struct tcp_node **at = tcp_table_bucket(&tcp->table, n->hash);
@@ -140,12 +167,15 @@ void tcp_table_remove(struct tcp *tcp, struct tcp_node *n)
 	*at = n->next;
 	n->next = NULL;
 	tcp->table.count--;
+	for (unsigned i = 0; i < 2 && table_sparse(&tcp->table); i++)
+		table_shrink(tcp);
 }
 
-struct tcp_node *tcp_table_any(const struct tcp *tcp, uint32_t *bucket)
+struct tcp_node *tcp_table_any(const struct tcp *tcp, uint32_t *below)
 {
-	for (; *bucket < tcp->table.buckets; (*bucket)++) {
-		struct tcp_node *n = *bucket_at(&tcp->table, *bucket);
+	*below = RTE_MIN(*below, tcp->table.buckets);
+	for (; *below > 0; (*below)--) {
+		struct tcp_node *n = *bucket_at(&tcp->table, *below - 1);
 
 		if (n != NULL)
 			return n;

@@ -75,9 +75,11 @@ static void test_ten_thousand_connections_come_and_go(void **state)
 		done += app[i].closed;
 	assert_int_equal(done, N);
 	assert_int_equal(tcp_conns(sim->host[1].tcp), 0);
+	assert_int_equal(sim->host[1].tcp->table.buckets, TCP_BUCKETS);
 	assert_int_equal(sim->host[0].tcp->tw_count, N);
 	sim_run_us(sim, 11000000);
 	assert_int_equal(sim->host[0].tcp->tw_count, 0);
+	assert_int_equal(sim->host[0].tcp->table.buckets, TCP_BUCKETS);
 	free(app);
 	sim_close(sim);
 }
