@@ -164,9 +164,17 @@ def outcomes(request, source):
 
 @pytest.mark.limit(240)  # it may have to wait for others
 @pytest.mark.parametrize("script", DIFFERS, ids=lambda script: script.removesuffix(".t"))
-def test_script(outcomes, script):
+def test_script(source, outcomes, script):
     said = outcomes[script].result()
-    log = said.text[-8000:]
+    if not as_expected(script, said):
+        # Their waits are for a machine that does nothing else: once more, by itself.
+        concurrent.futures.wait(outcomes.values())
+        said = run(source, script)
+    assert as_expected(script, said), said.text[-8000:]
+
+
+def as_expected(script, said):
     checks = said.passed | said.failed | said.skipped
-    assert said.planned and checks == set(range(1, said.planned + 1)), log
-    assert said.failed - MAY_DIFFER.get(script, set()) == set(DIFFERS[script]), log
+    if not said.planned or checks != set(range(1, said.planned + 1)):
+        return False
+    return said.failed - MAY_DIFFER.get(script, set()) == set(DIFFERS[script])
