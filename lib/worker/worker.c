@@ -6,6 +6,7 @@
 #include <rte_ethdev.h>
 
 #include "worker/worker_admin.h"
+#include "worker/worker_udp.h"
 
 #define SND_BUF_BYTES (256 << 10)
 // Whoever sends noreply sets under Nagle's algorithm keeps the next request until the set is

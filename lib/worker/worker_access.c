@@ -5,7 +5,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
-#include "worker/worker_internal.h"
+#include "worker/worker_udp.h"
 
 // A packet is wrapped in Ethernet's header, a VLAN tag, IPv6's header and UDP's or a fragment's,
 // the first fragment in both: so much of each but the first counts as sent, that many small ones

@@ -3,7 +3,7 @@
 // pinned for them. The largest client is dropped when all together pass their limit
 // (maxmemory-clients), or when they leave too little of what all share for a while.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_udp.h"
 
 #define LOOK_US    1000         // between looks,
 #define LOOK_CONNS 256          // at so many connections each

@@ -2,6 +2,7 @@
 // A TCP connection of a client: bytes in, requests out, replies back in order.
 
 #include "worker/worker_admin.h"
+#include "worker/worker_udp.h"
 
 static struct worker_conn *conn_open(struct worker *w, struct tcp_conn *t, bool counted)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "worker/worker_admin.h"
+#include "worker/worker_udp.h"
 #include "worker/worker_versioned.h"
 
 #define GROUP_CREDITS 1024

@@ -3,6 +3,7 @@
 // construction and neither side ever waits.
 
 #include "worker/worker_admin.h"
+#include "worker/worker_udp.h"
 
 #define MSG_AHEAD 4 // messages whose lines are fetched before they are looked at
 #define MSG_LINES 6 // of a slot

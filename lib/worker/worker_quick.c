@@ -13,7 +13,7 @@
 #include <rte_udp.h>
 
 #include "net/net_sum.h"
-#include "worker/worker_internal.h"
+#include "worker/worker_udp.h"
 
 #define QUICK_VERB    4                     // "get "
 #define QUICK_AROUND  64                    // most bytes of an answer besides key and value

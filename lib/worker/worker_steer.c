@@ -2,7 +2,7 @@
 // Frames between workers: foreign flows to their owner, output of those without a queue, news to
 // everybody.
 
-#include "worker/worker_internal.h"
+#include "worker/worker_udp.h"
 
 #define STEER_BATCH   64
 #define FRAMES_A_TURN 64 // of a peer

@@ -7,6 +7,7 @@
 #include <rte_malloc.h>
 
 #include "worker/worker_admin.h"
+#include "worker/worker_udp.h"
 
 int worker_dgrams_open(struct worker *w)
 {
