@@ -28,10 +28,17 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    if SLOW:
+        items[:] = [item for item in items if workers_of(item) != 1]
     for item in items:
         mark = item.get_closest_marker("lcached_only")
         if mark and KIND != "lcached":
             item.add_marker(pytest.mark.skip(reason=f"memcached: {mark.args[0]}"))
+
+
+def workers_of(item):
+    """Of the server that the test starts itself, where it is run with several."""
+    return item.callspec.params.get("workers") if hasattr(item, "callspec") else None
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -118,8 +118,7 @@ PLACES = {
 
 
 @pytest.mark.limit(180)
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("workers", (1, 3))
+@pytest.mark.parametrize("workers, place", [(1, "link"), *((3, place) for place in PLACES)])
 def test_spoofed_requests_are_not_amplified(launch, workers, place):
     """1,000 requests for 1 MiB in the names of others: no more comes out than went in."""
     source, settings = PLACES[place]
@@ -238,8 +237,7 @@ def requests_send(running, wire, framing, ports):
 
 
 @pytest.mark.limit(120)
-@pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("workers", (1, 3))
+@pytest.mark.parametrize("workers, framing", [(1, "ipv4"), *((3, how) for how in FRAMINGS)])
 def test_no_answer_outgrows_its_request(launch, workers, framing):
     """Every command and kind of answer, of this shard and others, over every port."""
     options = [*DUAL, "-I", "2m", "--udp-allow", "none", "--udp-shard-ports", "yes", "--udp-rate", "0"]
