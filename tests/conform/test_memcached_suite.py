@@ -102,6 +102,7 @@ DIFFERS = {
 # These fail now and then.
 MAY_DIFFER = {
     "dyn-maxbytes.t": {45, 46},  # a new limit is dealt to the shards from the next tick on
+    "watcher_connid.t": {4},  # takes the last of `stats conns` for its latest; there is no such order here
 }
 # A connection has no number at the other workers.
 WORKERS = {"watcher_connid.t": 1}
