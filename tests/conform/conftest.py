@@ -19,6 +19,8 @@ WORKERS = (3,) if SLOW else (1, 3)
 NOT_SLOW = ("bench_rounds", "control_core", "lcbench", "lcctl", "memcached_suite", "raw_server",
             "service")
 collect_ignore = [f"test_{name}.py" for name in NOT_SLOW] if SLOW else []
+if not os.environ.get("RAW_SHELL"):  # there is nothing to ask
+    collect_ignore.append("test_raw.py")
 LIMIT_S = 60
 
 
