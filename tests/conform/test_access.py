@@ -120,12 +120,7 @@ def test_sources_that_may_not_talk(launch):
             assert closed_ports() == (TimeoutError, TimeoutError)
             assert comes_to(running, "udp_refused", 2)
             assert eventually(lambda: counter(running, "tcp_not_admitted", "tcp") >= 1)
-            with socket.socket() as other:
-                other.settimeout(5)
-                other.bind(("198.18.211.9", 0))
-                other.connect((SERVER_IP, PORT))
-                other.sendall(b"mn\r\n")
-                assert other.recv(10) == b"MN\r\n"
+            another_is_served()
             configure(running, "allow", "all")
             with Tcp() as again:
                 assert again.ask(b"mn\r\n") == b"MN\r\n"
@@ -203,12 +198,7 @@ def test_a_flood_of_one_source_leaves_room_for_others(launch):
                 flood.append(Tcp(timeout=2))
         assert eventually(lambda: counter(running, "rejected_connections") >= 100)
         for _ in range(3):
-            with socket.socket() as other:
-                other.settimeout(5)
-                other.bind(("198.18.211.9", 0))
-                other.connect((SERVER_IP, PORT))
-                other.sendall(b"mn\r\n")
-                assert other.recv(10) == b"MN\r\n"
+            another_is_served()
         assert all(conn.ask(b"mn\r\n") == b"MN\r\n" for conn in own)
         close_all(flood + own)
         assert eventually(lambda: counter(running, "connected_clients") == 0)
@@ -230,6 +220,16 @@ def test_refused_clients_that_never_close_do_no_harm(launch):
         close_all(conns[:5])
         assert eventually(lambda: len(close_after(connections(5))) == 5)
         close_all(conns[5:])
+
+
+def another_is_served():
+    """A client of another address, which the namespace must have."""
+    with socket.socket() as other:
+        other.settimeout(5)
+        other.bind(("198.18.211.9", 0))
+        other.connect((SERVER_IP, PORT))
+        other.sendall(b"mn\r\n")
+        assert other.recv(10) == b"MN\r\n"
 
 
 def close_after(conns):
